@@ -1,0 +1,1 @@
+"""IPL TUI: an Internet Protocol lab in the terminal."""

@@ -1,0 +1,1 @@
+"""How packets arrive and are kept. No Textual."""

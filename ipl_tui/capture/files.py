@@ -1,0 +1,249 @@
+"""Capture files into a store: pcap and pcapng, plain or compressed with gzip.
+
+Scapy's RawPcapReader and RawPcapNgReader are not used: they end a file that is cut short like one that is whole, print
+warnings on the terminal, cut frames at 65,535 bytes, and mix up the interfaces of files with several sections.
+"""
+
+import gzip
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.filters import Filter, FilterError, compile_filter
+from ipl_tui.capture.store import Batch, Store
+
+LARGEST_BLOCK = 16 << 20
+"""Bytes. A longer frame or block is damage: capture programs write none, and libpcap refuses it too."""
+
+_PIECE = 1 << 20
+_LATEST = (1 << 64) - 1  # ns since the epoch, in the year 2554: the last that a pcapng file in ns can say
+
+
+def read_capture(
+    path: Path,
+    store: Store,
+    filter: str = "",  # noqa: A002 (libpcap's word)
+    progress: Callable[[int], None] | None = None,
+    stop: threading.Event | None = None,
+) -> None:
+    """Append a file's packets to a store, as they were captured; `filter` keeps only those it matches.
+
+    progress is called now and then with the number of packets read so far; setting `stop` ends the reading quietly.
+    Raises CaptureError, for a file that is cut short or damaged after everything before that is in the store.
+    """
+    packets = 0
+    places: dict[tuple[str, int], tuple[int, Filter]] = {}  # interface of the file -> that of the store, its filter
+    parser: _Parser | None = None
+    rest = b""
+    try:
+        if path.exists() and os.path.samefile(path, store.path):
+            raise CaptureError(f"{path} is the capture that is being written: it can't be read into itself.")
+        for piece in _pieces(path):
+            if stop is not None and stop.is_set():
+                return
+            rest += piece
+            if parser is None:
+                if len(rest) < 4:
+                    continue
+                parser = _parser(rest[:4])
+                if parser is None:
+                    break
+            runs, used = parser.parse(rest)
+            for run in runs:
+                key = run.interface.name, run.interface.linktype
+                if key not in places:
+                    places[key] = store.add_interface(*key, filter), compile_filter(filter, run.interface.linktype)
+                place, wanted = places[key]
+                packets += len(run.records)
+                records = run.records
+                if filter.strip():
+                    records = [each for each in records if wanted.matches(rest[each[1] : each[1] + each[2]])]
+                if records:
+                    store.append(place, Batch(rest, records))
+            rest = rest[used:]
+            if progress is not None:
+                progress(packets)
+            if parser.damaged:
+                break
+        problem = "is damaged" if parser and parser.damaged else "is cut short" if rest else ""
+    except FilterError as error:
+        raise CaptureError(f"The filter does not compile: {error}.") from error
+    except FileNotFoundError as error:
+        raise CaptureError(f"There is no file {path}.") from error
+    except EOFError:  # gzip's word for a file without its end
+        problem = "is cut short"
+    except (gzip.BadGzipFile, zlib.error):
+        problem = "is damaged"
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise CaptureError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
+    if parser is None:
+        raise CaptureError(f"{path} is not a capture file (pcap or pcapng).")
+    if problem:
+        before = "1 packet, which is" if packets == 1 else f"{packets:,} packets, which are"
+        raise CaptureError(f"{path} {problem} after {before} shown.")
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    """A file's bytes, unpacked if it is compressed. Raises OSError, EOFError and zlib.error."""
+    with open(path, "rb") as file:
+        packed = file.peek(2)[:2] == b"\x1f\x8b"
+        source = gzip.GzipFile(fileobj=file) if packed else file
+        # read1() gives what is there before it fails, where read() would lose it.
+        while piece := source.read1(_PIECE):
+            yield piece
+
+
+class _Interface(NamedTuple):
+    name: str
+    linktype: int
+    snaplen: int = 0
+    resolution: int = 1_000_000  # ticks a second
+    offset: int = 0  # seconds, to add to each time
+
+
+class _Run(NamedTuple):
+    """Consecutive packets of one interface, as in Batch.records."""
+
+    interface: _Interface
+    records: list[tuple[int, int, int, int]]
+
+
+class _Parser(Protocol):
+    damaged: bool
+    """Nothing that follows makes sense."""
+
+    def parse(self, data: bytes) -> tuple[list[_Run], int]:
+        """The whole packets at the start of data, and how many bytes they take."""
+
+
+def _parser(magic: bytes) -> _Parser | None:
+    if magic == b"\n\r\r\n":
+        return _Pcapng()
+    for order in "<>":
+        for number, nanoseconds in ((0xA1B2C3D4, 1000), (0xA1B23C4D, 1)):
+            if magic == struct.pack(f"{order}I", number):
+                return _Pcap(order, nanoseconds)
+    return None
+
+
+class _Pcap:
+    """draft-ietf-opsawg-pcap: a file header, then packets, each with a header of four 32-bit numbers."""
+
+    def __init__(self, order: str, nanoseconds: int) -> None:
+        self.damaged = False
+        self._file_header = struct.Struct(f"{order}IHHiIII")
+        self._packet_header = struct.Struct(f"{order}4I")
+        self._nanoseconds = nanoseconds
+        self._interface: _Interface | None = None
+
+    def parse(self, data: bytes) -> tuple[list[_Run], int]:
+        at = 0
+        if self._interface is None:
+            if len(data) < self._file_header.size:
+                return [], 0
+            *_, linktype = self._file_header.unpack_from(data)
+            linktype &= 0x03FFFFFF  # above are the length of a frame check sequence and flags
+            if linktype > 0xFFFF:
+                self.damaged = True
+                return [], 0
+            self._interface = _Interface("", linktype)
+            at = self._file_header.size
+        header, unit = self._packet_header.unpack_from, self._nanoseconds
+        records = []
+        while at + 16 <= len(data):
+            second, part, captured, length = header(data, at)
+            if captured > LARGEST_BLOCK:
+                self.damaged = True
+                break
+            if at + 16 + captured > len(data):
+                break
+            records.append((second * 1_000_000_000 + part * unit, at + 16, captured, max(captured, length)))
+            at += 16 + captured
+        return [_Run(self._interface, records)], at
+
+
+class _Pcapng:
+    """draft-ietf-opsawg-pcapng: sections of blocks, each with its own byte order and interfaces."""
+
+    def __init__(self) -> None:
+        self.damaged = False
+        self._order = "<"
+        self._interfaces: list[_Interface] = []
+
+    def parse(self, data: bytes) -> tuple[list[_Run], int]:
+        runs: list[_Run] = []
+        at = 0
+        while at + 12 <= len(data):
+            if data[at : at + 4] == b"\n\r\r\n":
+                self._order = ">" if data[at + 8 : at + 12] == b"\x1a\x2b\x3c\x4d" else "<"
+            kind, size = struct.unpack_from(f"{self._order}II", data, at)
+            if size < 12 or size % 4 or size > LARGEST_BLOCK:
+                self.damaged = True
+                break
+            if at + size > len(data):
+                break
+            body = memoryview(data)[at + 8 : at + size - 4]
+            try:
+                if struct.unpack_from(f"{self._order}I", data, at + size - 4) != (size,):
+                    raise ValueError("the two lengths of a block differ")
+                self._read(kind, body, at + 8, runs)
+            except (struct.error, ValueError, IndexError):
+                self.damaged = True
+                break
+            at += size
+        return runs, at
+
+    def _read(self, kind: int, body: memoryview, at: int, runs: list[_Run]) -> None:
+        """Take in a block; `at` is where its body is. Raises struct.error, ValueError or IndexError for nonsense."""
+        order = self._order
+        if kind == 0x0A0D0D0A:  # Section Header
+            magic, major = struct.unpack_from(f"{order}IH", body)
+            if magic != 0x1A2B3C4D or major != 1:
+                raise ValueError("not a section of pcapng 1")
+            self._interfaces = []
+        elif kind == 1:  # Interface Description
+            linktype, snaplen = struct.unpack_from(f"{order}HxxI", body)
+            self._interfaces.append(_described(order, linktype, snaplen, body[8:]))
+        elif kind in (6, 2):  # Enhanced Packet, and the obsolete Packet with a count of drops beside the interface
+            layout = f"{order}IIIII" if kind == 6 else f"{order}HxxIIII"
+            number, high, low, captured, length = struct.unpack_from(layout, body)
+            if captured > len(body) - 20:
+                raise ValueError("a packet longer than its block")
+            interface = self._interfaces[number]
+            time = (high << 32 | low) * 1_000_000_000 // interface.resolution + interface.offset * 1_000_000_000
+            _add(runs, interface, (min(max(time, 0), _LATEST), at + 20, captured, max(captured, length)))
+        elif kind == 3:  # Simple Packet: of the first interface, and without a time
+            (length,) = struct.unpack_from(f"{order}I", body)
+            interface = self._interfaces[0]
+            captured = min(length, interface.snaplen or length, len(body) - 4)
+            _add(runs, interface, (0, at + 4, captured, length))
+
+
+def _add(runs: list[_Run], interface: _Interface, record: tuple[int, int, int, int]) -> None:
+    if not runs or runs[-1].interface is not interface:
+        runs.append(_Run(interface, []))
+    runs[-1].records.append(record)
+
+
+def _described(order: str, linktype: int, snaplen: int, options: memoryview) -> _Interface:
+    """The interface of an Interface Description Block."""
+    interface = _Interface("", linktype, snaplen)
+    while len(options) >= 4:
+        code, length = struct.unpack_from(f"{order}HH", options)
+        value = bytes(options[4 : 4 + length])
+        options = options[4 + (length + 3 & -4) :]
+        if code == 0:
+            break
+        if code == 2:
+            interface = interface._replace(name=value.rstrip(b"\0").decode(errors="replace")[:255])
+        elif code == 9 and value:  # if_tsresol: a negative power of 10, or of 2 with the high bit set
+            base = 2 if value[0] & 0x80 else 10
+            interface = interface._replace(resolution=base ** (value[0] & 0x7F))
+        elif code == 14 and length == 8:  # if_tsoffset
+            interface = interface._replace(offset=struct.unpack(f"{order}q", value)[0])
+    return interface

@@ -1,0 +1,140 @@
+"""BPF capture filters: compiled by libpcap, run on a socket by the kernel or on stored frames here."""
+
+import ctypes
+import re
+import socket
+import struct
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+try:
+    import pcapy as pcapy  # sniffer.py takes it from here
+except ImportError:  # Windows: pcapy-ng has no wheel there, everything but compiling a filter works without it.
+    pcapy = None
+
+Instruction = tuple[int, int, int, int]
+"""One instruction of a BPF program: code, jump if true, jump if false, operand."""
+
+SNAPLEN = 262_144
+"""The most bytes of a frame that are kept: libpcap's own maximum, more than any link carries."""
+
+LONGEST_FILTER = 2_000
+"""Characters. Compiling grows with the square of the length and holds the GIL: 2,000 take at most 20 ms."""
+
+_ACCEPT_ALL: tuple[Instruction, ...] = ((0x06, 0, 0, SNAPLEN),)  # BPF_RET | BPF_K
+_REJECT_ALL: tuple[Instruction, ...] = ((0x06, 0, 0, 0),)
+_SO_ATTACH_FILTER = getattr(socket, "SO_ATTACH_FILTER", 26)  # Python names it only since 3.14
+
+# A word of the filter language as libpcap's scanner cuts it: an escaped name, an IPv6 or MAC address, or a word.
+_WORD = re.compile(r"\\[^ !()\t\r\n]+|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*|[A-Za-z0-9](?:[-_.A-Za-z0-9]*[.A-Za-z0-9])?")
+_LOCAL_NAMES = re.compile(
+    "port|portrange|proto|protochain|type|subtype|dir|direction|llc"
+    "|on|ifname|rset|ruleset|rnr|rulenum|srnr|subrulenum|reason|action"
+)
+"""The qualifiers whose names need no network: services, protocols, and words that libpcap knows itself."""
+
+
+class FilterError(ValueError):
+    """The filter does not compile. The message is libpcap's own."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A compiled filter. A blank one matches everything."""
+
+    text: str
+    linktype: int
+    instructions: tuple[Instruction, ...]
+    _program: Any = None
+
+    def matches(self, frame: bytes) -> bool:
+        """Whether the filter accepts these bytes; `len` in a filter is the captured length here."""
+        return self._program is None or self._program.filter(frame) != 0
+
+    def attach(self, sock: socket.socket) -> None:
+        """Let the kernel run the filter on what the socket receives from now on.
+
+        Raises OSError (the kernel's) or FilterError where there is no such thing (only Linux has it).
+        """
+        _attach(sock, self.instructions)
+
+
+@lru_cache(maxsize=64)
+def compile_filter(text: str, linktype: int) -> Filter:
+    """Compile a filter for frames of a link type (libpcap's number). Raises FilterError.
+
+    Host names are refused, not looked up: libpcap would ask DNS for every half-typed word, with the GIL held.
+    """
+    if not text.strip():
+        return Filter(text, linktype, _ACCEPT_ALL)
+    if pcapy is None:
+        raise FilterError("capture filters need libpcap, which pcapy-ng does not bring to this system")
+    if len(text) > LONGEST_FILTER:
+        raise FilterError(f"a filter may have {LONGEST_FILTER:,} characters, this one has {len(text):,}")
+    if not text.isascii() or "\0" in text:
+        raise FilterError("a filter has ASCII characters only")
+    _refuse_host_names(text)
+    if problem := _problem(text, linktype):
+        raise FilterError(problem)
+    program = pcapy.compile(_checker(linktype).datalink(), SNAPLEN, text, 1, 0)
+    return Filter(text, linktype, tuple(program.get_bpf()), program)
+
+
+def attach_reject_all(sock: socket.socket) -> None:
+    """Make a socket deaf (the program `ret 0`), so that it never fills. Raises as Filter.attach."""
+    _attach(sock, _REJECT_ALL)
+
+
+def _attach(sock: socket.socket, instructions: tuple[Instruction, ...]) -> None:
+    if sys.platform != "linux":
+        raise FilterError("only Linux attaches filters to sockets")
+    # struct sock_filter and struct sock_fprog of linux/filter.h; the kernel copies the program during the call.
+    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in instructions))
+    pointer = struct.pack("@HP", len(instructions), ctypes.addressof(program))
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
+
+
+@lru_cache(maxsize=32)
+def _checker(linktype: int) -> Any:
+    """A libpcap handle on an empty capture file of a link type, to try filters on.
+
+    pcapy.compile() reads libpcap's message from a handle it has freed (bpf_compile in pcapy.cc), setfilter() does
+    not: so a filter is tried with setfilter() first, and compile() sees only what compiles.
+    """
+    with tempfile.NamedTemporaryFile(suffix=".pcap") as file:
+        # LINKTYPE_RAW is 101 in files, while handles say 12 or 14 (OpenBSD).
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, SNAPLEN, {14: 101}.get(linktype, linktype)))
+        file.flush()
+        return pcapy.open_offline(file.name)
+
+
+def _problem(text: str, linktype: int) -> str:
+    """What libpcap says against a filter, "" if it compiles."""
+    try:
+        _checker(linktype).setfilter(text)
+    except pcapy.PcapError as error:
+        return str(error) or "syntax error"
+    return ""
+
+
+def _refuse_host_names(text: str) -> None:
+    qualifier = ""
+    for word in _WORD.findall(text):
+        if _is_name(word):
+            if not _LOCAL_NAMES.fullmatch(qualifier):
+                raise FilterError(f"unknown host '{word.lstrip(chr(92))}' (names are not looked up: give an address)")
+        elif word[0].isalpha() and word not in ("and", "or", "not"):
+            qualifier = word
+
+
+@lru_cache(maxsize=1024)
+def _is_name(word: str) -> bool:
+    """Whether libpcap takes a word for a name: no keyword, no number, no address. `port` looks up services only."""
+    if word.startswith("\\"):
+        return True
+    if ":" in word or not _problem(f"len = {word}", 1):
+        return False
+    return _problem(f"port {word}", 1)[:12] in ("", "unknown port")

@@ -1,0 +1,70 @@
+"""The command line: chooses the network and the interface, runs the lab, and says at the end what was captured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.store import Store
+from ipl_tui.networks.interface import Interface, Network, UnknownInterface
+from ipl_tui.networks.kernel import KernelNetwork
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-i", "--interface", "name", metavar="IFACE", help="Capture on and send from IFACE.  [default: loopback]")
+@click.option("-f", "--filter", metavar="FILTER", default="", help="Capture only what passes a BPF filter.")
+@click.option("-r", "--read", type=click.Path(path_type=Path), metavar="FILE", help="Show a pcap or pcapng file.")
+@click.option(
+    "-w", "--write", type=click.Path(path_type=Path), metavar="FILE", help="Write the capture there as it grows (pcapng)."
+)
+@click.option("--responder", is_flag=True, help="Answer ClientMessage with ServerResponse from the start.")
+@click.option("-D", "--list-interfaces", is_flag=True, help="List the interfaces and what each can do, and leave.")
+@click.version_option(package_name="ipl-tui", prog_name="ipl-tui")
+def main(
+    name: str | None, filter: str, read: Path | None, write: Path | None, responder: bool, list_interfaces: bool
+) -> None:
+    """An Internet Protocol lab in the terminal: compose IPv4 packets, send them, watch them arrive, read every bit."""
+    networks = (KernelNetwork(),)
+    if list_interfaces:
+        print_interfaces(networks)
+        return
+    try:
+        interface = networks[0].find(name) if name is not None else loopback(networks[0])
+        store = Store(write)
+    except (UnknownInterface, CaptureError) as error:
+        raise click.ClickException(str(error)) from error
+
+    from ipl_tui.app import PacketLab  # loads Textual, which -D, --help and the errors above do without
+    from ipl_tui.screens.lab import Options, filter_problem
+
+    with store:
+        if problem := filter_problem(filter, interface):
+            raise click.ClickException(f"The filter does not compile: {problem}")
+        lab = PacketLab(store, networks, Options(interface, filter, read, responder))
+        lab.run()
+        click.echo(f"{len(store)} packets captured", err=True)
+        click.echo(f"{lab.dropped} packets dropped by kernel", err=True)
+        if write is not None:
+            click.echo(f"The capture is in {write.absolute()}", err=True)
+
+
+def loopback(network: Network) -> Interface:
+    """The loopback interface, or the first there is."""
+    interfaces = network.interfaces()
+    if not interfaces:
+        raise UnknownInterface("This machine has no network interfaces.")
+    return next((i for i in interfaces if any(a.ip.is_loopback for a in i.addresses)), interfaces[0])
+
+
+def print_interfaces(networks: Sequence[Network]) -> None:
+    """Every interface: name, state, addresses, link type, and what it can't do, and why."""
+    for network in networks:
+        for interface in network.interfaces():
+            addresses = ", ".join(map(str, interface.addresses)) or "no IPv4 address"
+            click.echo(f"{interface.name}  {interface.state}  {addresses}  {interface.linktype_name}  MTU {interface.mtu}")
+            for ability in dict.fromkeys((interface.can_capture(), interface.can_send())):
+                if not ability.possible:
+                    click.echo(f"    {ability.reason}")

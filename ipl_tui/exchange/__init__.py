@@ -1,0 +1,1 @@
+"""ClientMessage and ServerResponse. No Textual."""

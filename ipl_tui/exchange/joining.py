@@ -1,0 +1,137 @@
+"""Joins each ServerResponse in a capture to the ClientMessage it answers, while the frames arrive."""
+
+from bisect import bisect_right
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import itemgetter
+
+from ipl_tui.capture.store import Batch, Store
+from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+
+PATIENCE = 15_000_000_000
+"""How long after its request, in ns, a response still answers it."""
+
+MOST_JOINS = 100_000
+MOST_WAITING = 10_000
+
+NETWORK_LAYER = {0: 4, 12: 0, 14: 0, 101: 0, 108: 4, 113: 16, 228: 0, 276: 20}
+"""Where the packet begins in a frame, by link type. Ethernet is not here: VLAN tags shift it."""
+
+ETHERNET = 1
+ETHERTYPE_IPV4 = b"\x08\x00"
+VLAN_TAGS = (b"\x81\x00", b"\x88\xa8", b"\x91\x00")
+
+Conversation = tuple[int, bytes, bytes]
+"""The interface, and the addresses of client and server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a ServerResponse answers."""
+
+    request: int
+    """Number of the ClientMessage's frame."""
+    delay: int
+    """From the request to the response, in ns."""
+
+
+class Joiner:
+    """A tap for Store.taps: called in the thread that appends, asked from any.
+
+    A response goes to the oldest unanswered request of the same interface with source and destination swapped, if
+    that is no more than 15 seconds old. The newest 100,000 joins and the newest 10,000 waiting requests are kept.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._interfaces = store.interfaces
+        self._answers: OrderedDict[int, Answer] = OrderedDict()
+        self._responses: OrderedDict[int, int] = OrderedDict()
+        self._waiting: OrderedDict[int, tuple[Conversation, int]] = OrderedDict()  # number: who asks whom, when in ns
+        self._queues: dict[Conversation, deque[int]] = {}  # the numbers in _waiting, oldest first
+
+    def request_of(self, number: int) -> Answer | None:
+        """What the frame of this number answers, if it is a joined response."""
+        return self._answers.get(number)
+
+    def response_of(self, number: int) -> int | None:
+        """The number of the response to the frame of this number, if it is an answered request."""
+        return self._responses.get(number)
+
+    def __call__(self, interface: int, first: int, batch: Batch) -> None:
+        """Look for the two messages in a batch whose first frame has this number."""
+        linktype = self._interfaces[interface].linktype
+        # Searching all bytes at once costs a frame of unrelated traffic nearly nothing.
+        found = {*_find(batch, CLIENT_MESSAGE), *_find(batch, SERVER_RESPONSE)}
+        for position in sorted(found):
+            time, start, captured, _ = batch.records[position]
+            message = _read_message(batch.data[start : start + captured], linktype)
+            if message is None:
+                continue
+            source, destination, payload = message
+            if payload == CLIENT_MESSAGE:
+                self._ask((interface, source, destination), first + position, time)
+            else:
+                self._answer((interface, destination, source), first + position, time)
+
+    def _ask(self, conversation: Conversation, number: int, time: int) -> None:
+        self._waiting[number] = conversation, time
+        self._queues.setdefault(conversation, deque()).append(number)
+        if len(self._waiting) > MOST_WAITING:
+            oldest = next(iter(self._waiting.values()))[0]
+            self._take(oldest)
+
+    def _answer(self, conversation: Conversation, number: int, time: int) -> None:
+        while conversation in self._queues:
+            request, asked = self._take(conversation)
+            if time - asked <= PATIENCE:
+                self._answers[number] = Answer(request, time - asked)
+                self._responses[request] = number
+                if len(self._answers) > MOST_JOINS:
+                    _, forgotten = self._answers.popitem(last=False)
+                    del self._responses[forgotten.request]
+                return
+
+    def _take(self, conversation: Conversation) -> tuple[int, int]:
+        """Remove a conversation's oldest waiting request: its number and its time."""
+        queue = self._queues[conversation]
+        request = queue.popleft()
+        if not queue:
+            del self._queues[conversation]
+        return request, self._waiting.pop(request)[1]
+
+
+def _find(batch: Batch, message: bytes) -> Iterator[int]:
+    """The positions in the batch of the frames that have the message's bytes anywhere in them."""
+    data, records = batch
+    at = data.find(message)
+    while at >= 0:
+        position = bisect_right(records, at, key=itemgetter(1)) - 1
+        yield position
+        _, start, captured, _ = records[position]
+        at = data.find(message, max(start + captured, at + 1))
+
+
+def _read_message(frame: bytes, linktype: int) -> tuple[bytes, bytes, bytes] | None:
+    """Source, destination and payload of a whole, unfragmented IPv4 packet that is exactly one of the two messages."""
+    start = _network_layer(frame, linktype)
+    header = frame[start : start + 20]
+    if len(header) < 20 or header[0] >> 4 != 4 or header[9] != PROTOCOL:
+        return None
+    if int.from_bytes(header[6:8]) & 0x3FFF:  # more fragments follow, or an offset
+        return None
+    length = (header[0] & 15) * 4
+    payload = frame[start + length : start + int.from_bytes(header[2:4])]  # what comes after is Ethernet's padding
+    if length < 20 or payload not in (CLIENT_MESSAGE, SERVER_RESPONSE):
+        return None
+    return header[12:16], header[16:20], payload
+
+
+def _network_layer(frame: bytes, linktype: int) -> int:
+    """Where the packet begins; the frame's end if it is not IPv4 or its link type is not known here."""
+    if linktype != ETHERNET:
+        return NETWORK_LAYER.get(linktype, len(frame))
+    at = 12
+    while frame[at : at + 2] in VLAN_TAGS:
+        at += 4
+    return at + 2 if frame[at : at + 2] == ETHERTYPE_IPV4 else len(frame)

@@ -1,0 +1,138 @@
+"""What every interface can do, whichever network it belongs to: be captured on, be sent from, be listened to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # both load Scapy, which the first screen must not wait for
+    from scapy.supersocket import SuperSocket
+
+    from ipl_tui.capture.sniffer import CaptureSocket
+
+Method = Literal["exact", "kernel"]
+"""How a packet leaves: "exact" as a frame, bytes as composed; "kernel" through a raw IP socket, which changes some."""
+
+State = Literal["up", "down", "no carrier"]
+
+LINK_TYPES = {
+    0: "BSD loopback",
+    1: "Ethernet",
+    9: "PPP",
+    12: "raw IP",
+    14: "raw IP",
+    101: "raw IP",
+    105: "802.11",
+    108: "OpenBSD loopback",
+    113: "Linux cooked",
+    127: "802.11 with radiotap",
+    276: "Linux cooked v2",
+}
+"""Names for the link types of libpcap that interfaces have."""
+
+
+class SendError(Exception):
+    """A packet was not sent; the message is one sentence for the user."""
+
+
+class UnknownInterface(Exception):
+    """A network has no interface of that name; the message is one sentence that lists the names it has."""
+
+
+@dataclass(frozen=True)
+class Ability:
+    """Whether an interface can do something; the reason, when it can't, is one sentence: why, and what to do."""
+
+    possible: bool
+    reason: str = ""
+
+
+class Interface(ABC):
+    """Something that packets can be captured on and sent from.
+
+    What it says of itself (state, addresses, MTU) is as of when it was listed. Methods may be called from any thread.
+    """
+
+    network: str
+    """The name of its network: "kernel", ..."""
+    name: str
+    state: State
+    addresses: tuple[IPv4Interface, ...]
+    linktype: int | None
+    """libpcap's number for the shape of its frames; None where only opening it tells."""
+    mtu: int
+    """The longest IP packet it takes, in bytes."""
+
+    @property
+    def linktype_name(self) -> str:
+        """The link type in words, such as "Ethernet"."""
+        if self.linktype is None:
+            return "unknown"
+        return LINK_TYPES.get(self.linktype, f"link type {self.linktype}")
+
+    @abstractmethod
+    def can_capture(self) -> Ability:
+        """Whether open_capture() would succeed for this user, now."""
+
+    @abstractmethod
+    def can_send(self) -> Ability:
+        """Whether send() and open_protocol() would be permitted to this user, now."""
+
+    @abstractmethod
+    def open_capture(self, filter: str = "") -> CaptureSocket:  # noqa: A002 - the word of libpcap and Scapy
+        """Open it for capturing what passes the BPF filter. Raises CaptureError, or FilterError for the filter."""
+
+    @abstractmethod
+    def choose_method(self, destination: str) -> Method:
+        """The method that delivers to a dotted-quad destination: exact wherever it works."""
+
+    @abstractmethod
+    def send(self, packet: bytes, method: Method) -> None:
+        """Send an IPv4 header and its payload to the destination the header names (RFC 791 §3.1).
+
+        Blocks, up to some seconds while ARP asks for a neighbour: call it from a worker. Raises SendError.
+        """
+
+    @abstractmethod
+    def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
+        """Open a raw socket for what arrives here with an IP protocol number; its recv() gives Scapy IP packets.
+
+        While it is open, the host does not answer that protocol with ICMP protocol unreachable (RFC 792). A deaf one
+        is there for that alone: it receives nothing and so never fills (on Linux). Raises SendError.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the sockets kept from send to send; the next send opens them again."""
+
+    def source_for(self, destination: str) -> str:
+        """This interface's address for a dotted-quad destination: the one on its subnet (longest prefix), else its
+        first; "0.0.0.0" if it has none."""
+        target = IPv4Address(destination)
+        near = [address for address in self.addresses if target in address.network]
+        if near:
+            return str(max(near, key=lambda address: address.network.prefixlen).ip)
+        return str(self.addresses[0].ip) if self.addresses else "0.0.0.0"
+
+
+class Network(ABC):
+    """A provider of interfaces."""
+
+    name: str
+    purpose: str
+    """One line: what this network is for."""
+
+    @abstractmethod
+    def interfaces(self) -> list[Interface]:
+        """Its interfaces as they are now."""
+
+    def find(self, name: str) -> Interface:
+        """The interface of that name. Raises UnknownInterface."""
+        interfaces = self.interfaces()
+        for interface in interfaces:
+            if interface.name == name:
+                return interface
+        names = ", ".join(interface.name for interface in interfaces) or "none"
+        raise UnknownInterface(f'There is no interface "{name}"; there are: {names}.')

@@ -1,0 +1,277 @@
+"""Bytes become layers, their fields, and the bytes that each field is. Scapy does the dissection."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from scapy.config import conf
+from scapy.fields import ConditionalField
+from scapy.layers.inet import ICMP, IP, IPerror
+from scapy.layers.inet6 import IPv6  # also makes link types 12 and 101 mean IPv4 or IPv6
+from scapy.packet import NoPayload, Packet, Padding, Raw
+
+from .checksum import internet_checksum
+from .craft import payload_text
+from .fields import PROTOCOLS, SHORTEST_HEADER
+from .text import printable
+
+# Scapy complains about odd packets on standard error, which is where the screen is drawn.
+conf.logLevel = logging.CRITICAL
+
+_RAW_IP = {12: 101, 14: 101}
+"""Raw IP has a number of its own on some systems; 101 is what files use."""
+
+_KEYWORD = {number: keyword for keyword, number in PROTOCOLS.items()}
+
+_INFO = 120
+"""Characters, or bytes of payload, that are worth showing in a row."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer, a field, or an item of a field: one line of the tree."""
+
+    name: str
+    """A layer's name, or Scapy's name of a field."""
+    value: str
+    """A field's value as Scapy's `show()` writes it, made printable; empty where the children say it."""
+    start: int
+    """Offset in the frame of the first byte that it has a bit in; a layer's bytes are its header's."""
+    stop: int
+    """Offset after the last one; the same as `start` when it has no bytes, or nobody knows which."""
+    children: tuple["Node", ...] = ()
+    field: str = ""
+    """The `scapy` of the `Field`s that it is, or is a part of, in the outermost IPv4 header; else empty."""
+    note: str = ""
+    """What there is to say about the value: "correct", "wrong, 0x64c1 would be right"."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A row of the packet list. All of it is printable."""
+
+    source: str
+    destination: str
+    protocol: str
+    info: str
+
+
+@dataclass(frozen=True)
+class Dissection:
+    """All that can be said about a frame."""
+
+    layers: tuple[Node, ...]
+    """Outermost first; at least one."""
+    ipv4: tuple[int, int] | None
+    """Where the outermost IPv4 packet starts and ends in the frame, without the padding of the link."""
+    summary: Summary
+
+
+def load_layers() -> None:
+    """Teach Scapy all its protocols, not only those that this module imports. Takes about a second."""
+    import scapy.layers.all  # noqa: F401
+
+
+def dissect(frame: bytes, linktype: int) -> Dissection:
+    """The layers of `frame`, whose first header is that of libpcap's link type `linktype`. Never raises.
+
+    What Scapy cannot dissect, or does not know, is a layer "Raw".
+    """
+    packet = _parse(frame, linktype)
+    outermost = next((layer for layer in _layers(packet) if _is_ipv4(layer)), None)
+    nodes: list[Node] = []
+    ipv4 = None
+    position: int | None = 0
+    for layer in _layers(packet):
+        try:
+            node, end = _node(layer, frame, position, outermost, "")
+        except Exception:  # a value that cannot be shown, or more nesting than Python's stack has room for
+            nodes.append(_raw_node(frame, position or 0))
+            break
+        nodes.append(node)
+        position = end
+        if layer is outermost and node.start < node.stop:
+            ipv4 = node.start, _end_of_datagram(frame, node.start)
+    return Dissection(tuple(nodes), ipv4, _summary(packet, frame))
+
+
+def summarise(frame: bytes, linktype: int) -> Summary:
+    """The summary alone, for a row of the list: Scapy dissects, but no tree is made. Never raises."""
+    return _summary(_parse(frame, linktype), frame)
+
+
+def _parse(frame: bytes, linktype: int) -> Packet:
+    first: Any = conf.l2types.get(_RAW_IP.get(linktype, linktype), Raw)
+    try:
+        # Scapy takes no bytes at all for a packet that is to be built, and fills in its defaults.
+        packet = first(frame) if frame else Raw()
+    except Exception:  # whatever a dissector raises, the bytes can be shown
+        packet = Raw(frame)
+    return packet
+
+
+def _layers(packet: Packet) -> Iterator[Packet]:
+    while not isinstance(packet, NoPayload):
+        yield packet
+        packet = packet.payload
+
+
+def _is_ipv4(layer: Packet) -> bool:
+    """Whether it is a header that travels, not one that an ICMP error quotes."""
+    return isinstance(layer, IP) and not isinstance(layer, IPerror)
+
+
+def _end_of_datagram(frame: bytes, start: int) -> int:
+    """Where Total Length ends the datagram; the frame's end if it says nonsense (0: the card will fill it in)."""
+    length = int.from_bytes(frame[start + 2 : start + 4], "big")
+    header = 4 * (frame[start] & 0xF)
+    return min(start + length, len(frame)) if length >= max(header, SHORTEST_HEADER) else len(frame)
+
+
+def _raw_node(frame: bytes, start: int) -> Node:
+    load = Node("load", printable(repr(frame[start:])), start, len(frame))
+    return Node("Raw", "", start, len(frame), (load,))
+
+
+def _node(
+    layer: Packet, frame: bytes, start: int | None, outermost: Packet | None, field: str
+) -> tuple[Node, int | None]:
+    """The node of one layer that starts at `start`, and where its header ends; None stands for "nobody knows"."""
+    # The bytes that Scapy made the header's fields of. They are looked for where they should be, because some
+    # dissectors decompress or reorder what they read.
+    header = layer.raw_packet_cache
+    if start is None and layer.original and frame.endswith(layer.original):
+        start = len(frame) - len(layer.original)
+    if header is None or start is None or not frame.startswith(header, start):
+        return Node(printable(str(layer.name)), "", 0, 0, _fields(layer, frame, 0, b"", outermost, field)), None
+    stop = start + len(header)
+    return Node(
+        printable(str(layer.name)), "", start, stop, _fields(layer, frame, start, header, outermost, field)
+    ), stop
+
+
+def _fields(
+    layer: Packet, frame: bytes, start: int, header: bytes, outermost: Packet | None, field: str
+) -> tuple[Node, ...]:
+    """A node for each field of `layer`, as `Packet.show()` has them; no bytes are known if `header` is empty."""
+    shown = list(_shown(layer))  # before _spans, which may add values that show() does not have
+    spans = _spans(layer, header) if header else {}
+    nodes = []
+    for name, text, packets in shown:
+        first, last = spans.get(name, (0, 0))
+        begin, end = start + first, start + last
+        part = name if layer is outermost else field
+        children: list[Node] = []
+        position = begin if begin < end else None
+        for packet in packets:
+            for inner in _layers(packet):
+                child, position = _node(inner, frame, position, outermost, part)
+                children.append(child)
+        note = _checksum_note(frame, start) if name == "chksum" and begin < end and _is_ipv4(layer) else ""
+        nodes.append(Node(printable(name), text, begin, end, tuple(children), part, note))
+    return tuple(nodes)
+
+
+def _shown(layer: Packet) -> Iterator[tuple[str, str, list[Packet]]]:
+    """Name, printable value, and packets inside, of each field that `Packet.show()` would print, in its order."""
+    fields: list[Any] = list(layer.fields_desc)
+    while fields:
+        field = fields.pop(0)
+        if isinstance(field, ConditionalField) and not field.cond(layer):
+            continue
+        if hasattr(field, "fields"):  # a group: its fields follow it
+            fields[:0] = [member for member in field.fields if hasattr(layer, member.name)]
+            yield field.name, "", []
+            continue
+        value = layer.getfieldval(field.name)
+        if isinstance(value, Packet):
+            yield field.name, "", [value]
+        elif field.islist and field.holds_packets and isinstance(value, list):
+            yield field.name, "", value
+        else:
+            yield field.name, printable(str(field.i2repr(layer, value))), []
+
+
+def _spans(layer: Packet, header: bytes) -> dict[str, tuple[int, int]]:
+    """The bytes of `header` that each field of `layer` touches, found by reading the fields once more."""
+    spans = {}
+    rest: Any = header  # or, within a byte, the bytes from that one on and the bits of it that are read
+    mirrored = range(0)
+    bit = 0
+    try:
+        for field in layer.fields_desc:
+            first = bit // 8
+            if isinstance(rest, bytes) and getattr(field, "rev", False) and getattr(field, "tot_size", 0) > 1:
+                # A group of bit fields in little endian: Scapy reverses its bytes before it reads them.
+                mirrored = range(first, first + getattr(field, "tot_size", 0))
+            rest, value = field.getfield(layer, rest)
+            left, bits = rest if isinstance(rest, tuple) else (rest, 0)
+            bit = 8 * (len(header) - len(left)) + bits
+            last = (bit + 7) // 8
+            # A value that differs was not read from here. One that is missing was deleted by the dissector (a DNS
+            # record's length), and the fields after it need it.
+            if first < last and layer.fields.setdefault(field.name, value) == value and value is not None:
+                inside = first in mirrored and last <= mirrored.stop
+                both = mirrored.start + mirrored.stop
+                spans[field.name] = (both - last, both - first) if inside else (first, last)
+    except Exception:
+        pass  # not every field can be read twice: those up to here can be shown in the bytes
+    return spans
+
+
+def _checksum_note(frame: bytes, start: int) -> str:
+    """About the checksum of the IPv4 header at `start`; nothing if it is not all there, or too short to have one."""
+    header = frame[start : start + 4 * (frame[start] & 0xF)]
+    if len(header) < max(SHORTEST_HEADER, 4 * (frame[start] & 0xF)):
+        return ""
+    if internet_checksum(header) == 0:
+        return "correct"
+    return f"wrong, 0x{internet_checksum(header[:10] + header[12:]):04x} would be right"
+
+
+def _summary(packet: Packet, frame: bytes) -> Summary:
+    try:
+        return _summarise(packet)
+    except Exception:
+        return Summary("", "", "Raw", payload_text(frame[:_INFO]))
+
+
+def _summarise(packet: Packet) -> Summary:
+    chain = [layer for layer in _layers(packet) if not isinstance(layer, Padding)]
+    network = next((layer for layer in chain if isinstance(layer, IP | IPv6)), None)
+    text = payload_text(chain[-1].load[:_INFO]) if isinstance(chain[-1], Raw) else ""
+    named = [layer for layer in chain if not isinstance(layer, Raw)]
+    # What ICMP carries belongs to ICMP: the headers that an error quotes, the options of neighbour discovery.
+    icmp = next((layer for layer in named if isinstance(layer, ICMP) or type(layer).__name__[:6] == "ICMPv6"), None)
+    top = icmp or (named or chain)[-1]
+
+    source, destination = (_address(network or chain[0], name) for name in ("src", "dst"))
+    protocol = type(top).__name__
+    parts = []
+    if isinstance(network, IP) and (network.frag or network.flags.MF):
+        parts.append(f"fragment, offset {8 * network.frag}, {'more follow' if network.flags.MF else 'the last'}")
+    if icmp:
+        protocol = "ICMP" if isinstance(icmp, ICMP) else "ICMPv6"
+        text = ""
+    if isinstance(top, IP | IPv6):
+        number = top.proto if isinstance(top, IP) else top.nh
+        protocol = _KEYWORD.get(number, str(number))
+    if top is not network and (top is not chain[0] or not text):
+        parts.append(_short(top.summary(), protocol, source, destination))
+    info = ": ".join(filter(None, [*parts, text]))
+    return Summary(*map(printable, (source, destination, protocol, info[:_INFO])))
+
+
+def _address(layer: Packet, name: str) -> str:
+    value = layer.fields.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def _short(summary: str, protocol: str, source: str, destination: str) -> str:
+    """Scapy's summary without what the other columns say."""
+    for ending in (" / Padding", " / Raw"):
+        summary = summary.removesuffix(ending)
+    for known in (f"{source} > {destination} ", f"{source}:", f"{destination}:"):
+        summary = summary.replace(known, "")
+    return "" if summary == protocol else summary.removeprefix(f"{protocol} ")

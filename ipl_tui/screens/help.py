@@ -1,0 +1,65 @@
+"""Help: every key, and what the lab is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.table import Table
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Label, Static
+
+TOUR = """\
+Compose a packet on the left, send it with F5, watch it arrive in the list, and read it on the right.
+
+A cell of the header that is left empty is automatic and shows the value it will get. Type in it to force a value, \
+also a wrong one: ▲ names what contradicts itself, and it can be sent; ✖ marks what has no bits in the header, \
+and that cannot be sent. F4 makes a cell automatic again.
+
+In the list → was sent from this interface, ← came to it, ↻ is from this machine to itself, · passes by.
+
+exact sends the bytes as composed, in a frame of the link. kernel sends through a raw IP socket: the kernel always \
+rewrites Total Length and Header Checksum, and fills in an Identification of 0 and a Source of 0.0.0.0."""
+
+
+class HelpScreen(ModalScreen[None]):
+    """The keys of the screen below, by the place where they work."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,f1,question_mark,q", "dismiss", "Back", id="help.back"),
+        Binding("j", "scroll('down')", "Down", show=False, id="help.down"),
+        Binding("k", "scroll('up')", "Up", show=False, id="help.up"),
+    ]
+
+    def __init__(self, places: Iterable[tuple[str, Iterable[Binding]]]) -> None:
+        super().__init__()
+        self.places = list(places)
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="dialog"):
+            yield Label("IPL: an Internet Protocol lab", classes="title")
+            yield Static(TOUR, markup=False)
+            yield Static(self.keys(), id="keys")
+            yield Label("Esc goes back", classes="hint")
+
+    def keys(self) -> Table:
+        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column()
+        for place, bindings in self.places:
+            table.add_row()
+            table.add_row(f"[bold]{place}[/]")
+            keys: dict[str, list[Binding]] = {}
+            for binding in bindings:
+                keys.setdefault(binding.action, []).append(binding)
+            for same in keys.values():
+                shown = ", ".join(self.app.get_key_display(binding) for binding in same)
+                table.add_row(shown, same[0].tooltip or same[0].description)
+        return table
+
+    def action_scroll(self, way: str) -> None:
+        area = self.query_one(VerticalScroll)
+        area.scroll_down() if way == "down" else area.scroll_up()

@@ -1,0 +1,75 @@
+"""Choosing an interface: what there is, and what each can and can't do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Label, OptionList
+from textual.widgets.option_list import Option
+
+from ipl_tui.networks.interface import Ability, Interface, Network
+
+
+class InterfaceScreen(ModalScreen[Interface | None]):
+    """The interfaces of every network. Gives the one chosen, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,f2", "dismiss", "Back", id="interfaces.back"),
+        Binding("j", "down", "Next", show=False, id="interfaces.next"),
+        Binding("k", "up", "Previous", show=False, id="interfaces.previous"),
+    ]
+
+    def __init__(self, networks: Sequence[Network], current: Interface) -> None:
+        super().__init__()
+        self.networks = networks
+        self.current = current
+        self.choices: list[Interface] = []
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Label("Interface: where packets are captured and sent", classes="title")
+            yield OptionList(markup=False)
+            yield Label("Enter chooses, Esc goes back", classes="hint")
+
+    def on_mount(self) -> None:
+        options = self.query_one(OptionList)
+        for network in self.networks:
+            options.add_option(Option(Text(f"{network.name}: {network.purpose}", "bold"), disabled=True))
+            for interface in network.interfaces():
+                self.choices.append(interface)
+                options.add_option(Option(describe(interface), id=str(len(self.choices) - 1)))
+                if (interface.network, interface.name) == (self.current.network, self.current.name):
+                    options.highlighted = options.option_count - 1
+
+    def action_down(self) -> None:
+        self.query_one(OptionList).action_cursor_down()
+
+    def action_up(self) -> None:
+        self.query_one(OptionList).action_cursor_up()
+
+    @on(OptionList.OptionSelected)
+    def chosen(self, event: OptionList.OptionSelected) -> None:
+        assert event.option_id is not None, "the titles of networks cannot be selected"
+        self.dismiss(self.choices[int(event.option_id)])
+
+
+def describe(interface: Interface) -> Text:
+    """An interface in a few lines: name, state, addresses, link type, and what it can't do, and why."""
+    addresses = ", ".join(str(address) for address in interface.addresses) or "no IPv4 address"
+    text = Text(f"{interface.name:<12} {interface.state:<10} {addresses}  {interface.linktype_name}, MTU {interface.mtu}")
+    capture, send = interface.can_capture(), interface.can_send()
+    text.append(f"\n{'':<12} {can(capture, 'capture')}  {can(send, 'send')}")
+    for reason in dict.fromkeys(ability.reason for ability in (capture, send) if not ability.possible):
+        text.append(f"\n{'':<12} {reason}", "italic")
+    return text
+
+
+def can(ability: Ability, what: str) -> str:
+    return f"✔ can {what}" if ability.possible else f"✖ can't {what}"

@@ -1,0 +1,557 @@
+"""The lab: one interface, its packets, the composer and the decoded view, and what goes on between them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from rich.text import Text
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.reactive import var
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Button, Footer, Input, Label, Sparkline, Static, Tab, Tabs
+
+from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.filters import FilterError, compile_filter
+from ipl_tui.capture.store import Store
+from ipl_tui.exchange.joining import Joiner
+from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
+from ipl_tui.networks.interface import Interface, Network, SendError
+from ipl_tui.packets.fields import FIELDS, read_header
+from ipl_tui.screens.help import HelpScreen
+from ipl_tui.screens.interfaces import InterfaceScreen
+from ipl_tui.screens.save import SaveScreen
+from ipl_tui.widgets.composer import Composer, Order
+from ipl_tui.widgets.header_grid import Cell, HeaderGrid, show_value
+from ipl_tui.widgets.hex_dump import HexDump
+from ipl_tui.widgets.meaning import Meaning
+from ipl_tui.widgets.packet_list import PacketList
+from ipl_tui.widgets.packet_tree import PacketTree
+
+if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
+    from scapy.supersocket import SuperSocket
+
+    from ipl_tui.capture.sniffer import Sniffer
+    from ipl_tui.exchange.responder import Responder
+
+FRAMES_A_SECOND = 15
+"""How often the screen is told that the capture has grown, at most."""
+
+WAITING = 15.0
+"""Seconds that a sent ClientMessage keeps the kernel from objecting to its answer."""
+
+ETHERNET = 1
+"""The link type to check a filter against while the interface has not told its own."""
+
+PANES = {"packets": "1 Packets", "compose": "2 Compose", "header": "3 Header", "fields": "4 Fields"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the lab starts."""
+
+    interface: Interface
+    filter: str = ""
+    read: Path | None = None
+    """A capture file to show, instead of capturing."""
+    responder: bool = False
+
+
+class LabScreen(Screen[None]):
+    """Connects the widgets; owns the capture, the responder and the orders to send."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1,question_mark", "help", "Help", id="lab.help", tooltip="Every key, and how to read the lab"),
+        Binding("f2", "interface", "Interface", id="lab.interface", tooltip="Choose where to capture and send"),
+        Binding("f3,slash", "filter", "Filter", id="lab.filter", tooltip="Go to the capture filter"),
+        Binding("f5", "send", "Send", id="lab.send", tooltip="Send the packet in the composer, or stop sending"),
+        Binding("f6", "responder", "Responder", id="lab.responder", tooltip="Answer ClientMessage, or stop answering"),
+        Binding("f7,space", "pause", "Pause", id="lab.pause", tooltip="Hold the list still; capturing goes on"),
+        Binding("f8", "save", "Save", id="lab.save", tooltip="Save the capture as pcapng or pcap"),
+        Binding("1", "pane('packets')", "Packets", show=False, id="lab.packets", tooltip="Go to the packets"),
+        Binding("2", "pane('compose')", "Compose", show=False, id="lab.compose", tooltip="Go to the composer"),
+        Binding("3", "pane('header')", "Header", show=False, id="lab.header", tooltip="Go to the packet's header"),
+        Binding("4", "pane('fields')", "Fields", show=False, id="lab.fields", tooltip="Go to the packet's fields"),
+        Binding("escape", "pane('packets')", "Back to the packets", show=False, id="lab.back"),
+        Binding("q", "app.quit", "Quit", id="lab.quit", tooltip="Leave the lab"),
+    ]
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (118, "-normal"), (196, "-wide")]  # noqa: RUF012 - Textual's own type
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high")]  # noqa: RUF012
+
+    pane: var[str] = var("packets")
+    """The pane the user is in; where they do not all fit, the one that is shown."""
+
+    paused: var[bool] = var(False)
+
+    def __init__(self, store: Store, networks: Sequence[Network], options: Options) -> None:
+        super().__init__()
+        self.store = store
+        self.networks = networks
+        self.options = options
+        self.interface = options.interface
+        self.filter = options.filter
+        self.joiner = Joiner(store)
+        store.taps.append(self.joiner)
+        self.sniffer: Sniffer | None = None
+        self.capturing = asyncio.Lock()
+        """Held by the one worker that writes to the store."""
+        self.trouble = ""
+        """Why nothing is captured now; one sentence."""
+        self.dropped = 0
+        """Frames the kernel dropped on the interfaces captured on before this one."""
+        self.rates: deque[int] = deque([0] * 60, maxlen=60)
+        """Packets captured in each of the last seconds."""
+        self.counted = 0
+        """Packets captured when they were last counted."""
+        self.responder: Responder | None = None
+        self.awaited: SuperSocket | None = None
+        """The deaf socket that keeps the kernel quiet while an answer is awaited."""
+        self.waiting: Timer | None = None
+        """Ends the wait for an answer."""
+        self.stop_sending = threading.Event()
+        self.shown = 0
+        """The number of the packet in the decoded view."""
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="selectors"):
+            yield Label("IPL", id="mark")
+            yield Button("", id="interface", compact=True, tooltip="Where packets are captured and sent (F2)")
+            yield Label("Filter")
+            yield Input(self.filter, id="filter", compact=True, placeholder="all packets; try: ip proto 253")
+            yield Label("", id="filter-verdict", markup=False)
+        with Horizontal(id="state"):
+            yield Static(id="capture-state", markup=False)
+            yield Sparkline([0], id="rate")
+        yield Static(id="trouble", markup=False)
+        yield Tabs(*(Tab(label, id=f"tab-{name}") for name, label in PANES.items()), id="panes")
+        yield PacketList(self.store, self.joiner, id="packets")
+        with Horizontal(id="lower"):
+            yield Composer(id="compose")
+            with Vertical(id="header"):
+                yield HeaderGrid(id="header-grid")
+                yield Meaning(id="header-meaning")
+            with Vertical(id="fields"):
+                yield PacketTree(id="tree")
+                yield Meaning(id="field-meaning")
+                yield HexDump(id="hex")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        for name, label in PANES.items():
+            self.query_one(f"#{name}").border_title = label
+        self.query_one(Tabs).can_focus = False
+        self.query_one(PacketList).focus()
+        self.use(self.interface)
+        self.set_interval(1.0, self.count_rate)
+        self.call_after_refresh(self.begin)
+
+    def begin(self) -> None:
+        """What waits until the first screen is up."""
+        self.load_layers()
+        if self.options.read is not None:
+            self.read_file(self.options.read)
+        else:
+            self.capture()
+        if self.options.responder:
+            self.action_responder()
+
+    async def on_unmount(self) -> None:
+        self.stop_sending.set()
+        await asyncio.to_thread(self.stop_all)
+
+    def stop_all(self) -> None:
+        for running in (self.sniffer, self.responder):
+            if running is not None:
+                running.stop()
+        self.stop_waiting()
+
+    # The interface
+
+    def use(self, interface: Interface) -> None:
+        """Make an interface the one that everything happens on."""
+        self.interface = interface
+        address = f"  {interface.addresses[0].ip}" if interface.addresses else ""
+        self.query_one("#interface", Button).label = Text(f"{interface.name}{address} ▾")
+        self.query_one(Composer).interface = interface
+        self.check_filter()
+
+    @on(Button.Pressed, "#interface")
+    @work
+    async def action_interface(self) -> None:
+        interface = await self.app.push_screen_wait(InterfaceScreen(self.networks, self.interface))
+        if interface is None:
+            return
+        self.stop_sending.set()
+        self.stop_waiting()
+        answering = self.responder is not None
+        if answering:
+            await self.answer(False)
+        self.use(interface)
+        self.capture()
+        if answering:
+            await self.answer(True)
+
+    # Capturing
+
+    @work(exclusive=True, group="capture")
+    async def capture(self) -> None:
+        """Own the capture on the selected interface for as long as it is selected, or until it ends by itself."""
+        from ipl_tui.capture.sniffer import Sniffer  # loads Scapy
+
+        interface, loop, grown = self.interface, asyncio.get_running_loop(), asyncio.Event()
+        ended: asyncio.Future[CaptureError | None] = loop.create_future()
+
+        async with self.capturing:
+            try:
+                socket = await asyncio.to_thread(interface.open_capture, self.filter)
+            except CaptureError as error:
+                self.show_trouble(str(error))
+                return
+            number = self.store.add_interface(interface.name, socket.linktype, self.filter)
+            packets = self.query_one(PacketList)
+            packets.own = {**packets.own, number: frozenset(str(a.ip) for a in interface.addresses)}
+            sniffer = self.sniffer = Sniffer(
+                socket,
+                self.store,
+                number,
+                on_grown=lambda: loop.call_soon_threadsafe(grown.set),
+                on_end=lambda reason: loop.call_soon_threadsafe(ended.set_result, reason),
+            )
+            sniffer.start()
+            self.show_trouble("")
+            try:
+                while not ended.done():
+                    wake = asyncio.ensure_future(grown.wait())
+                    await asyncio.wait((wake, ended), return_when=asyncio.FIRST_COMPLETED)
+                    wake.cancel()
+                    grown.clear()
+                    self.show_capture()
+                    await asyncio.sleep(1 / FRAMES_A_SECOND)
+                self.show_trouble(str(ended.result() or "The capture ended."))
+            finally:
+                await asyncio.shield(asyncio.to_thread(sniffer.stop))
+                self.dropped += sniffer.dropped()
+                self.sniffer = None
+
+    @work(thread=True, group="file")
+    def read_file(self, path: Path) -> None:
+        """Fill the store from a capture file."""
+        from ipl_tui.capture.files import read_capture  # loads Scapy
+
+        trouble = ""
+        try:
+            read_capture(path, self.store, self.filter, lambda _: self.app.call_from_thread(self.show_capture))
+        except CaptureError as error:
+            trouble = str(error)
+        self.app.call_from_thread(self.show_trouble, trouble)
+        self.app.call_from_thread(self.show_capture)
+
+    def show_capture(self) -> None:
+        """Bring the list and the counts up to date with the store."""
+        packets = self.query_one(PacketList)
+        if not self.paused:
+            packets.show_up_to(len(self.store))
+        self.show_state()
+
+    def show_state(self) -> None:
+        captured, shown = len(self.store), self.query_one(PacketList).count
+        if self.trouble:
+            state = "✖ not capturing"
+        elif self.paused:
+            state = "‖ view paused"
+        elif self.sniffer is not None:
+            state = "● capturing"
+        elif self.options.read is not None:
+            state = f"○ {self.options.read.name}"
+        else:
+            state = "○ starting"
+        dropped = self.dropped + (self.sniffer.dropped() if self.sniffer is not None else 0)
+        counts = f"{captured:,} captured · {shown:,} shown · {dropped:,} dropped by kernel"
+        responder = "   ↩ responder on" if self.responder is not None else ""
+        rate = f"   {self.rates[-1]:,}/s" if any(self.rates) else ""
+        self.query_one("#capture-state", Static).update(Text(f"{state}   {counts}{responder}{rate}"))
+
+    def show_trouble(self, sentence: str) -> None:
+        """Say why nothing is captured, or that it is again."""
+        self.trouble = sentence
+        line = self.query_one("#trouble", Static)
+        line.update(Text(f"✖ {sentence}"))
+        line.display = bool(sentence)
+        self.show_state()
+
+    def count_rate(self) -> None:
+        """Once a second: how many packets came."""
+        captured = len(self.store)
+        self.rates.append(captured - self.counted)
+        self.counted = captured
+        if any(self.rates):
+            self.query_one(Sparkline).data = list(self.rates)
+            self.show_state()
+
+    def action_pause(self) -> None:
+        self.paused = not self.paused
+        self.show_capture()
+
+    @work(thread=True)
+    def load_layers(self) -> None:
+        """Import the dissectors of every protocol that Scapy knows; what is on screen is then dissected anew."""
+        from ipl_tui.packets.dissect import load_layers
+
+        load_layers()
+        self.app.call_from_thread(self.dissect_anew)
+
+    # The capture filter
+
+    def action_filter(self) -> None:
+        self.query_one("#filter").focus()
+
+    @on(Input.Changed, "#filter")
+    def check_filter(self) -> None:
+        """Say, in libpcap's words, whether the filter can be used."""
+        typed = self.query_one("#filter", Input).value.strip()
+        problem = filter_problem(typed, self.interface)
+        verdict = self.query_one("#filter-verdict", Label)
+        verdict.set_class(bool(problem), "-error")
+        verdict.update(f"✖ {problem}" if problem else "Enter applies it" if typed != self.filter else "")
+
+    @on(Input.Submitted, "#filter")
+    def apply_filter(self) -> None:
+        """Capture with the new filter from here on; one that does not compile changes nothing."""
+        typed = self.query_one("#filter", Input).value.strip()
+        if filter_problem(typed, self.interface):
+            return
+        changed, self.filter = typed != self.filter, typed
+        self.check_filter()
+        self.query_one(PacketList).focus()
+        if changed:
+            self.capture()
+
+    @on(events.DescendantBlur, "#filter")
+    def restore_filter(self) -> None:
+        """The line shows the filter in force, unless it is being edited."""
+        self.query_one("#filter", Input).value = self.filter
+
+    # The decoded view
+
+    @on(PacketList.Selected)
+    def show_packet(self, event: PacketList.Selected) -> None:
+        self.shown = event.number
+        self.show_dissection()
+
+    def dissect_anew(self) -> None:
+        self.query_one(PacketList).forget_summaries()
+        if self.shown:
+            self.show_dissection()
+
+    def show_dissection(self) -> None:
+        from ipl_tui.packets.dissect import dissect  # loads Scapy
+
+        frame = self.store.frame(self.shown)
+        dissection = dissect(frame.data, self.store.interfaces[frame.interface].linktype)
+        self.query_one(HexDump).data = frame.data
+        self.query_one(PacketTree).show(dissection.layers)
+        grid = self.query_one("#header-grid", HeaderGrid)
+        start, stop = dissection.ipv4 or (0, 0)
+        grid.values = {name: show_value(name, value) for name, value in read_header(frame.data[start:stop]).items()}
+        self.query_one("#header").border_title = f"3 Header of packet {frame.number}"
+        self.query_one("#fields").border_title = f"4 Fields of packet {frame.number}"
+
+    @on(PacketTree.NodeChosen)
+    def node_chosen(self, event: PacketTree.NodeChosen) -> None:
+        """Highlight a field of the tree in the header and in the bytes too."""
+        node, layer = event.node, event.layer
+        self.query_one(HexDump).span = (node.start, node.stop)
+        meaning, grid = self.query_one("#field-meaning", Meaning), self.query_one("#header-grid", HeaderGrid)
+        fields = [field for field in FIELDS if node.field and field.scapy == node.field]
+        if fields:
+            meaning.explain(*fields)
+            self.query_one("#header-meaning", Meaning).explain(*fields)
+            if grid.chosen not in [field.name for field in fields]:
+                grid.chosen = fields[0].name
+        else:
+            where = f"{layer.name}, bytes {node.start} to {node.stop - 1}" if node.start < node.stop else layer.name
+            meaning.text = (node.name if node is not layer else "", "", where)
+            grid.chosen = ""
+
+    @on(HeaderGrid.FieldChosen, "#header-grid")
+    def header_field_chosen(self, event: HeaderGrid.FieldChosen) -> None:
+        field = next(field for field in FIELDS if field.name == event.field)
+        self.query_one("#header-meaning", Meaning).explain(field)
+        self.query_one(PacketTree).choose_field(field.scapy)
+
+    @on(HexDump.ByteChosen)
+    def byte_chosen(self, event: HexDump.ByteChosen) -> None:
+        self.query_one(PacketTree).choose_byte(event.offset)
+
+    # Sending
+
+    def action_send(self) -> None:
+        self.query_one(Composer).ask()
+
+    @on(Composer.StopAsked)
+    def stop_order(self) -> None:
+        self.stop_sending.set()
+
+    @on(Composer.SendAsked)
+    def begin_order(self, event: Composer.SendAsked) -> None:
+        self.query_one(Composer).sending = True
+        self.stop_sending = threading.Event()
+        self.carry_out(event.order, self.interface, self.stop_sending)
+
+    @work(thread=True, group="send")
+    def carry_out(self, order: Order, interface: Interface, stop: threading.Event) -> None:
+        """Send the packet of an order as often as it says, and say how far it got."""
+        composer, sent, problem = self.query_one(Composer), 0, ""
+
+        def tell(text: str, kind: Literal["", "error"] = "") -> None:
+            self.app.call_from_thread(composer.say, text, kind)
+
+        try:
+            if asks_for_answer(order.packet):
+                self.await_answer(interface)
+            while True:
+                interface.send(order.packet, order.method)
+                sent += 1
+                if sent == order.count or stop.is_set():
+                    break
+                tell(f"Sent {sent:,} of {order.count:,}; F5 stops")
+                if stop.wait(order.interval):
+                    break
+        except SendError as error:
+            problem = str(error)
+        done = f"Sent {sent:,} × {len(order.packet)} bytes, {order.method}, on {interface.name}"
+        if problem:
+            tell(f"{problem}{f' ({sent:,} were sent)' if sent else ''}", "error")
+        else:
+            tell(done if sent == order.count else f"{done}; stopped before {order.count:,}")
+        self.app.call_from_thread(setattr, composer, "sending", False)
+
+    def await_answer(self, interface: Interface) -> None:
+        """Keep this machine's kernel from objecting to ServerResponse while it may come."""
+        if self.awaited is None:
+            self.awaited = interface.open_protocol(PROTOCOL, deaf=True)
+        self.app.call_from_thread(self.restart_waiting)
+
+    def restart_waiting(self) -> None:
+        if self.waiting is not None:
+            self.waiting.stop()
+        self.waiting = self.set_timer(WAITING, self.stop_waiting)
+
+    def stop_waiting(self) -> None:
+        if self.awaited is not None:
+            self.awaited.close()
+            self.awaited = None
+
+    # The responder
+
+    @work(exclusive=True, group="responder")
+    async def action_responder(self) -> None:
+        await self.answer(self.responder is None)
+
+    async def answer(self, on: bool) -> None:
+        """Begin or end answering ClientMessage on the selected interface."""
+        from ipl_tui.exchange.responder import Responder  # loads Scapy
+
+        if self.responder is not None:
+            await asyncio.to_thread(self.responder.stop)
+            self.responder = None
+        if on:
+            responder = Responder(self.interface, lambda text: self.app.call_from_thread(self.responder_failed, text))
+            try:
+                await asyncio.to_thread(responder.start)
+            except SendError as error:
+                self.responder_failed(str(error))
+            else:
+                self.responder = responder
+        self.show_state()
+
+    def responder_failed(self, sentence: str) -> None:
+        self.notify(sentence, title="Responder", severity="error", markup=False)
+
+    # Saving, help, and getting about
+
+    @work
+    async def action_save(self) -> None:
+        path = await self.app.push_screen_wait(SaveScreen(len(self.store)))
+        if path is None:
+            return
+        try:
+            await asyncio.to_thread(self.store.save, path)
+        except CaptureError as error:
+            self.notify(str(error), title="Not saved", severity="error", markup=False)
+        else:
+            self.notify(f"{path.absolute()}", title=f"Saved {len(self.store):,} packets", markup=False)
+
+    def action_help(self) -> None:
+        self.app.push_screen(HelpScreen(self.places()))
+
+    def places(self) -> Iterator[tuple[str, list[Binding]]]:
+        """The bindings of each place, for the help."""
+        yield "Everywhere", bindings_of(self)
+        yield "Packets", bindings_of(self.query_one(PacketList))
+        composer = self.query_one(Composer)
+        yield "Composer", [*bindings_of(composer), *(b for b in Cell.BINDINGS if isinstance(b, Binding))]
+        yield "Header", bindings_of(self.query_one("#header-grid", HeaderGrid))
+
+    def action_pane(self, name: str) -> None:
+        """Go to a pane."""
+        self.pane = name
+        target = {
+            "packets": PacketList,
+            "compose": "#cell-ttl",
+            "header": "#header-grid",
+            "fields": PacketTree,
+        }[name]
+        self.query_one(target).focus()
+
+    def watch_pane(self, pane: str) -> None:
+        for name in PANES:
+            self.set_class(name == pane, f"-{name}")
+        self.query_one(Tabs).active = f"tab-{pane}"
+
+    @on(Tabs.TabActivated)
+    def tab_chosen(self, event: Tabs.TabActivated) -> None:
+        name = (event.tab.id or "").removeprefix("tab-")
+        if name != self.pane:
+            self.action_pane(name)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """The pane that has the focus is the one the user is in."""
+        for widget in event.widget.ancestors_with_self:
+            if widget.id in PANES:
+                self.pane = widget.id
+
+    @on(PacketList.Opened)
+    def read_packet(self) -> None:
+        self.action_pane("fields")
+
+
+def filter_problem(text: str, interface: Interface) -> str:
+    """libpcap's words about a filter that does not compile for an interface; nothing for one that does."""
+    try:
+        compile_filter(text, interface.linktype if interface.linktype is not None else ETHERNET)
+    except FilterError as error:
+        return str(error)
+    return ""
+
+
+def asks_for_answer(packet: bytes) -> bool:
+    """Whether a packet is a ClientMessage."""
+    header = read_header(packet)
+    return header.get("proto") == PROTOCOL and packet.endswith(CLIENT_MESSAGE)
+
+
+def bindings_of(place: Widget | Screen[None]) -> list[Binding]:
+    """The bindings that a class of ours adds."""
+    return list(Binding.make_bindings(type(place).BINDINGS))

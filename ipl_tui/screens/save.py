@@ -1,0 +1,50 @@
+"""Saving the capture: where to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label, Static
+
+
+class SaveScreen(ModalScreen[Path | None]):
+    """Asks for a path. Gives it, or None; an existing file is overwritten only when Enter is pressed again."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f8", "dismiss", "Back", id="save.back")]
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+        self.agreed: Path | None = None
+        """The existing file that the user was asked about."""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Label(f"Save {self.count:,} packets as", classes="title")
+            yield Input("capture.pcapng", id="path")
+            yield Static("A name that ends in .pcap gives the older format; any other gives pcapng.", id="advice")
+            yield Label("Enter saves, Esc goes back", classes="hint")
+
+    @on(Input.Submitted)
+    def save(self, event: Input.Submitted) -> None:
+        if not event.value.strip():
+            self.advise("A file needs a name.")
+            return
+        path = Path(event.value.strip()).expanduser()
+        if path.is_dir():
+            self.advise(f"{path} is a folder: add a file name.")
+        elif path.exists() and path != self.agreed:
+            self.agreed = path
+            self.advise(f"{path} exists. Enter again replaces it.")
+        else:
+            self.dismiss(path)
+
+    def advise(self, text: str) -> None:
+        self.query_one("#advice", Static).update(Text(text))

@@ -1,0 +1,271 @@
+"""The composer: the header grid to fill in, the payload, and how to send them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.reactive import var
+from textual.suggester import SuggestFromList
+from textual.widget import Widget
+from textual.widgets import Button, Input, Label, Select, Static
+
+from ipl_tui.networks.interface import Interface, Method
+from ipl_tui.packets.craft import (
+    PRESETS,
+    Crafted,
+    Draft,
+    Preset,
+    Problem,
+    craft,
+    payload_hex,
+    payload_text,
+    read_entries,
+    write_entries,
+)
+from ipl_tui.packets.fields import FIELD
+from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid, show_value
+from ipl_tui.widgets.meaning import Meaning
+
+METHODS: tuple[Literal["auto"] | Method, ...] = ("auto", "exact", "kernel")
+MOST_PACKETS = 100_000
+SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.001, 3600.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asks to be sent."""
+
+    packet: bytes
+    destination: str
+    """A dotted quad."""
+    method: Method
+    count: int
+    interval: float
+    """Seconds from one packet to the next."""
+
+
+class Composer(Widget):
+    """A draft, checked as it is typed, and the order to send it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+t", "turn_payload", "Payload text or hex", show=False, id="composer.payload",
+                tooltip="Type the payload as text with escapes, or as hex"),
+        Binding("ctrl+l", "next_method", "Sending method", show=False, id="composer.method",
+                tooltip="exact: the bytes as composed; kernel: a raw socket; auto: exact wherever it delivers"),
+    ]  # fmt: skip
+
+    interface: var[Interface | None] = var(None)
+    """Where the draft would be sent: it gives the automatic source and the method."""
+
+    hexadecimal: var[bool] = var(False)
+    """Whether the payload is typed as hex."""
+
+    method: var[Literal["auto"] | Method] = var("auto")
+
+    sending: var[bool] = var(False)
+    """Whether an order is under way."""
+
+    class SendAsked(Message):
+        """The user wants the draft sent."""
+
+        def __init__(self, order: Order) -> None:
+            super().__init__()
+            self.order = order
+
+    class StopAsked(Message):
+        """The user wants no more packets of the order to be sent."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.crafted: Crafted | None = None
+        """The packet as it would be sent now; None while a problem blocks it."""
+        self.problems: tuple[Problem, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        yield HeaderForm(id="draft")
+        with Horizontal(classes="row"):
+            yield Label("Preset")
+            yield Select(
+                [(preset.name, preset) for preset in PRESETS],
+                id="preset", allow_blank=False, compact=True, value=PRESETS[0],
+            )  # fmt: skip
+            yield Label("Payload as")
+            yield Button("text", id="payload-form", compact=True, tooltip="Type it as text with escapes, or as hex")
+        with Horizontal(classes="row"):
+            yield Label("Payload")
+            yield Input(id="payload", compact=True, placeholder="empty")
+        with Horizontal(classes="row"):
+            yield Button("Send F5", id="send", compact=True, variant="primary")
+            yield Input("1", id="count", compact=True, tooltip="How many packets to send")
+            yield Label("× every")
+            yield Input("1.0", id="interval", compact=True, tooltip="Seconds from one packet to the next")
+            yield Label("s  by")
+            yield Button("auto", id="method", compact=True, tooltip="auto, exact (bytes as composed) or kernel (raw socket)")
+        yield Static(id="verdict", markup=False)
+        yield Meaning(id="draft-meaning")
+
+    def on_mount(self) -> None:
+        self.query_one(HeaderForm).form["dst"].value = default_destination(self.interface)
+        self.fill(PRESETS[0])
+
+    # The draft
+
+    def fill(self, preset: Preset) -> None:
+        """Start from a preset, keeping the destination that stands there."""
+        form = self.query_one(HeaderForm)
+        entries, payload = write_entries(preset.draft)
+        if self.hexadecimal:
+            payload = payload_hex(preset.draft.payload)
+        self.query_one("#payload", Input).value = payload
+        form.fill({**entries, "dst": form.entries["dst"]})
+
+    def watch_interface(self, old: Interface | None, interface: Interface | None) -> None:
+        """Offer the addresses of the new interface; a destination nobody touched moves with it."""
+        if interface is None:
+            return
+        form = self.query_one(HeaderForm)
+        own = [str(address.ip) for address in interface.addresses]
+        for name in ("src", "dst"):
+            form.form[name].suggester = SuggestFromList(own)
+        if form.form["dst"].value == default_destination(old):
+            form.form["dst"].value = default_destination(interface)
+        form.form["dst"].placeholder = f"in {interface.addresses[0].network}" if interface.addresses else "10.0.1.20"
+        self.check_draft()
+
+    @on(HeaderForm.Edited)
+    @on(Input.Changed, "#payload")
+    def check_draft(self) -> None:
+        """Read what was typed; show what it becomes, and what is the matter with it."""
+        form = self.query_one(HeaderForm)
+        draft, self.problems = read_entries(form.entries, self.query_one("#payload", Input).value, self.hexadecimal)
+        # While a field cannot be read, the automatic values are those of the draft as far as it can be.
+        self.crafted = None if draft is None else craft(draft, self.source_for(draft.dst))
+        if self.crafted is not None:
+            self.problems = self.crafted.problems
+            form.show_automatic({name: show_value(name, value) for name, value in self.crafted.values.items()})
+        form.marks = {p.field: "error" if p.blocks else "warning" for p in reversed(self.problems) if p.field in FIELD}
+        self.query_one("#payload").set_class(any(p.field == "payload" for p in self.problems), "-wrong")
+        self.query_one("#send", Button).disabled = self.crafted is None and not self.sending
+        self.show_verdict()
+        self.show_method()
+
+    def source_for(self, destination: str) -> str:
+        return self.interface.source_for(destination) if self.interface is not None else "0.0.0.0"
+
+    def show_verdict(self) -> None:
+        """Say what is the matter with the chosen field, else with the first that has a problem."""
+        chosen = self.query_one(HeaderForm).chosen
+        problem = next((p for p in self.problems if p.field == chosen), self.problems[0] if self.problems else None)
+        if problem is None:
+            assert self.crafted is not None, "without a problem there is a packet"
+            self.say(f"{len(self.crafted.packet)} bytes, no problems")
+        else:
+            more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+            kind: Literal["error", "warning"] = "error" if problem.blocks else "warning"
+            self.say(f"{problem.text}{more}", kind)
+
+    def say(self, text: str, kind: Literal["", "error", "warning"] = "") -> None:
+        """One line about the draft or what became of it."""
+        verdict = self.query_one("#verdict", Static)
+        verdict.update(Text({"error": "✖ ", "warning": "▲ "}.get(kind, "") + text))
+        verdict.set_class(kind == "error", "-error")
+        verdict.set_class(kind == "warning", "-warning")
+
+    @on(HeaderForm.FieldChosen)
+    def explain(self, event: HeaderGrid.FieldChosen) -> None:
+        event.stop()
+        self.query_one(Meaning).explain(FIELD[event.field])
+        if self.problems:
+            self.show_verdict()
+
+    # The payload
+
+    @on(Button.Pressed, "#payload-form")
+    def action_turn_payload(self) -> None:
+        """Go from text to hex or back, if what stands there can be read."""
+        payload = self.query_one("#payload", Input)
+        harmless, _ = write_entries(Draft())
+        draft, problems = read_entries(harmless, payload.value, self.hexadecimal)
+        if draft is None:
+            self.say(problems[0].text, "error")
+            return
+        self.hexadecimal = not self.hexadecimal
+        self.query_one("#payload-form", Button).label = "hex" if self.hexadecimal else "text"
+        payload.value = payload_hex(draft.payload) if self.hexadecimal else payload_text(draft.payload)
+
+    # Sending
+
+    @on(Select.Changed, "#preset")
+    def preset_chosen(self, event: Select.Changed) -> None:
+        event.stop()
+        if isinstance(event.value, Preset):
+            self.fill(event.value)
+
+    @on(Button.Pressed, "#method")
+    def action_next_method(self) -> None:
+        self.method = METHODS[(METHODS.index(self.method) + 1) % len(METHODS)]
+        self.show_method()
+
+    def method_for(self, destination: str) -> Method:
+        """The method that the user chose, or that the interface chooses for a destination."""
+        if self.method != "auto":
+            return self.method
+        return self.interface.choose_method(destination) if self.interface is not None else "exact"
+
+    def show_method(self) -> None:
+        label = self.method
+        if label == "auto" and self.crafted is not None:
+            label = f"auto: {self.method_for(str(self.crafted.values['dst']))}"
+        self.query_one("#method", Button).label = label
+
+    def watch_sending(self, sending: bool) -> None:
+        self.query_one("#send", Button).label = "Stop F5" if sending else "Send F5"
+
+    @on(Button.Pressed, "#send")
+    @on(Input.Submitted)
+    def ask(self) -> None:
+        """Ask for the draft to be sent as often as the form says, or for that to stop."""
+        if self.sending:
+            self.post_message(self.StopAsked())
+            return
+        if self.crafted is None:
+            self.say(self.problems[0].text, "error")
+            return
+        try:
+            count = int(read_number(self.query_one("#count", Input).value, "The count", 1, MOST_PACKETS))
+            interval = read_number(
+                self.query_one("#interval", Input).value, "The interval", SHORTEST_INTERVAL, LONGEST_INTERVAL
+            )
+        except ValueError as error:
+            self.say(str(error), "error")
+            return
+        destination = str(self.crafted.values["dst"])
+        order = Order(self.crafted.packet, destination, self.method_for(destination), count, interval)
+        self.post_message(self.SendAsked(order))
+
+
+def default_destination(interface: Interface | None) -> str:
+    """Where a new draft goes: to the machine itself on loopback; elsewhere the user has to say."""
+    if interface is None:
+        return Draft().dst
+    own = [address.ip for address in interface.addresses]
+    return str(own[0]) if own and own[0].is_loopback else ""
+
+
+def read_number(text: str, what: str, least: float, most: float) -> float:
+    """A number the user typed. Raises ValueError with a sentence."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not least <= number <= most:
+        raise ValueError(f"{what} needs a number from {least:g} to {most:,.0f}.")
+    return number

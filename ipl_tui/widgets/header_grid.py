@@ -1,0 +1,337 @@
+"""RFC 791's picture of the IPv4 header: 32 bits wide, two columns a bit; to read, or to fill in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import Input
+
+from ipl_tui.packets.fields import FIELD, FIELDS, Field
+
+WIDTH = 65
+"""Columns: 32 bits of two columns, and the last edge."""
+
+HEIGHT = 14
+"""Lines: the ruler, six rows (five words and the options) of an edge and a value, the last edge."""
+
+RULER = {0: "0", 4: "4", 8: "8", 14: "14", 16: "16", 19: "19", 31: "31"}
+SHORT_LABELS = {"reserved": "R", "df": "D", "mf": "M"}
+MARKS = {"error": "✖", "warning": "▲"}
+
+
+def row_of(field: Field) -> int:
+    """The row of the picture a field stands in: 0 to 4 for the fixed header's words, 5 for the options."""
+    return field.bit // 32
+
+
+def columns_of(field: Field) -> tuple[int, int]:
+    """The columns of a field's left and right edge."""
+    if field.name == "options":
+        return 0, WIDTH - 1
+    left = field.bit % 32 * 2
+    return left, left + field.bits * 2
+
+
+def value_line(field: Field) -> int:
+    """The line that shows a field's value."""
+    return 2 + 2 * row_of(field)
+
+
+ROWS: tuple[tuple[Field, ...], ...] = tuple(tuple(f for f in FIELDS if row_of(f) == row) for row in range(6))
+
+
+def show_value(name: str, value: int | str | bytes) -> str:
+    """A header value as the grid writes it: the checksum and the options in hex, the rest as it is."""
+    if isinstance(value, bytes):
+        return value.hex(" ") or "none"
+    return f"0x{value:04x}" if name == "chksum" else str(value)
+
+
+class HeaderGrid(Widget, can_focus=True):
+    """The header of one packet, read-only; a click or the arrow keys choose a field."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "step(-1)", "Previous field", show=False, id="header.previous"),
+        Binding("right,l", "step(1)", "Next field", show=False, id="header.next"),
+        Binding("up,k", "step_row(-1)", "Row above", show=False, id="header.above"),
+        Binding("down,j", "step_row(1)", "Row below", show=False, id="header.below"),
+    ]
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "header-grid--edge",
+        "header-grid--label",
+        "header-grid--value",
+        "header-grid--chosen",
+        "header-grid--error",
+        "header-grid--warning",
+    }
+
+    values: reactive[Mapping[str, str]] = reactive(dict)
+    """What each field's cell shows, by the field's name; a field without one is not in the packet."""
+
+    chosen: reactive[str] = reactive("")
+    """The name of the highlighted field, or nothing."""
+
+    marks: reactive[Mapping[str, str]] = reactive(dict)
+    """"error" or "warning" for each field that has a problem."""
+
+    class FieldChosen(Message):
+        """The user went to a field of the header."""
+
+        def __init__(self, grid: HeaderGrid, field: str) -> None:
+            super().__init__()
+            self.grid = grid
+            self.field = field
+
+        @property
+        def control(self) -> HeaderGrid:
+            return self.grid
+
+    def choose(self, field: str) -> None:
+        """Highlight a field as the user does, and say so."""
+        self.chosen = field
+        self.post_message(self.FieldChosen(self, field))
+
+    def action_step(self, by: int) -> None:
+        names = [field.name for field in FIELDS]
+        here = names.index(self.chosen) if self.chosen else -1 if by > 0 else 0
+        self.choose(names[(here + by) % len(names)])
+
+    def action_step_row(self, by: int) -> None:
+        self.choose(neighbour(self.chosen or FIELDS[0].name, by).name)
+
+    def on_click(self, event: events.Click) -> None:
+        if (field := field_at(event.x, event.y)) is not None:
+            self.choose(field.name)
+
+    def render_line(self, y: int) -> Strip:
+        base = self.rich_style
+        if y == 0:
+            segments = [Segment(ruler(), base + self.part("edge"))]
+        elif y < HEIGHT and y % 2 == 1:
+            segments = list(self.edge((y - 1) // 2, base))
+        elif y < HEIGHT:
+            segments = list(self.cells((y - 2) // 2, base))
+        else:
+            segments = []
+        return Strip(segments).adjust_cell_length(self.size.width, base)
+
+    def part(self, name: str) -> Style:
+        return self.get_component_rich_style(f"header-grid--{name}")
+
+    def edge(self, row: int, base: Style) -> Iterator[Segment]:
+        """The line above a row, with the labels of its fields in it; the last one closes the picture."""
+        above = {x for f in ROWS[row - 1] for x in columns_of(f)} if row else set()
+        below = {x for f in ROWS[row] for x in columns_of(f)} if row < len(ROWS) else set()
+        line = base + self.part("edge")
+
+        def corner(x: int) -> str:
+            shape = (x in above, x in below, x == 0, x == WIDTH - 1)
+            return {
+                (False, True, True, False): "┌",
+                (False, True, False, True): "┐",
+                (True, False, True, False): "└",
+                (True, False, False, True): "┘",
+                (True, True, True, False): "├",
+                (True, True, False, True): "┤",
+                (True, True, False, False): "┼",
+                (True, False, False, False): "┴",
+                (False, True, False, False): "┬",
+            }.get(shape, "─")
+
+        if row == len(ROWS):
+            yield Segment("".join(map(corner, range(WIDTH))), line)
+            return
+        for field in ROWS[row]:
+            left, right = columns_of(field)
+            yield Segment(corner(left), line)
+            text, room = SHORT_LABELS.get(field.name, field.label), right - left - 1
+            mark = self.marks.get(field.name, "")
+            if mark:
+                text = f"{text[: max(0, room - 1)]}{MARKS[mark]}" if room < len(text) + 2 else f"{text} {MARKS[mark]}"
+            if len(text) + 2 <= room:
+                text = f" {text} "
+            style = self.part(mark or "label")
+            if field.name == self.chosen:
+                style += self.part("chosen")
+            yield Segment(text[:room], base + style)
+            yield Segment("".join(corner(x) for x in range(left + 1 + len(text[:room]), right)), line)
+        yield Segment(corner(WIDTH - 1), line)
+
+    def cells(self, row: int, base: Style) -> Iterator[Segment]:
+        """The line with the values of a row."""
+        line = base + self.part("edge")
+        for field in ROWS[row]:
+            left, right = columns_of(field)
+            room = right - left - 1
+            text = self.values.get(field.name, "")
+            text = f" {text}" if len(text) < room else text
+            if len(text) > room:
+                text = text[: room - 1] + "…"
+            style = self.part("chosen") if field.name == self.chosen else self.part("value")
+            yield Segment("│", line)
+            yield Segment(text.ljust(room), base + style)
+        yield Segment("│", line)
+
+
+def ruler() -> str:
+    """The numbers of the bits at which fields begin, and of the last one."""
+    line = [" "] * WIDTH
+    for bit, text in RULER.items():
+        start = min(bit * 2 + 1, WIDTH - 1 - len(text))
+        line[start : start + len(text)] = text
+    return "".join(line)
+
+
+def field_at(x: int, y: int) -> Field | None:
+    """The field whose cell or label is at a column and line of the picture."""
+    row = (y - 1) // 2
+    if not 0 <= row < len(ROWS):
+        return None
+    return next((f for f in ROWS[row] if columns_of(f)[0] <= x < columns_of(f)[1]), None)
+
+
+def neighbour(name: str, by: int) -> Field:
+    """The field above (-1) or below (1) the middle of another; the picture wraps around."""
+    field = FIELD[name]
+    left, right = columns_of(field)
+    row = (row_of(field) + by) % len(ROWS)
+    return field_at((left + right) // 2, value_line(ROWS[row][0])) or ROWS[row][0]
+
+
+def place(widget: Widget, field: Field) -> None:
+    """Put a field's input over its cell of the picture."""
+    left, right = columns_of(field)
+    widget.styles.offset = (left + 1, value_line(field))
+    widget.styles.width = right - left - 1
+
+
+LEAVE: list[BindingType] = [
+    Binding("up", "leave(-1)", "Row above", show=False, id="cell.above"),
+    Binding("down", "leave(1)", "Row below", show=False, id="cell.below"),
+]
+
+
+class Cell(Input):
+    """One field's value; empty means automatic, and the placeholder then shows what it will be."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *LEAVE,
+        Binding("f4", "automatic", "Automatic", id="cell.automatic", tooltip="Let the composer fill this field in"),
+    ]
+
+    def __init__(self, field: Field) -> None:
+        super().__init__(compact=True, id=f"cell-{field.name}", max_length=160)
+        self.field = field
+        place(self, field)
+
+    def action_leave(self, by: int) -> None:
+        self.post_message(HeaderForm.Left(self.field.name, by))
+
+    def action_automatic(self) -> None:
+        self.value = ""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.field.automatic if action == "automatic" else True
+
+
+class FlagCell(Widget, can_focus=True):
+    """A field of one bit: type 0 or 1, or turn it over with the space bar, Enter or a click."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *LEAVE,
+        Binding("space,enter", "turn", "Turn over", show=False, id="flag.turn"),
+        Binding("0", "become('0')", "Clear", show=False, id="flag.clear"),
+        Binding("1", "become('1')", "Set", show=False, id="flag.set"),
+    ]
+
+    value: reactive[str] = reactive("0")
+
+    def __init__(self, field: Field) -> None:
+        super().__init__(id=f"cell-{field.name}")
+        self.field = field
+        place(self, field)
+
+    def render(self) -> str:
+        return self.value
+
+    def action_leave(self, by: int) -> None:
+        self.post_message(HeaderForm.Left(self.field.name, by))
+
+    def action_turn(self) -> None:
+        self.action_become("0" if self.value == "1" else "1")
+
+    def action_become(self, value: str) -> None:
+        if value != self.value:
+            self.value = value
+            self.post_message(HeaderForm.Edited())
+
+    def on_click(self) -> None:
+        self.action_turn()
+
+
+class HeaderForm(HeaderGrid, can_focus=False):
+    """The same picture with an input in each cell."""
+
+    class Edited(Message):
+        """What stands in a cell changed."""
+
+    class Left(Message):
+        """The user leaves a cell for the row above (-1) or below (1)."""
+
+        def __init__(self, field: str, by: int) -> None:
+            super().__init__()
+            self.field = field
+            self.by = by
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.form: dict[str, Cell | FlagCell] = {f.name: FlagCell(f) if f.bits == 1 else Cell(f) for f in FIELDS}
+
+    def compose(self) -> ComposeResult:
+        yield from self.form.values()
+
+    @property
+    def entries(self) -> dict[str, str]:
+        """What the user typed, by field; empty where a field is left automatic."""
+        return {name: cell.value for name, cell in self.form.items()}
+
+    def fill(self, entries: Mapping[str, str]) -> None:
+        """Replace what stands in the cells, as a preset does."""
+        with self.prevent(Input.Changed):
+            for name, text in entries.items():
+                self.form[name].value = text
+        self.post_message(self.Edited())
+
+    def show_automatic(self, values: Mapping[str, str]) -> None:
+        """Show in each automatic cell the value it will get."""
+        for name, cell in self.form.items():
+            if cell.field.automatic and isinstance(cell, Cell):
+                cell.placeholder = f"auto {values[name]}" if name in values else "auto"
+
+    @on(Input.Changed)
+    def cell_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.Edited())
+
+    def on_header_form_left(self, event: HeaderForm.Left) -> None:
+        event.stop()
+        self.form[neighbour(event.field, event.by).name].focus()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        if isinstance(event.widget, Cell | FlagCell):
+            self.choose(event.widget.field.name)
+
+    def on_click(self, event: events.Click) -> None:
+        if event.widget is self and (field := field_at(event.x, event.y)) is not None:
+            self.form[field.name].focus()

@@ -1,0 +1,285 @@
+"""The list of packets: virtual, so that only the rows on screen are ever read and dissected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.cache import LRUCache
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive, var
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from ipl_tui.capture.store import Store
+from ipl_tui.exchange.joining import Joiner
+from ipl_tui.packets.dissect import Summary, summarise
+
+TIMES = ("since the start", "since the previous packet", "time of day")
+SENT, RECEIVED, TO_ITSELF, PASSING = "→", "←", "↻", "·"
+
+
+class PacketList(ScrollView, can_focus=True):
+    """Packets in arrival order. It follows new ones until the user scrolls up, and again from the end on."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Previous packet", show=False, id="packets.previous"),
+        Binding("down,j", "move(1)", "Next packet", show=False, id="packets.next"),
+        Binding("pageup", "move_page(-1)", "Page up", show=False, id="packets.page_up"),
+        Binding("pagedown", "move_page(1)", "Page down", show=False, id="packets.page_down"),
+        Binding("home,g", "first", "First packet", show=False, id="packets.first"),
+        Binding("end,G", "last", "Last packet, and follow", show=False, id="packets.last"),
+        Binding("t", "next_time", "Time format", id="packets.time", tooltip="Seconds since the start, since the "
+                "previous packet, or the time of day"),
+        Binding("enter", "open", "Read packet", show=False, id="packets.open"),
+    ]  # fmt: skip
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "packet-list--head",
+        "packet-list--selected",
+        "packet-list--sent",
+        "packet-list--received",
+        "packet-list--answer",
+    }
+
+    count: var[int] = var(0)
+    """How many packets are shown: all of them, or those that had come when the view was paused."""
+
+    selected: reactive[int] = reactive(0)
+    """The number of the selected packet; 0 while there is none."""
+
+    times: reactive[str] = reactive(TIMES[0])
+    """What the Time column counts from: one of TIMES."""
+
+    following: var[bool] = var(True)
+    """Whether the list stays at its end as packets arrive."""
+
+    class Selected(Message):
+        """Another packet is selected."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+    class Opened(Message):
+        """The user wants to read the selected packet."""
+
+    def __init__(self, store: Store, joiner: Joiner, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.store = store
+        self.joiner = joiner
+        self.own: Mapping[int, frozenset[str]] = {}
+        """The addresses of each of the store's interfaces, which tell what was sent and what received."""
+        self.summaries: LRUCache[int, Summary] = LRUCache(1024)
+
+    # What arrives
+
+    def show_up_to(self, count: int) -> None:
+        """Show the first `count` packets of the store."""
+        if count == self.count:
+            return
+        first_new, self.count = self.count + 1, count
+        self.virtual_size = Size(self.size.width, count + 1)
+        if not self.selected and count:
+            self.select(1)
+        if self.following:
+            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+        if first_new <= self.top + self.page:
+            self.refresh()
+
+    def forget_summaries(self) -> None:
+        """Dissect the rows anew: more protocols are known now."""
+        self.summaries.clear()
+        self.refresh()
+
+    # Moving
+
+    @property
+    def page(self) -> int:
+        """Rows of packets that fit below the head."""
+        return max(1, self.scrollable_content_region.height - 1)
+
+    @property
+    def top(self) -> int:
+        """The number of the packet in the first row."""
+        return self.scroll_offset.y + 1
+
+    def select(self, number: int) -> None:
+        """Select a packet and bring it into view."""
+        number = max(1, min(number, self.count))
+        if not self.count or number == self.selected:
+            return
+        self.selected = number
+        self.post_message(self.Selected(number))
+
+    def reveal(self) -> None:
+        """Scroll no further than needed for the selected packet to be seen."""
+        if self.selected < self.top:
+            self.scroll_to(y=self.selected - 1, animate=False, immediate=True)
+        elif self.selected >= self.top + self.page:
+            self.scroll_to(y=self.selected - self.page, animate=False, immediate=True)
+
+    def action_move(self, by: int) -> None:
+        self.select(self.selected + by)
+        self.reveal()
+
+    def action_move_page(self, by: int) -> None:
+        self.action_move(by * self.page)
+
+    def action_first(self) -> None:
+        self.select(1)
+        self.reveal()
+
+    def action_last(self) -> None:
+        self.select(self.count)
+        self.following = True
+        self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+
+    def action_next_time(self) -> None:
+        self.times = TIMES[(TIMES.index(self.times) + 1) % len(TIMES)]
+
+    def action_open(self) -> None:
+        if self.selected:
+            self.post_message(self.Opened())
+
+    def on_click(self, event: events.Click) -> None:
+        if event.y >= 1 and (number := self.top + event.y - 1) <= self.count:
+            self.select(number)
+            if event.chain == 2:
+                self.action_open()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        if new_value < old_value:
+            self.following = False
+        if new_value >= self.max_scroll_y:
+            self.following = True
+
+    def on_resize(self) -> None:
+        self.virtual_size = Size(self.size.width, self.count + 1)
+        if self.following:
+            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+
+    # Drawing
+
+    def render_line(self, y: int) -> Strip:
+        width = self.scrollable_content_region.width
+        columns = Columns.fit(width, self.count, self.times, [i.name for i in self.store.interfaces])
+        number = self.top + y - 1
+        if y == 0:
+            style = self.rich_style + self.get_component_rich_style("packet-list--head", partial=True)
+            return Strip([Segment(columns.head(), style)]).adjust_cell_length(width, style)
+        if number > self.count:
+            return Strip.blank(width, self.rich_style)
+        return Strip(self.row(number, columns)).adjust_cell_length(width, self.rich_style)
+
+    def row(self, number: int, columns: Columns) -> list[Segment]:
+        """A packet's line."""
+        frame = self.store.frame(number)
+        summary = self.summaries.get(number)
+        if summary is None:
+            summary = summarise(frame.data, self.store.interfaces[frame.interface].linktype)
+            self.summaries[number] = summary
+        base = self.rich_style
+        if selected := number == self.selected:
+            base += self.get_component_rich_style("packet-list--selected", partial=True)
+        direction = self.direction(frame.interface, summary)
+        arrow = {SENT: "sent", RECEIVED: "received"}.get(direction)
+        line = columns.line(
+            f"▸{number}" if selected else str(number),
+            show_time(self.store, number, self.times),
+            self.store.interfaces[frame.interface].name,
+            summary.source,
+            direction,
+            summary.destination,
+            summary.protocol,
+            str(frame.length),
+        )
+        segments = [Segment(line, base + self.part(arrow) if arrow else base), Segment(summary.info, base)]
+        if joined := self.joined(number):
+            segments.append(Segment(f"  {joined}", base + self.part("answer")))
+        return [*segments, Segment(" " * self.size.width, base)]
+
+    def part(self, name: str) -> Style:
+        return self.get_component_rich_style(f"packet-list--{name}", partial=True)
+
+    def direction(self, interface: int, summary: Summary) -> str:
+        """Where a packet went, seen from the interface it was captured on."""
+        own = self.own.get(interface, frozenset())
+        match summary.source in own, summary.destination in own:
+            case True, True:
+                return TO_ITSELF
+            case True, False:
+                return SENT
+            case False, True:
+                return RECEIVED
+        return PASSING
+
+    def joined(self, number: int) -> str:
+        """What the packet answers, or what answers it."""
+        if (request := self.joiner.request_of(number)) is not None:
+            return f"↩ answers {request.request}, {request.delay / 1e6:.1f} ms"
+        if (response := self.joiner.response_of(number)) is not None:
+            return f"answered by {response}"
+        return ""
+
+
+def show_time(store: Store, number: int, times: str) -> str:
+    """When a packet came: seconds to the microsecond, or the time of day."""
+    time = store.time(number)
+    if times == TIMES[2]:
+        return datetime.fromtimestamp(time // 10**9).strftime("%H:%M:%S") + f".{time % 10**9 // 1000:06d}"
+    since = store.time(1 if times == TIMES[0] else max(1, number - 1))
+    return f"{(time - since) / 1e9:.6f}"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The widths of the columns before Info, in cells; an interface column only where there is more than one."""
+
+    number: int
+    time: int
+    interface: int
+    address: int
+    protocol: int
+    length: int = 6
+
+    @classmethod
+    def fit(cls, width: int, count: int, times: str, interfaces: Sequence[str]) -> Columns:
+        """The columns for a list of `count` packets that is `width` cells wide."""
+        roomy = width >= 100
+        return cls(
+            number=max(7 if roomy else 5, len(str(count)) + 1),
+            time=15 if times == TIMES[2] else 12 if roomy else 10,
+            interface=min(12, max(map(len, interfaces))) if len(interfaces) > 1 else 0,
+            address=18 if width >= 120 else 15,
+            protocol=9 if roomy else 6,
+        )
+
+    def line(self, number: str, time: str, interface: str, source: str, arrow: str, destination: str,
+             protocol: str, length: str) -> str:  # fmt: skip
+        """One line of cells up to Info, each cut to its width."""
+        cells = [
+            number.rjust(self.number),
+            time.rjust(self.time),
+            *([fit(interface, self.interface)] if self.interface else []),
+            f"{fit(source, self.address)} {arrow} {fit(destination, self.address)}",
+            fit(protocol, self.protocol),
+            length.rjust(self.length),
+        ]
+        return " ".join(cells) + "  "
+
+    def head(self) -> str:
+        return self.line("No.", "Time", "Interface", "Source", " ", "Destination", "Protocol", "Length") + "Info"
+
+
+def fit(text: str, width: int) -> str:
+    """Text cut or filled to a width; what was cut shows as an ellipsis."""
+    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"

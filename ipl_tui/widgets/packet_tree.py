@@ -1,0 +1,121 @@
+"""A packet as a tree of layers and fields, in the names, values and order of Scapy's show()."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Tree
+from textual.widgets.tree import TreeNode
+
+if TYPE_CHECKING:  # loads Scapy, which the first screen must not wait for
+    from ipl_tui.packets.dissect import Node
+
+Path = tuple[tuple[str, int], ...]
+"""Where a node is: its name and place among its siblings, from the layer down."""
+
+
+class PacketTree(Tree["Node"]):
+    """The layers of one packet. What was folded, and where the cursor was, carries over to the next packet."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Next field", show=False, id="tree.next"),
+        Binding("k", "cursor_up", "Previous field", show=False, id="tree.previous"),
+        Binding("g", "scroll_home", "First", show=False, id="tree.first"),
+        Binding("G", "scroll_end", "Last", show=False, id="tree.last"),
+    ]
+
+    class NodeChosen(Message):
+        """The cursor is on a layer or field."""
+
+        def __init__(self, node: Node, layer: Node) -> None:
+            super().__init__()
+            self.node = node
+            self.layer = layer
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__("packet", id=id)
+        self.show_root = False
+        self.guide_depth = 2
+        self.folded: set[Path] = set()
+
+    def show(self, layers: Iterable[Node]) -> None:
+        """Show another packet."""
+        self.folded = {path for path, node in self.walk() if node.allow_expand and not node.is_expanded}
+        at = next((path for path, node in self.walk() if node is self.cursor_node), None)
+        self.clear()
+        for layer in layers:
+            self.add(self.root, layer)
+        for path, node in self.walk():
+            if path in self.folded:
+                node.collapse()
+        target = next((node for path, node in self.walk() if path == at), None)
+        self.call_after_refresh(self.move_cursor, target or next((node for _, node in self.walk()), None))
+
+    def add(self, parent: TreeNode[Node], node: Node) -> None:
+        if node.children:
+            branch = parent.add(node.name, node, expand=True)
+            for child in node.children:
+                self.add(branch, child)
+        else:
+            parent.add_leaf(node.name, node)
+
+    def walk(self) -> Iterator[tuple[Path, TreeNode[Node]]]:
+        """Every node with its path, from top to bottom."""
+
+        def below(parent: TreeNode[Node], path: Path) -> Iterator[tuple[Path, TreeNode[Node]]]:
+            seen: dict[str, int] = {}
+            for node in parent.children:
+                assert node.data is not None, "every node but the root has its data"
+                name = node.data.name
+                seen[name] = seen.get(name, 0) + 1
+                here = (*path, (name, seen[name]))
+                yield here, node
+                yield from below(node, here)
+
+        yield from below(self.root, ())
+
+    def choose_byte(self, offset: int) -> None:
+        """Go to the innermost field that has a byte of the frame."""
+        holding = [n for _, n in self.walk() if n.data is not None and n.data.start <= offset < n.data.stop]
+        self.go_to(min(holding, key=lambda n: (n.data.stop - n.data.start) if n.data else 0, default=None))
+
+    def choose_field(self, name: str) -> None:
+        """Go to a field of the IPv4 header, by Scapy's name for it."""
+        self.go_to(next((node for _, node in self.walk() if node.data is not None and node.data.field == name), None))
+
+    def go_to(self, node: TreeNode[Node] | None) -> None:
+        if node is None:
+            return
+        parent = node.parent
+        while parent is not None:
+            parent.expand()
+            parent = parent.parent
+        self.call_after_refresh(self.move_cursor, node)
+
+    def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[Node]) -> None:
+        event.stop()
+        if event.node.data is None:
+            return
+        layer = event.node
+        while layer.parent is not None and layer.parent is not self.root:
+            layer = layer.parent
+        assert layer.data is not None, "only the root has no data"
+        self.post_message(self.NodeChosen(event.node.data, layer.data))
+
+    def render_label(self, node: TreeNode[Node], base_style: Style, style: Style) -> Text:
+        fold = "" if not node.allow_expand else "▾ " if node.is_expanded else "▸ "
+        if node.data is None:
+            return Text("")
+        data = node.data
+        if data.children and not data.value:
+            label = Text(f"{fold}{data.name}", base_style + style + Style(bold=True))
+        else:
+            label = Text(f"{fold}{data.name:<9} = {data.value}", base_style + style)
+        if data.note:
+            label.append(f"   {data.note}", Style(italic=True))
+        return label

@@ -1,0 +1,91 @@
+"""Fixtures for every area's tests: network namespaces with real kernels in them."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+CLONE_NEWNET = 0x40000000
+
+
+def run_ip(*arguments: str) -> str:
+    """Run ip(8); what it prints. Fails the test with its words if it fails."""
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, f"ip {' '.join(arguments)}: {done.stderr}"
+    return done.stdout
+
+
+def _enter(descriptor: int) -> None:
+    # os.setns() is there only from Python 3.12.
+    if ctypes.CDLL(None, use_errno=True).setns(descriptor, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+@contextmanager
+def inside(namespace: str) -> Iterator[None]:
+    """The calling thread, and threads it starts, in a network namespace; afterwards it is back where it was."""
+    with ExitStack() as leaving:
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        leaving.callback(os.close, home)
+        there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+        leaving.callback(os.close, there)
+        _enter(there)
+        leaving.callback(_enter, home)
+        yield
+
+
+@dataclass(frozen=True)
+class Host:
+    """One end of a cable: a network namespace with one interface."""
+
+    namespace: str
+    interface: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two hosts and the cable between them."""
+
+    client: Host
+    server: Host
+
+
+@pytest.fixture(scope="session")
+def needs_root() -> None:
+    """Skips where packets and namespaces are not permitted; in CI it fails instead."""
+    reason = "needs root" if os.geteuid() != 0 else "needs ip(8)" if not shutil.which("ip") else ""
+    if reason and os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}, and CI must not skip")
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def veth(needs_root: None) -> Iterator[Pair]:
+    """A client and a server in namespaces of their own, on one cable: c0 10.0.1.10/24, s0 10.0.1.20/24. No IPv6."""
+    client = Host(f"ipl-{os.getpid()}-client", "c0", "10.0.1.10")
+    server = Host(f"ipl-{os.getpid()}-server", "s0", "10.0.1.20")
+    with ExitStack() as leaving:
+        for host in (client, server):
+            run_ip("netns", "add", host.namespace)
+            leaving.callback(run_ip, "netns", "delete", host.namespace)
+            with inside(host.namespace):
+                for scope in ("all", "default"):
+                    with open(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6", "w") as switch:
+                        switch.write("1")
+        cable = ("type", "veth", "peer", "name", server.interface, "netns", server.namespace)
+        run_ip("-n", client.namespace, "link", "add", client.interface, *cable)
+        for host in (client, server):
+            run_ip("-n", host.namespace, "link", "set", "lo", "up")
+            run_ip("-n", host.namespace, "address", "add", f"{host.address}/24", "dev", host.interface)
+            run_ip("-n", host.namespace, "link", "set", host.interface, "up")
+        for host in (client, server):
+            while "state UP" not in run_ip("-n", host.namespace, "link", "show", host.interface):
+                pass  # the kernel says so a moment after the other end came up
+        yield Pair(client, server)
