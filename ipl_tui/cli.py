@@ -18,7 +18,11 @@ from ipl_tui.networks.kernel import KernelNetwork
 @click.option("-f", "--filter", metavar="FILTER", default="", help="Capture only what passes a BPF filter.")
 @click.option("-r", "--read", type=click.Path(path_type=Path), metavar="FILE", help="Show a pcap or pcapng file.")
 @click.option(
-    "-w", "--write", type=click.Path(path_type=Path), metavar="FILE", help="Write the capture there as it grows (pcapng)."
+    "-w",
+    "--write",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the capture there as it grows (pcapng).",
 )
 @click.option("--responder", is_flag=True, help="Answer ClientMessage with ServerResponse from the start.")
 @click.option("-D", "--list-interfaces", is_flag=True, help="List the interfaces and what each can do, and leave.")
@@ -63,8 +67,6 @@ def print_interfaces(networks: Sequence[Network]) -> None:
     """Every interface: name, state, addresses, link type, and what it can't do, and why."""
     for network in networks:
         for interface in network.interfaces():
-            addresses = ", ".join(map(str, interface.addresses)) or "no IPv4 address"
-            click.echo(f"{interface.name}  {interface.state}  {addresses}  {interface.linktype_name}  MTU {interface.mtu}")
-            for ability in dict.fromkeys((interface.can_capture(), interface.can_send())):
-                if not ability.possible:
-                    click.echo(f"    {ability.reason}")
+            click.echo(f"{interface.name}  {interface.state}  {interface.properties}")
+            for reason in interface.obstacles():
+                click.echo(f"    {reason}")

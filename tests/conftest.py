@@ -3,14 +3,19 @@
 import ctypes
 import os
 import shutil
+import socket
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
 CLONE_NEWNET = 0x40000000
+SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
+ETH_P_IP, ETH_P_ALL = 0x0800, 3
 
 
 def run_ip(*arguments: str) -> str:
@@ -18,6 +23,14 @@ def run_ip(*arguments: str) -> str:
     done = subprocess.run(["ip", *arguments], capture_output=True, text=True)
     assert done.returncode == 0, f"ip {' '.join(arguments)}: {done.stderr}"
     return done.stdout
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    """Wait for a condition that another thread or the kernel brings about. Fails the test if it does not come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        os.sched_yield()
 
 
 def _enter(descriptor: int) -> None:
@@ -56,6 +69,35 @@ class Pair:
     server: Host
 
 
+def _is_up(host: Host) -> bool:
+    return "state UP" in run_ip("-n", host.namespace, "link", "show", host.interface)
+
+
+class Wire:
+    """The IPv4 packets that pass an interface, as its tap sees them: on veth in both directions, on lo once."""
+
+    def __init__(self, namespace: str, interface: str) -> None:
+        with inside(namespace):
+            self._tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)
+        self._tap.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, int(interface == "lo"))
+        self._tap.bind((interface, ETH_P_ALL))
+        self._tap.settimeout(5)
+        self.packets: list[bytes] = []
+        """What wait_for() has read so far."""
+
+    def wait_for(self, wanted: Callable[[bytes], bool]) -> bytes:
+        """Read packets up to one that is wanted. Raises TimeoutError after five seconds without any."""
+        while True:
+            packet, (_, ethertype, *_) = self._tap.recvfrom(65535)
+            if ethertype == ETH_P_IP:
+                self.packets.append(packet)
+                if wanted(packet):
+                    return packet
+
+    def close(self) -> None:
+        self._tap.close()
+
+
 @pytest.fixture(scope="session")
 def needs_root() -> None:
     """Skips where packets and namespaces are not permitted; in CI it fails instead."""
@@ -85,7 +127,6 @@ def veth(needs_root: None) -> Iterator[Pair]:
             run_ip("-n", host.namespace, "link", "set", "lo", "up")
             run_ip("-n", host.namespace, "address", "add", f"{host.address}/24", "dev", host.interface)
             run_ip("-n", host.namespace, "link", "set", host.interface, "up")
-        for host in (client, server):
-            while "state UP" not in run_ip("-n", host.namespace, "link", "show", host.interface):
-                pass  # the kernel says so a moment after the other end came up
+        for host in (client, server):  # the kernel says so a moment after the other end came up
+            wait_until(partial(_is_up, host))
         yield Pair(client, server)

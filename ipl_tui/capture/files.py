@@ -57,7 +57,8 @@ def read_capture(
             for run in runs:
                 key = run.interface.name, run.interface.linktype
                 if key not in places:
-                    places[key] = store.add_interface(*key, filter), compile_filter(filter, run.interface.linktype)
+                    wanted = compile_filter(filter, run.interface.linktype)
+                    places[key] = store.add_interface(*key, filter), wanted
                 place, wanted = places[key]
                 packets += len(run.records)
                 records = run.records
@@ -84,8 +85,8 @@ def read_capture(
     if parser is None:
         raise CaptureError(f"{path} is not a capture file (pcap or pcapng).")
     if problem:
-        before = "1 packet, which is" if packets == 1 else f"{packets:,} packets, which are"
-        raise CaptureError(f"{path} {problem} after {before} shown.")
+        where = f"after {packets:,} packet{'s' * (packets > 1)}; those before it are shown"
+        raise CaptureError(f"{path} {problem} {where if packets else 'before its first packet'}.")
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
@@ -208,6 +209,8 @@ class _Pcapng:
             self._interfaces = []
         elif kind == 1:  # Interface Description
             linktype, snaplen = struct.unpack_from(f"{order}HxxI", body)
+            if len(self._interfaces) > 0xFFFF:
+                raise ValueError("more interfaces than any machine has")
             self._interfaces.append(_described(order, linktype, snaplen, body[8:]))
         elif kind in (6, 2):  # Enhanced Packet, and the obsolete Packet with a count of drops beside the interface
             layout = f"{order}IIIII" if kind == 6 else f"{order}HxxIIII"

@@ -220,7 +220,9 @@ class Store:
             with suppress(OSError):  # the position is back in any case: what is written next covers the torn block
                 self._writer.seek(self._size)
                 self._writer.truncate()
-            kept = f"the {self._count:,} packets before that are kept"
+            kept = "the 1 packet before that is kept"
+            if self._count != 1:
+                kept = f"the {self._count:,} packets before that are kept"
             raise CaptureError(f"Cannot write to {self.path}: {_reason(error)}; {kept}.") from error
         self._size += len(blocks)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from ipaddress import IPv4Address
 from threading import Event, Lock, current_thread
 
 from scapy.ansmachine import AnsweringMachine
@@ -43,51 +44,58 @@ class Responder(AnsweringMachine[Packet]):
     def running(self) -> bool:
         """Whether requests are answered now: started, and listening has not ended by itself."""
         listener = self._listener
-        return listener is not None and listener.running
+        return listener is not None and listener.thread is not None and listener.thread.is_alive()
 
     def start(self) -> None:
         """Answer from now on, if it does not already. Raises SendError when listening is not possible."""
         with self._lock:
-            if self._listener is not None:
+            if self.running:
                 return
+            self._finish()
+            self._sockets.append(self.interface.open_protocol(PROTOCOL, deaf=True))
+            self._sockets.append(self.interface.open_protocol(PROTOCOL))
             listening = Event()
-            try:
-                self._sockets += [self.interface.open_protocol(PROTOCOL, deaf) for deaf in (True, False)]
-                self._listener = self.bg(
-                    opened_socket=self._sockets[-1],
-                    session=_Session(self.on_problem),
-                    started_callback=listening.set,
-                )
-            except BaseException:
-                self._close()
-                raise
-            while not listening.wait(0.05) and self._listener.thread.is_alive():
-                pass  # a stop() before the listener listens would be lost
+            self._listener = self.bg(
+                opened_socket=self._sockets[-1],
+                session=_Session(self.on_problem),
+                started_callback=listening.set,
+            )
+            while self.running and not listening.wait(0.05):
+                pass  # AsyncSniffer forgets a stop() that comes before it listens
 
     def stop(self) -> None:
         """Answer no more; returns when the sockets are closed. May be called at any moment, and again."""
         with self._lock:
-            if self._listener is None:
-                return
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._listener is not None and (thread := self._listener.thread) is not None:
             with suppress(Scapy_Exception, OSError):  # it has ended by itself
                 self._listener.stop(join=False)
-            if self._listener.thread is not current_thread():
-                self._listener.thread.join()
-            self._listener = None
-            self._close()
-
-    def _close(self) -> None:
+            if thread is not current_thread():
+                thread.join()
+        self._listener = None
         while self._sockets:
             self._sockets.pop().close()
 
     def is_request(self, req: Packet) -> bool:
-        """Whether this is exactly a ClientMessage, to one of the interface's addresses."""
+        """Whether this is exactly a ClientMessage, from one host to one of the interface's addresses.
+
+        A broadcast, multicast or missing source is not one host (RFC 1122 §3.2.1.3), and Linux does not always drop
+        it: whoever forges such a source would have the answer sent to everybody.
+        """
         return (
             isinstance(req, IP)
             and req.proto == PROTOCOL
             and bytes(req.payload) == CLIENT_MESSAGE
             and any(req.dst == str(address.ip) for address in self.interface.addresses)
+            and self._is_one_host(IPv4Address(req.src))
         )
+
+    def _is_one_host(self, source: IPv4Address) -> bool:
+        networks = [address.network for address in self.interface.addresses if address.network.prefixlen < 31]
+        broadcast = {IPv4Address("255.255.255.255"), *(network.broadcast_address for network in networks)}
+        return not source.is_multicast and not source.is_unspecified and source not in broadcast
 
     def make_reply(self, req: Packet) -> Packet:
         """The ServerResponse: source and destination swapped, the rest as in any new datagram."""

@@ -72,6 +72,17 @@ class Interface(ABC):
             return "unknown"
         return LINK_TYPES.get(self.linktype, f"link type {self.linktype}")
 
+    @property
+    def properties(self) -> str:
+        """Addresses, link type and MTU in one line."""
+        addresses = ", ".join(map(str, self.addresses)) or "no IPv4 address"
+        return f"{addresses}  {self.linktype_name}, MTU {self.mtu}"
+
+    def obstacles(self) -> list[str]:
+        """What this interface can't do, and why: a sentence, where one remedy serves for both, or none."""
+        capture, send = self.can_capture(), self.can_send()
+        return [send.reason if capture.possible else capture.reason] if not (capture.possible and send.possible) else []
+
     @abstractmethod
     def can_capture(self) -> Ability:
         """Whether open_capture() would succeed for this user, now."""
@@ -82,7 +93,7 @@ class Interface(ABC):
 
     @abstractmethod
     def open_capture(self, filter: str = "") -> CaptureSocket:  # noqa: A002 - the word of libpcap and Scapy
-        """Open it for capturing what passes the BPF filter. Raises CaptureError, or FilterError for the filter."""
+        """Open it for capturing what passes the BPF filter. Raises CaptureError."""
 
     @abstractmethod
     def choose_method(self, destination: str) -> Method:

@@ -49,6 +49,7 @@ LINK_TYPES = {
 }
 """The link type libpcap gives to each hardware type of the kernel (linux/if_arp.h)."""
 
+SIOCGIFFLAGS = 0x8913
 SIOCGIFMTU = 0x8921
 SIOCGIFHWADDR = 0x8927
 IP_BOUND_IF = 25  # macOS, netinet/in.h
@@ -101,9 +102,20 @@ class KernelInterface(Interface):
         return Ability(True)
 
     def open_capture(self, filter: str = "") -> CaptureSocket:  # noqa: A002 - the word of libpcap and Scapy
-        from ipl_tui.capture.sniffer import PcapySocket
+        from scapy.config import conf
+        from scapy.error import Scapy_Exception
 
-        return PcapySocket(self.name, filter)
+        from ipl_tui.capture.filters import FilterError, compile_filter, pcapy
+        from ipl_tui.capture.sniffer import FrameSocket, PcapySocket
+
+        if pcapy is not None:
+            return PcapySocket(self.name, filter)
+        linktype = ETHERNET if self.linktype is None else self.linktype
+        try:
+            compile_filter(filter, linktype)  # refuses all but a blank one: without libpcap nothing would run it
+            return FrameSocket(conf.L2listen(iface=self.name), linktype)
+        except (FilterError, OSError, RuntimeError, Scapy_Exception) as error:
+            raise CaptureError(f"Cannot capture on {self.name}: {error}.") from error
 
     def choose_method(self, destination: str) -> Method:
         if self.loopback or _is_own(IPv4Address(destination)):
@@ -274,10 +286,9 @@ class KernelInterface(Interface):
 
     def _why_not_opened(self, doing: str, error: OSError) -> str:
         if isinstance(error, PermissionError):
-            capability = (
-                f", or give Python the capability: sudo setcap cap_net_raw+ep {os.path.realpath(sys.executable)}"
-            )
-            return f"{doing} on {self.name} needs permission: run with sudo{capability if LINUX else ''}"
+            python = os.path.realpath(sys.executable)  # setcap follows no links
+            capability = f", or give Python the capability: sudo setcap cap_net_raw+ep {python}" if LINUX else ""
+            return f"{doing} on {self.name} needs permission: run with sudo{capability}."
         if error.errno in GONE:
             return f"{self.name} is no longer there: choose another interface."
         return f"{doing} on {self.name} failed: {error.strerror}."
@@ -288,7 +299,7 @@ class KernelInterface(Interface):
         match error.errno:
             case errno.ENODEV | errno.ENXIO | errno.EBADF:
                 return self._why_not_opened("Sending", error)
-            case errno.ENETDOWN:
+            case errno.ENETDOWN | errno.ENETUNREACH if not _is_up(self.name):
                 return f"{self.name} is down: bring it up first."
             case errno.EMSGSIZE if len(packet) > (mtu := _read_mtu(self.name) or self.mtu):
                 return f"The packet has {len(packet):,} bytes and {self.name} takes {mtu:,} at most (its MTU)."
@@ -381,6 +392,12 @@ def _read_link(name: str) -> tuple[int | None, bytes]:
     (kind,) = struct.unpack_from("=H", answer)
     linktype = LINK_TYPES.get(kind)
     return linktype, answer[2:8] if linktype == ETHERNET else b""
+
+
+def _is_up(name: str) -> bool:
+    """Whether an interface is switched on now; taken for granted where the system does not tell."""
+    answer = _ask_device(name, SIOCGIFFLAGS)
+    return not answer or bool(struct.unpack_from("=H", answer)[0] & 1)  # IFF_UP
 
 
 def _read_mtu(name: str) -> int:

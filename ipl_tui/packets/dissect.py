@@ -138,17 +138,26 @@ def _node(
     layer: Packet, frame: bytes, start: int | None, outermost: Packet | None, field: str
 ) -> tuple[Node, int | None]:
     """The node of one layer that starts at `start`, and where its header ends; None stands for "nobody knows"."""
-    # The bytes that Scapy made the header's fields of. They are looked for where they should be, because some
-    # dissectors decompress or reorder what they read.
-    header = layer.raw_packet_cache
+    # The header is looked for where it should be, because some dissectors decompress or reorder what they read.
+    header = _header(layer)
     if start is None and layer.original and frame.endswith(layer.original):
         start = len(frame) - len(layer.original)
+    stop = None
     if header is None or start is None or not frame.startswith(header, start):
-        return Node(printable(str(layer.name)), "", 0, 0, _fields(layer, frame, 0, b"", outermost, field)), None
-    stop = start + len(header)
-    return Node(
-        printable(str(layer.name)), "", start, stop, _fields(layer, frame, start, header, outermost, field)
-    ), stop
+        start, header = 0, b""
+    else:
+        stop = start + len(header)
+    fields = _fields(layer, frame, start, header, outermost, field)
+    return Node(printable(str(layer.name)), "", start, start + len(header), fields), stop
+
+
+def _header(layer: Packet) -> bytes | None:
+    """The bytes that Scapy made the fields of `layer` of, where it still knows them."""
+    if layer.raw_packet_cache is not None:
+        return layer.raw_packet_cache
+    # The dissector has changed a field afterwards, so Scapy has forgotten: they are those that it did not pass on.
+    passed_on: bytes = getattr(layer.payload, "original", b"")
+    return layer.original.removesuffix(passed_on) if layer.original.endswith(passed_on) else None
 
 
 def _fields(
@@ -202,9 +211,10 @@ def _spans(layer: Packet, header: bytes) -> dict[str, tuple[int, int]]:
     try:
         for field in layer.fields_desc:
             first = bit // 8
-            if isinstance(rest, bytes) and getattr(field, "rev", False) and getattr(field, "tot_size", 0) > 1:
+            group = getattr(field, "tot_size", 0) if getattr(field, "rev", False) else 0
+            if group > 1 and isinstance(rest, bytes):
                 # A group of bit fields in little endian: Scapy reverses its bytes before it reads them.
-                mirrored = range(first, first + getattr(field, "tot_size", 0))
+                mirrored = range(first, first + group)
             rest, value = field.getfield(layer, rest)
             left, bits = rest if isinstance(rest, tuple) else (rest, 0)
             bit = 8 * (len(header) - len(left)) + bits

@@ -61,13 +61,11 @@ class InterfaceScreen(ModalScreen[Interface | None]):
 
 
 def describe(interface: Interface) -> Text:
-    """An interface in a few lines: name, state, addresses, link type, and what it can't do, and why."""
-    addresses = ", ".join(str(address) for address in interface.addresses) or "no IPv4 address"
-    text = Text(f"{interface.name:<12} {interface.state:<10} {addresses}  {interface.linktype_name}, MTU {interface.mtu}")
-    capture, send = interface.can_capture(), interface.can_send()
-    text.append(f"\n{'':<12} {can(capture, 'capture')}  {can(send, 'send')}")
-    for reason in dict.fromkeys(ability.reason for ability in (capture, send) if not ability.possible):
-        text.append(f"\n{'':<12} {reason}", "italic")
+    """An interface in a few lines: what it is, what it can do, and what keeps it from the rest."""
+    text = Text(f"{interface.name:<12} {interface.state:<10} {interface.properties}")
+    abilities = (can(interface.can_capture(), "capture"), can(interface.can_send(), "send"))
+    for line in ("  ".join(abilities), *interface.obstacles()):
+        text.append(f"\n{'':<12} {line}")
     return text
 
 

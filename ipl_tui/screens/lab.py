@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -87,7 +88,7 @@ class LabScreen(Screen[None]):
     ]
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (118, "-normal"), (196, "-wide")]  # noqa: RUF012 - Textual's own type
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high"), (50, "-tall")]  # noqa: RUF012
 
     pane: var[str] = var("packets")
     """The pane the user is in; where they do not all fit, the one that is shown."""
@@ -106,6 +107,8 @@ class LabScreen(Screen[None]):
         self.sniffer: Sniffer | None = None
         self.capturing = asyncio.Lock()
         """Held by the one worker that writes to the store."""
+        self.settled = threading.Event()
+        """Set once frames are being captured, or it is known that they are not: nothing is sent before."""
         self.trouble = ""
         """Why nothing is captured now; one sentence."""
         self.dropped = 0
@@ -132,7 +135,7 @@ class LabScreen(Screen[None]):
             yield Label("", id="filter-verdict", markup=False)
         with Horizontal(id="state"):
             yield Static(id="capture-state", markup=False)
-            yield Sparkline([0], id="rate")
+            yield Sparkline(id="rate")
         yield Static(id="trouble", markup=False)
         yield Tabs(*(Tab(label, id=f"tab-{name}") for name, label in PANES.items()), id="panes")
         yield PacketList(self.store, self.joiner, id="packets")
@@ -145,7 +148,7 @@ class LabScreen(Screen[None]):
                 yield PacketTree(id="tree")
                 yield Meaning(id="field-meaning")
                 yield HexDump(id="hex")
-        yield Footer()
+        yield Footer(compact=True)
 
     def on_mount(self) -> None:
         for name, label in PANES.items():
@@ -156,19 +159,25 @@ class LabScreen(Screen[None]):
         self.set_interval(1.0, self.count_rate)
         self.call_after_refresh(self.begin)
 
-    def begin(self) -> None:
+    @work
+    async def begin(self) -> None:
         """What waits until the first screen is up."""
-        self.load_layers()
+        if self.options.responder:
+            await self.answer(True)
         if self.options.read is not None:
             self.read_file(self.options.read)
+            self.settled.set()
         else:
             self.capture()
-        if self.options.responder:
-            self.action_responder()
+        self.load_layers()
 
     async def on_unmount(self) -> None:
         self.stop_sending.set()
+        self.settled.set()
         await asyncio.to_thread(self.stop_all)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.query_one(Footer).show_command_palette = event.size.width >= 100  # where q Quit still fits beside it
 
     def stop_all(self) -> None:
         for running in (self.sniffer, self.responder):
@@ -211,12 +220,14 @@ class LabScreen(Screen[None]):
 
         interface, loop, grown = self.interface, asyncio.get_running_loop(), asyncio.Event()
         ended: asyncio.Future[CaptureError | None] = loop.create_future()
+        self.settled.clear()
 
         async with self.capturing:
             try:
                 socket = await asyncio.to_thread(interface.open_capture, self.filter)
             except CaptureError as error:
                 self.show_trouble(str(error))
+                self.settled.set()
                 return
             number = self.store.add_interface(interface.name, socket.linktype, self.filter)
             packets = self.query_one(PacketList)
@@ -225,12 +236,15 @@ class LabScreen(Screen[None]):
                 socket,
                 self.store,
                 number,
-                on_grown=lambda: loop.call_soon_threadsafe(grown.set),
-                on_end=lambda reason: loop.call_soon_threadsafe(ended.set_result, reason),
+                on_grown=partial(in_loop, loop, grown.set),
+                on_end=partial(in_loop, loop, ended.set_result),
             )
             sniffer.start()
-            self.show_trouble("")
             try:
+                while not sniffer.ready.is_set() and sniffer.running:
+                    await asyncio.sleep(0.01)
+                self.show_trouble("")
+                self.settled.set()
                 while not ended.done():
                     wake = asyncio.ensure_future(grown.wait())
                     await asyncio.wait((wake, ended), return_when=asyncio.FIRST_COMPLETED)
@@ -280,7 +294,7 @@ class LabScreen(Screen[None]):
         counts = f"{captured:,} captured · {shown:,} shown · {dropped:,} dropped by kernel"
         responder = "   ↩ responder on" if self.responder is not None else ""
         rate = f"   {self.rates[-1]:,}/s" if any(self.rates) else ""
-        self.query_one("#capture-state", Static).update(Text(f"{state}   {counts}{responder}{rate}"))
+        self.query_one("#capture-state", Static).update(Text(f"{state}   {counts}{responder}{rate}"), layout=False)
 
     def show_trouble(self, sentence: str) -> None:
         """Say why nothing is captured, or that it is again."""
@@ -295,8 +309,9 @@ class LabScreen(Screen[None]):
         captured = len(self.store)
         self.rates.append(captured - self.counted)
         self.counted = captured
-        if any(self.rates):
-            self.query_one(Sparkline).data = list(self.rates)
+        rate = self.query_one(Sparkline)
+        if any(self.rates) or rate.data:
+            rate.data = list(self.rates) if any(self.rates) else None
             self.show_state()
 
     def action_pause(self) -> None:
@@ -417,6 +432,7 @@ class LabScreen(Screen[None]):
         def tell(text: str, kind: Literal["", "error"] = "") -> None:
             self.app.call_from_thread(composer.say, text, kind)
 
+        self.settled.wait()
         try:
             if asks_for_answer(order.packet):
                 self.await_answer(interface)
@@ -507,13 +523,8 @@ class LabScreen(Screen[None]):
     def action_pane(self, name: str) -> None:
         """Go to a pane."""
         self.pane = name
-        target = {
-            "packets": PacketList,
-            "compose": "#cell-ttl",
-            "header": "#header-grid",
-            "fields": PacketTree,
-        }[name]
-        self.query_one(target).focus()
+        targets = {"packets": "#packets", "compose": "#cell-ttl", "header": "#header-grid", "fields": "#tree"}
+        self.query_one(targets[name]).focus()
 
     def watch_pane(self, pane: str) -> None:
         for name in PANES:
@@ -544,6 +555,11 @@ def filter_problem(text: str, interface: Interface) -> str:
     except FilterError as error:
         return str(error)
     return ""
+
+
+def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> None:
+    """Call a function in the event loop's thread, from another."""
+    loop.call_soon_threadsafe(function, *arguments)
 
 
 def asks_for_answer(packet: bytes) -> bool:

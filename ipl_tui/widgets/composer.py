@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -35,6 +36,7 @@ from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid, show_value
 from ipl_tui.widgets.meaning import Meaning
 
 METHODS: tuple[Literal["auto"] | Method, ...] = ("auto", "exact", "kernel")
+METHOD_HELP = "exact: the bytes as composed; kernel: through a raw socket; auto: exact wherever it delivers"
 MOST_PACKETS = 100_000
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.001, 3600.0
 
@@ -59,7 +61,7 @@ class Composer(Widget):
         Binding("ctrl+t", "turn_payload", "Payload text or hex", show=False, id="composer.payload",
                 tooltip="Type the payload as text with escapes, or as hex"),
         Binding("ctrl+l", "next_method", "Sending method", show=False, id="composer.method",
-                tooltip="exact: the bytes as composed; kernel: a raw socket; auto: exact wherever it delivers"),
+                tooltip=METHOD_HELP),
     ]  # fmt: skip
 
     interface: var[Interface | None] = var(None)
@@ -108,7 +110,9 @@ class Composer(Widget):
             yield Label("× every")
             yield Input("1.0", id="interval", compact=True, tooltip="Seconds from one packet to the next")
             yield Label("s  by")
-            yield Button("auto", id="method", compact=True, tooltip="auto, exact (bytes as composed) or kernel (raw socket)")
+            yield Button(
+                "auto", id="method", compact=True, tooltip="auto, exact (bytes as composed) or kernel (raw socket)"
+            )
         yield Static(id="verdict", markup=False)
         yield Meaning(id="draft-meaning")
 
@@ -133,11 +137,11 @@ class Composer(Widget):
             return
         form = self.query_one(HeaderForm)
         own = [str(address.ip) for address in interface.addresses]
-        for name in ("src", "dst"):
-            form.form[name].suggester = SuggestFromList(own)
-        if form.form["dst"].value == default_destination(old):
-            form.form["dst"].value = default_destination(interface)
-        form.form["dst"].placeholder = f"in {interface.addresses[0].network}" if interface.addresses else "10.0.1.20"
+        source, destination = form.query_one("#cell-src", Input), form.query_one("#cell-dst", Input)
+        source.suggester = destination.suggester = SuggestFromList(own)
+        if destination.value == default_destination(old):
+            destination.value = default_destination(interface)
+        destination.placeholder = f"in {interface.addresses[0].network}" if interface.addresses else "10.0.1.20"
         self.check_draft()
 
     @on(HeaderForm.Edited)
@@ -146,16 +150,28 @@ class Composer(Widget):
         """Read what was typed; show what it becomes, and what is the matter with it."""
         form = self.query_one(HeaderForm)
         draft, self.problems = read_entries(form.entries, self.query_one("#payload", Input).value, self.hexadecimal)
-        # While a field cannot be read, the automatic values are those of the draft as far as it can be.
         self.crafted = None if draft is None else craft(draft, self.source_for(draft.dst))
         if self.crafted is not None:
             self.problems = self.crafted.problems
-            form.show_automatic({name: show_value(name, value) for name, value in self.crafted.values.items()})
+        form.show_automatic({name: show_value(name, value) for name, value in self.automatic_values(form).items()})
         form.marks = {p.field: "error" if p.blocks else "warning" for p in reversed(self.problems) if p.field in FIELD}
         self.query_one("#payload").set_class(any(p.field == "payload" for p in self.problems), "-wrong")
         self.query_one("#send", Button).disabled = self.crafted is None and not self.sending
         self.show_verdict()
         self.show_method()
+
+    def automatic_values(self, form: HeaderForm) -> Mapping[str, int | str | bytes]:
+        """What the header's values will be; while a field cannot be read, those that do not depend on it."""
+        if self.crafted is not None:
+            return self.crafted.values
+        defaults, _ = write_entries(Draft())
+        unread = {problem.field for problem in self.problems}
+        readable = {name: entry for name, entry in form.entries.items() if name not in unread}
+        draft, _ = read_entries({**defaults, **readable}, "", self.hexadecimal)
+        if draft is None:
+            return {}
+        values = craft(draft, self.source_for(draft.dst)).values
+        return {name: value for name, value in values.items() if name not in ("chksum", "len")}
 
     def source_for(self, destination: str) -> str:
         return self.interface.source_for(destination) if self.interface is not None else "0.0.0.0"
@@ -221,7 +237,7 @@ class Composer(Widget):
         return self.interface.choose_method(destination) if self.interface is not None else "exact"
 
     def show_method(self) -> None:
-        label = self.method
+        label: str = self.method
         if label == "auto" and self.crafted is not None:
             label = f"auto: {self.method_for(str(self.crafted.values['dst']))}"
         self.query_one("#method", Button).label = label

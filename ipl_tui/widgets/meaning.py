@@ -19,12 +19,10 @@ class Meaning(Widget):
     text: reactive[tuple[str, str, str]] = reactive(("", "", ""))
 
     def explain(self, *fields: Field) -> None:
-        """Explain fields of the IPv4 header: several where Scapy has one for them, as `flags`."""
-        self.text = (
-            ", ".join(field.label for field in fields),
-            " ".join(field.meaning for field in fields[:1]),
-            ", ".join(dict.fromkeys(field.rfc for field in fields)),
-        )
+        """Explain a field of the IPv4 header, or the several that Scapy has one name for, as `flags`."""
+        labels = ", ".join(field.label for field in fields)
+        meaning = fields[0].meaning if len(fields) == 1 else "each has a cell of its own in the header."
+        self.text = labels, meaning, ", ".join(dict.fromkeys(field.rfc for field in fields))
 
     def render(self) -> Text:
         name, meaning, source = self.text

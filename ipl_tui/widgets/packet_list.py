@@ -86,7 +86,7 @@ class PacketList(ScrollView, can_focus=True):
         if count == self.count:
             return
         first_new, self.count = self.count + 1, count
-        self.virtual_size = Size(self.size.width, count + 1)
+        self.fit()
         if not self.selected and count:
             self.select(1)
         if self.following:
@@ -162,8 +162,13 @@ class PacketList(ScrollView, can_focus=True):
         if new_value >= self.max_scroll_y:
             self.following = True
 
+    def fit(self) -> None:
+        """Let the scroll bar span all packets, without a new layout of the whole screen for every one that arrives."""
+        self.set_reactive(PacketList.virtual_size, Size(self.size.width, self.count + 1))
+        self.vertical_scrollbar.window_virtual_size = self.count + 1
+
     def on_resize(self) -> None:
-        self.virtual_size = Size(self.size.width, self.count + 1)
+        self.fit()
         if self.following:
             self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
 
@@ -203,7 +208,7 @@ class PacketList(ScrollView, can_focus=True):
             str(frame.length),
         )
         segments = [Segment(line, base + self.part(arrow) if arrow else base), Segment(summary.info, base)]
-        if joined := self.joined(number):
+        if joined := self.joined(number, columns.roomy):
             segments.append(Segment(f"  {joined}", base + self.part("answer")))
         return [*segments, Segment(" " * self.size.width, base)]
 
@@ -222,12 +227,12 @@ class PacketList(ScrollView, can_focus=True):
                 return RECEIVED
         return PASSING
 
-    def joined(self, number: int) -> str:
+    def joined(self, number: int, roomy: bool) -> str:
         """What the packet answers, or what answers it."""
-        if (request := self.joiner.request_of(number)) is not None:
-            return f"↩ answers {request.request}, {request.delay / 1e6:.1f} ms"
+        if (answer := self.joiner.request_of(number)) is not None:
+            return f"↩ answers {answer.request}, {answer.delay / 1e6:.1f} ms" if roomy else f"↩{answer.request}"
         if (response := self.joiner.response_of(number)) is not None:
-            return f"answered by {response}"
+            return f"answered by {response}" if roomy else f"→{response}"
         return ""
 
 
@@ -249,18 +254,23 @@ class Columns:
     interface: int
     address: int
     protocol: int
-    length: int = 6
+    length: int
+    roomy: bool
+    """Whether there is room for more than the most needed."""
 
     @classmethod
     def fit(cls, width: int, count: int, times: str, interfaces: Sequence[str]) -> Columns:
         """The columns for a list of `count` packets that is `width` cells wide."""
         roomy = width >= 100
+        several = len(set(interfaces)) > 1
         return cls(
-            number=max(7 if roomy else 5, len(str(count)) + 1),
-            time=15 if times == TIMES[2] else 12 if roomy else 10,
-            interface=min(12, max(map(len, interfaces))) if len(interfaces) > 1 else 0,
+            number=max(7 if roomy else 4, len(str(count)) + 1),
+            time=15 if times == TIMES[2] else 12 if roomy else 9,
+            interface=min(15, max(map(len, ["Interface" if roomy else "On", *interfaces]))) if several else 0,
             address=18 if width >= 120 else 15,
-            protocol=9 if roomy else 6,
+            protocol=8 if roomy else 5,
+            length=6 if roomy else 5,
+            roomy=roomy,
         )
 
     def line(self, number: str, time: str, interface: str, source: str, arrow: str, destination: str,
@@ -277,7 +287,8 @@ class Columns:
         return " ".join(cells) + "  "
 
     def head(self) -> str:
-        return self.line("No.", "Time", "Interface", "Source", " ", "Destination", "Protocol", "Length") + "Info"
+        interface, protocol, length = ("Interface", "Protocol", "Length") if self.roomy else ("On", "Proto", "Bytes")
+        return self.line("No.", "Time", interface, "Source", " ", "Destination", protocol, length) + "Info"
 
 
 def fit(text: str, width: int) -> str:

@@ -15,6 +15,9 @@ from textual.widgets.tree import TreeNode
 if TYPE_CHECKING:  # loads Scapy, which the first screen must not wait for
     from ipl_tui.packets.dissect import Node
 
+LONGEST_VALUE = 200
+"""Characters of a value that are shown: a payload can have 250,000, and its bytes are in the dump."""
+
 Path = tuple[tuple[str, int], ...]
 """Where a node is: its name and place among its siblings, from the layer down."""
 
@@ -41,11 +44,15 @@ class PacketTree(Tree["Node"]):
         super().__init__("packet", id=id)
         self.show_root = False
         self.guide_depth = 2
-        self.folded: set[Path] = set()
+        self.folded: set[Path] = {(("Ethernet", 1),)}
+        """What stays folded: at first the link header, so that IP is in view."""
 
     def show(self, layers: Iterable[Node]) -> None:
         """Show another packet."""
-        self.folded = {path for path, node in self.walk() if node.allow_expand and not node.is_expanded}
+        shown = {path: node.is_expanded for path, node in self.walk() if node.allow_expand}
+        self.folded = {path for path in self.folded if path not in shown} | {
+            p for p, is_open in shown.items() if not is_open
+        }
         at = next((path for path, node in self.walk() if node is self.cursor_node), None)
         self.clear()
         for layer in layers:
@@ -58,11 +65,11 @@ class PacketTree(Tree["Node"]):
 
     def add(self, parent: TreeNode[Node], node: Node) -> None:
         if node.children:
-            branch = parent.add(node.name, node, expand=True)
+            branch = parent.add(Text(node.name), node, expand=True)
             for child in node.children:
                 self.add(branch, child)
         else:
-            parent.add_leaf(node.name, node)
+            parent.add_leaf(Text(node.name), node)
 
     def walk(self) -> Iterator[tuple[Path, TreeNode[Node]]]:
         """Every node with its path, from top to bottom."""
@@ -115,7 +122,8 @@ class PacketTree(Tree["Node"]):
         if data.children and not data.value:
             label = Text(f"{fold}{data.name}", base_style + style + Style(bold=True))
         else:
-            label = Text(f"{fold}{data.name:<9} = {data.value}", base_style + style)
+            value = data.value if len(data.value) <= LONGEST_VALUE else f"{data.value[:LONGEST_VALUE]}…"
+            label = Text(f"{fold}{data.name:<9} = {value}", base_style + style)
         if data.note:
             label.append(f"   {data.note}", Style(italic=True))
         return label

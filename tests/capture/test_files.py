@@ -1,0 +1,270 @@
+"""Capture files of all kinds into a store, whole, cut short, damaged and hostile."""
+
+import gzip
+import struct
+import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.files import LARGEST_BLOCK, read_capture
+from ipl_tui.capture.store import Batch, Store, StoredInterface
+from tests.capture.test_store import Packet, any_packet, batch, packets
+
+SECOND = 1_000_000_000
+
+
+def pcap(order: str, nanoseconds: bool, sent: list[Packet], linktype: int = 1) -> bytes:
+    magic, unit = (0xA1B23C4D, 1) if nanoseconds else (0xA1B2C3D4, 1000)
+    parts = [struct.pack(f"{order}IHHiIII", magic, 2, 4, 0, 0, 262_144, linktype)]
+    for time, frame, length in sent:
+        parts.append(struct.pack(f"{order}4I", time // SECOND, time % SECOND // unit, len(frame), length) + frame)
+    return b"".join(parts)
+
+
+def block(order: str, kind: int, body: bytes) -> bytes:
+    body += bytes(-len(body) % 4)
+    return struct.pack(f"{order}II", kind, len(body) + 12) + body + struct.pack(f"{order}I", len(body) + 12)
+
+
+def option(order: str, code: int, value: bytes) -> bytes:
+    return struct.pack(f"{order}HH", code, len(value)) + value + bytes(-len(value) % 4)
+
+
+def section(order: str) -> bytes:
+    return block(order, 0x0A0D0D0A, struct.pack(f"{order}IHHq", 0x1A2B3C4D, 1, 0, -1))
+
+
+def interface(order: str, linktype: int, *options: bytes, snaplen: int = 0) -> bytes:
+    return block(order, 1, struct.pack(f"{order}HHI", linktype, 0, snaplen) + b"".join(options))
+
+
+def enhanced(order: str, number: int, ticks: int, frame: bytes, length: int) -> bytes:
+    header = struct.pack(f"{order}5I", number, ticks >> 32, ticks & 0xFFFFFFFF, len(frame), length)
+    return block(order, 6, header + frame + bytes(-len(frame) % 4) + option(order, 1, b"a comment"))
+
+
+def read(content: bytes, filter: str = "") -> tuple[list[Packet], list[StoredInterface], str]:  # noqa: A002
+    """What a file with this content gives, and the sentence that reading it ended with."""
+    with TemporaryDirectory() as folder, Store() as store:
+        path = Path(folder, "x")
+        path.write_bytes(content)
+        problem = ""
+        try:
+            read_capture(path, store, filter)
+        except CaptureError as error:
+            problem = str(error).replace(str(path), "x")
+        return packets(store), store.interfaces, problem
+
+
+in_pcap = any_packet.filter(lambda packet: packet[0] < 2**32 * SECOND)
+
+
+@given(st.sampled_from("<>"), st.booleans(), st.booleans(), st.lists(in_pcap, max_size=9))
+def test_pcap(order: str, nanoseconds: bool, packed: bool, sent: list[Packet]) -> None:
+    sent = [(time if nanoseconds else time // 1000 * 1000, frame, length) for time, frame, length in sent]
+    content = pcap(order, nanoseconds, sent, 101)
+    shown, interfaces, problem = read(gzip.compress(content) if packed else content)
+    assert (shown, interfaces, problem) == (sent, [StoredInterface("", 101)], "")
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_pcapng_with_sections_interfaces_and_resolutions(order: str) -> None:
+    other = "<" if order == ">" else ">"
+    content = b"".join(
+        [
+            section(order),
+            interface(order, 1, option(order, 2, b"eth0"), snaplen=4),
+            interface(order, 101, option(order, 9, b"\x09"), option(order, 14, struct.pack(f"{order}q", 10))),
+            interface(order, 113, option(order, 9, b"\x82"), option(order, 0, b""), option(order, 2, b"after the end")),
+            enhanced(order, 0, 1_500_000, b"micro", 60),
+            enhanced(order, 1, 7, b"nano", 4),
+            enhanced(order, 2, 5, b"quarter", 7),
+            block(order, 5, bytes(12)),  # Interface Statistics, which says nothing about packets
+            block(order, 3, struct.pack(f"{order}I", 9) + b"simp"),
+            block(order, 2, struct.pack(f"{order}HHIIII", 0, 9, 0, 2_000_000, 3, 3) + b"old"),
+            section(other),
+            interface(other, 276, option(other, 9, b"\x7f")),
+            enhanced(other, 0, 2**64 - 1, b"in no time", 10),
+            interface(other, 1, option(other, 9, b"\x00")),
+            enhanced(other, 1, 2**64 - 1, b"never", 5),
+            interface(other, 1, option(other, 14, struct.pack(f"{other}q", -(2**63)))),
+            enhanced(other, 2, 0, b"long ago", 1),
+        ]
+    )
+    shown, interfaces, problem = read(content)
+    assert problem == ""
+    assert shown == [
+        (1_500_000_000, b"micro", 60),
+        (10 * SECOND + 7, b"nano", 4),
+        (1_250_000_000, b"quarter", 7),
+        (0, b"simp", 9),
+        (2 * SECOND, b"old", 3),
+        (0, b"in no time", 10),
+        (2**64 - 1, b"never", 5),
+        (0, b"long ago", 8),
+    ]
+    assert interfaces == [
+        StoredInterface("eth0", 1),
+        StoredInterface("", 101),
+        StoredInterface("", 113),
+        StoredInterface("", 276),
+        StoredInterface("", 1),
+    ]
+
+
+def test_frames_of_any_length_and_files_longer_than_a_piece() -> None:
+    sent = [(number * 1000, bytes([number]) * size, size) for number, size in enumerate((0, 70_000, 3_000_000, 1) * 3)]
+    assert read(pcap("<", False, sent)) == (sent, [StoredInterface("", 1)], "")
+    ng = section("<") + interface("<", 1) + b"".join(enhanced("<", 0, t // 1000, data, n) for t, data, n in sent)
+    assert read(ng) == (sent, [StoredInterface("", 1)], "")
+    assert read(gzip.compress(ng, 1)) == (sent, [StoredInterface("", 1)], "")
+
+
+TWO: list[Packet] = [(1000, b"first", 5), (2000, b"second", 6)]
+PCAP = pcap("<", False, TWO)
+PCAPNG = section("<") + interface("<", 1) + enhanced("<", 0, 1, b"first", 5) + enhanced("<", 0, 2, b"second", 6)
+
+
+@pytest.mark.parametrize("content", [PCAP, PCAPNG], ids=["pcap", "pcapng"])
+def test_a_file_cut_anywhere_says_so_and_shows_what_is_before(content: bytes) -> None:
+    whole = set()
+    for length in range(4, len(content)):
+        shown, _, problem = read(content[:length])
+        assert shown == TWO[: len(shown)]
+        if not problem:  # the cut is between two packets: nobody can tell
+            whole.add(len(shown))
+        elif shown:
+            assert problem == "x is cut short after 1 packet; those before it are shown."
+        else:
+            assert problem == "x is cut short before its first packet."
+    assert whole == {0, 1}
+
+
+def test_a_compressed_file_cut_short() -> None:
+    sent = [(number * 1000, struct.pack("I", number * 2654435761 % 2**32) * 50, 200) for number in range(5_000)]
+    packed = gzip.compress(pcap("<", False, sent))
+    shown, _, problem = read(packed[: len(packed) // 2])
+    assert shown == sent[: len(shown)]
+    assert len(shown) > 1_000
+    assert problem == f"x is cut short after {len(shown):,} packets; those before it are shown."
+    damaged = packed[: len(packed) // 2] + b"\xff" * 1000
+    shown, _, problem = read(damaged)
+    assert shown[:1_000] == sent[:1_000]
+    assert "x is damaged after " in problem
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n", b"#!/bin/sh\necho hello\n", bytes(100), b"\x1f\x8b", b"\x1f\x8bnonsense", gzip.compress(b"hi")],
+)
+def test_a_file_that_is_no_capture(content: bytes) -> None:
+    assert read(content) == ([], [], "x is not a capture file (pcap or pcapng).")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        PCAP + struct.pack("<4I", 0, 0, LARGEST_BLOCK + 1, 5) + bytes(100),
+        PCAP + b"\xff" * 100,
+        PCAPNG + struct.pack("<II", 6, 0) + bytes(100),
+        PCAPNG + struct.pack("<II", 6, 34) + bytes(100),
+        PCAPNG + struct.pack("<II", 6, 0xFFFFFFFC) + bytes(100),
+        PCAPNG + struct.pack("<II", 9, 12) + struct.pack("<I", 16),
+        PCAPNG + enhanced("<", 1, 1, b"no such interface", 5),
+        PCAPNG + block("<", 6, struct.pack("<5I", 0, 0, 0, 5, 5) + b"four"),
+        PCAPNG + block("<", 6, bytes(16)),
+        PCAPNG + block("<", 1, b""),
+        PCAPNG + section("<") + block("<", 3, bytes(8)),
+        PCAPNG + block("<", 0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 2, 0, -1)),
+    ],
+)
+def test_damage_ends_the_reading_and_is_said(damage: bytes) -> None:
+    shown, _, problem = read(damage)
+    assert shown == TWO
+    assert problem == "x is damaged after 2 packets; those before it are shown."
+
+
+def test_more_interfaces_than_any_machine_has() -> None:
+    _, interfaces, problem = read(gzip.compress(section("<") + interface("<", 1) * 66_000))
+    assert (interfaces, problem) == ([], "x is damaged before its first packet.")
+
+
+STARTS = [PCAP, PCAPNG, pcap(">", True, TWO), section(">") + interface(">", 1), gzip.compress(PCAPNG), b""]
+
+
+@given(
+    st.sampled_from(STARTS), st.binary(max_size=120), st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=4)))
+)
+def test_hostile_files_give_a_sentence_at_worst(start: bytes, rest: bytes, changes: list[tuple[int, bytes]]) -> None:
+    content = bytearray(start + rest)
+    for at, change in changes:
+        content[at : at + len(change)] = change
+    shown, interfaces, problem = read(bytes(content))
+    assert all(len(frame) <= len(content) and length >= len(frame) for _, frame, length in shown)
+    assert len(interfaces) <= len(shown) + 1
+    assert problem == "" or (problem.startswith("x is ") and problem.endswith("."))
+
+
+def test_a_filter_keeps_what_it_matches() -> None:
+    ethernet = bytes(12) + b"\x08\x00\x45" + bytes(30)
+    sent: list[Packet] = [(1000, ethernet, 60), (2000, bytes(60), 60), (3000, ethernet, 60)]
+    shown, _, problem = read(pcap("<", False, sent), "ip")
+    assert (shown, problem) == ([sent[0], sent[2]], "")
+    shown, interfaces, problem = read(pcap("<", False, sent), "ip and")
+    assert (shown, interfaces) == ([], [])
+    assert problem == "The filter does not compile: can't parse filter expression: syntax error."
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with Store() as store:
+        store.append(store.add_interface("lo", 1), Batch(b"x", [(1, 0, 1, 1)]))
+        for path, words in (
+            (tmp_path / "missing", f"There is no file {tmp_path / 'missing'}."),
+            (tmp_path, f"Cannot read {tmp_path}: Is a directory."),
+            (Path("a\0b"), "null"),
+            (store.path, "can't be read into itself"),
+        ):
+            with pytest.raises(CaptureError) as caught:
+                read_capture(path, store)
+            assert words in str(caught.value)
+        assert len(store) == 1
+
+
+def test_progress_and_stop(tmp_path: Path) -> None:
+    path = tmp_path / "x.pcap"
+    sent: list[Packet] = [(number * 1000, bytes(1000), 1000) for number in range(5_000)]
+    path.write_bytes(pcap("<", False, sent))
+    told: list[int] = []
+    with Store() as store:
+        read_capture(path, store, progress=told.append)
+    assert told == sorted(told)
+    assert len(told) > 2
+    assert told[-1] == 5_000
+    stop = threading.Event()
+    with Store() as store:
+        read_capture(path, store, progress=lambda _: stop.set(), stop=stop)
+        assert 0 < len(store) < 5_000
+
+
+def test_what_scapy_writes_is_read(tmp_path: Path) -> None:
+    from scapy.layers.l2 import Ether
+    from scapy.utils import wrpcap, wrpcapng
+
+    frame = Ether(dst="02:00:00:00:00:01", src="02:00:00:00:00:02") / b"ClientMessage"
+    frame.time = 1_700_000_000.5
+    for write, name in ((wrpcap, "x.pcap"), (wrpcapng, "x.pcapng")):
+        write(str(tmp_path / name), [frame])
+        with Store() as store:
+            read_capture(tmp_path / name, store)
+            assert packets(store) == batch_packets(bytes(frame))
+
+
+def batch_packets(frame: bytes) -> list[Packet]:
+    with Store() as store:
+        store.append(store.add_interface("", 1), batch((1_700_000_000_500_000_000, frame, len(frame))))
+        return packets(store)

@@ -1,0 +1,211 @@
+"""What every interface of every network does: one suite, run over each."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Interface
+from typing import Any
+
+import pytest
+from scapy.layers.inet import ICMP, IP
+from scapy.supersocket import SuperSocket
+
+from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.sniffer import CaptureSocket
+from ipl_tui.networks.interface import Ability, Interface, Method, Network, SendError, UnknownInterface
+from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
+from tests.conftest import Pair, Wire, inside
+
+PROTOCOL = 253
+
+
+@dataclass
+class Setting:
+    """An interface under test, and the interface its packets arrive at, with a tap."""
+
+    interface: Interface
+    source: str
+    destination: str
+    far: Interface
+    wire: Wire
+
+
+@pytest.fixture(params=["kernel lo", "kernel veth"])
+def setting(request: pytest.FixtureRequest, veth: Pair) -> Iterator[Setting]:
+    here, there = veth.client, veth.server
+    if request.param == "kernel lo":
+        here = there = replace(veth.client, interface="lo", address="127.0.0.1")
+    with inside(there.namespace):
+        far = KernelNetwork().find(there.interface)
+    with (
+        inside(here.namespace),
+        closing(Wire(there.namespace, there.interface)) as wire,
+        closing(KernelNetwork().find(here.interface)) as interface,
+    ):
+        yield Setting(interface, here.address, there.address, far, wire)
+
+
+@contextmanager
+def listening(setting: Setting, veth: Pair, deaf: bool = False) -> Iterator[SuperSocket]:
+    """A protocol socket on the interface that the packets arrive at."""
+    with inside((veth.client if setting.far.name == "lo" else veth.server).namespace):
+        protocol = setting.far.open_protocol(PROTOCOL, deaf)
+    with protocol:
+        yield protocol
+
+
+def datagram(setting: Setting, payload: bytes = b"hello", **fields: Any) -> bytes:
+    values: dict[str, Any] = {"src": setting.source, "dst": setting.destination, "proto": PROTOCOL, "id": 7, **fields}
+    return bytes(IP(**values) / payload)
+
+
+def ping(setting: Setting) -> None:
+    """Send an echo request and wait for its reply: what was sent before has been dealt with then."""
+    echo = bytes(IP(src=setting.source, dst=setting.destination) / ICMP(id=9))
+    setting.interface.send(echo, "kernel")
+    setting.wire.wait_for(lambda packet: packet[9] == 1 and packet[20] == 0)
+
+
+def unreachables(wire: Wire) -> list[bytes]:
+    """ICMP protocol unreachable (3/2) among the packets seen."""
+    return [packet for packet in wire.packets if packet[9] == 1 and packet[20:22] == b"\x03\x02"]
+
+
+def read_capture(capture: CaptureSocket, wanted: bytes) -> list[bytes]:
+    frames: list[bytes] = []
+    while not any(wanted in frame for frame in frames):
+        assert capture.wait(5), "nothing was captured"
+        data, records = capture.recv_batch()
+        frames += [data[start : start + length] for _, start, length, _ in records]
+    return frames
+
+
+def test_it_says_what_it_is(setting: Setting) -> None:
+    interface = setting.interface
+    assert (interface.network, interface.state, interface.linktype_name) == ("kernel", "up", "Ethernet")
+    assert setting.source in [str(address.ip) for address in interface.addresses]
+    assert interface.mtu >= 68
+    assert interface.can_capture() == Ability(True)
+    assert interface.can_send() == Ability(True)
+
+
+def test_it_is_captured_on(setting: Setting) -> None:
+    with setting.interface.open_capture("ip proto 253") as capture:
+        assert isinstance(capture, CaptureSocket)
+        assert capture.linktype == setting.interface.linktype
+        ping(setting)
+        setting.interface.send(datagram(setting), "kernel")
+        frames = read_capture(capture, b"hello")
+        assert [frame[14:] for frame in frames] == [datagram(setting)], "once, and without what the filter refuses"
+
+
+def test_a_filter_that_does_not_compile_captures_nothing(setting: Setting) -> None:
+    with pytest.raises(CaptureError, match="filter"):
+        setting.interface.open_capture("ip proto")
+
+
+def test_its_source_is_an_address_of_its_own(setting: Setting) -> None:
+    assert setting.interface.source_for(setting.destination) == setting.source
+    assert setting.interface.source_for("203.0.113.1") == setting.source
+
+
+@pytest.mark.parametrize("method", ["exact", "kernel"])
+def test_it_sends_the_bytes_as_composed(setting: Setting, method: Method) -> None:
+    packet = datagram(setting, bytes(range(256)), tos=0xB9, ttl=3, flags="DF", options=b"\x01\x01\x01\x00")
+    setting.interface.send(packet, method)
+    assert setting.wire.wait_for(lambda seen: seen[9] == PROTOCOL) == packet
+
+
+CONTRADICTIONS: dict[str, dict[str, Any]] = {
+    "wrong checksum": {"chksum": 0xBEEF},
+    "wrong length": {"len": 4000},
+    "no identification": {"id": 0},
+    "no source": {"src": "0.0.0.0"},
+    "IHL below 5": {"ihl": 4},
+    "IHL beyond the packet": {"ihl": 15},
+    "version 6": {"version": 6},
+    "reserved flag": {"flags": "evil"},
+    "TTL 0": {"ttl": 0},
+}
+
+
+@pytest.mark.parametrize("fields", CONTRADICTIONS.values(), ids=CONTRADICTIONS.keys())
+def test_exact_sends_what_contradicts_itself(setting: Setting, fields: dict[str, Any]) -> None:
+    packet = datagram(setting, **fields)
+    setting.interface.send(packet, "exact")
+    assert setting.wire.wait_for(lambda seen: seen.endswith(b"hello")) == packet
+
+
+def test_the_chosen_method_delivers(setting: Setting) -> None:
+    method = setting.interface.choose_method(setting.destination)
+    setting.interface.send(datagram(setting), method)
+    setting.wire.wait_for(lambda seen: seen[9:10] + seen[20:22] == b"\x01\x03\x02")  # its host has dealt with it
+
+
+def test_own_addresses_go_through_the_kernel(setting: Setting) -> None:
+    assert setting.interface.choose_method(setting.source) == "kernel"
+    assert setting.interface.choose_method("127.0.0.1") == "kernel"
+
+
+def test_what_is_no_header_is_not_sent(setting: Setting) -> None:
+    for method in ("exact", "kernel"):
+        with pytest.raises(SendError, match="a header of 20 bytes; this one has 19 bytes"):
+            setting.interface.send(bytes(19), method)
+
+
+def test_nobody_listens_so_the_kernel_objects(setting: Setting) -> None:
+    setting.interface.send(datagram(setting), "kernel")
+    ping(setting)
+    assert len(unreachables(setting.wire)) == 1
+
+
+def test_a_protocol_socket_hears_and_the_kernel_is_quiet(setting: Setting, veth: Pair) -> None:
+    with listening(setting, veth) as protocol:
+        setting.interface.send(datagram(setting), "kernel")
+        ping(setting)
+        heard = protocol.recv()
+    assert isinstance(heard, IP)
+    assert bytes(heard) == datagram(setting)
+    assert unreachables(setting.wire) == []
+
+
+def test_a_deaf_protocol_socket_never_fills(setting: Setting, veth: Pair) -> None:
+    with listening(setting, veth, deaf=True) as protocol:
+        for _ in range(6):  # an unread one that hears is full after some 250
+            for _ in range(100):
+                setting.interface.send(datagram(setting), "kernel")
+            ping(setting)
+        assert protocol.select([protocol], 0) == []
+    assert unreachables(setting.wire) == []
+
+
+class Fixed(Network):
+    """A network of the given interfaces."""
+
+    def __init__(self, *interfaces: Interface) -> None:
+        self._interfaces = list(interfaces)
+
+    def interfaces(self) -> list[Interface]:
+        return self._interfaces
+
+
+def test_an_unknown_interface_is_answered_with_the_known_ones(setting: Setting) -> None:
+    network = Fixed(setting.interface)
+    assert network.find(setting.interface.name) is setting.interface
+    with pytest.raises(UnknownInterface) as problem:
+        network.find("eth9")
+    assert str(problem.value) == f'There is no interface "eth9"; there are: {setting.interface.name}.'
+
+
+@pytest.mark.parametrize(
+    ("addresses", "destination", "source"),
+    [
+        ((), "10.0.0.1", "0.0.0.0"),
+        (("10.0.0.1/8", "10.1.0.1/16", "192.0.2.1/24"), "10.1.2.3", "10.1.0.1"),
+        (("10.0.0.1/8", "10.1.0.1/16", "192.0.2.1/24"), "10.2.2.3", "10.0.0.1"),
+        (("10.0.0.1/8", "10.1.0.1/16", "192.0.2.1/24"), "203.0.113.5", "10.0.0.1"),
+    ],
+)
+def test_the_source_is_the_nearest_address(addresses: tuple[str, ...], destination: str, source: str) -> None:
+    interface = KernelInterface("x0", "up", tuple(map(IPv4Interface, addresses)), 1, 1500)
+    assert interface.source_for(destination) == source
