@@ -27,7 +27,7 @@ _LATEST = (1 << 64) - 1  # ns since the epoch, in the year 2554: the last that a
 def read_capture(
     path: Path,
     store: Store,
-    filter: str = "",  # noqa: A002 (libpcap's word)
+    filter: str = "",
     progress: Callable[[int], None] | None = None,
     stop: threading.Event | None = None,
 ) -> None:

@@ -74,7 +74,7 @@ class PcapySocket(CaptureSocket):
     def __init__(
         self,
         name: str,
-        filter: str = "",  # noqa: A002 (libpcap's word)
+        filter: str = "",
         snaplen: int = SNAPLEN,
         buffer: int = BUFFER,
         timeout: int = 10,

@@ -101,7 +101,7 @@ class Store:
             self.close()
             raise
 
-    def add_interface(self, name: str, linktype: int, filter: str = "") -> int:  # noqa: A002 (libpcap's word)
+    def add_interface(self, name: str, linktype: int, filter: str = "") -> int:
         """Describe an interface; the number returned is for append(). Raises CaptureError."""
         linktype = _LINKTYPE_RAW if linktype in (12, 14) else linktype
         options = _option(_IF_NAME, name.encode(errors="replace")) if name else b""
@@ -116,7 +116,19 @@ class Store:
             return len(self.interfaces) - 1
 
     def append(self, interface: int, batch: Batch) -> int:
-        """Write a batch; returns the number of its first frame. Raises CaptureError, and then has kept none of it."""
+        """Write a batch; returns the number of its first frame. Raises CaptureError, having kept what still fitted."""
+        try:
+            return self._append(interface, batch)
+        except CaptureError:
+            if len(batch.records) < 2:
+                raise
+        half = len(batch.records) // 2
+        first = self.append(interface, Batch(batch.data, batch.records[:half]))
+        self.append(interface, Batch(batch.data, batch.records[half:]))
+        return first
+
+    def _append(self, interface: int, batch: Batch) -> int:
+        """Write a batch, all of it or nothing."""
         data, records = batch
         header, tails = _PACKET_HEADER.pack, _PACKET_TAILS
         parts: list[bytes] = []

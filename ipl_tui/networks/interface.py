@@ -92,7 +92,7 @@ class Interface(ABC):
         """Whether send() and open_protocol() would be permitted to this user, now."""
 
     @abstractmethod
-    def open_capture(self, filter: str = "") -> CaptureSocket:  # noqa: A002 - the word of libpcap and Scapy
+    def open_capture(self, filter: str = "") -> CaptureSocket:
         """Open it for capturing what passes the BPF filter. Raises CaptureError."""
 
     @abstractmethod

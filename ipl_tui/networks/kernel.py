@@ -101,7 +101,7 @@ class KernelInterface(Interface):
             return Ability(False, self._why_not_opened(doing, error))
         return Ability(True)
 
-    def open_capture(self, filter: str = "") -> CaptureSocket:  # noqa: A002 - the word of libpcap and Scapy
+    def open_capture(self, filter: str = "") -> CaptureSocket:
         from scapy.config import conf
         from scapy.error import Scapy_Exception
 

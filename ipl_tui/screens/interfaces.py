@@ -45,7 +45,8 @@ class InterfaceScreen(ModalScreen[Interface | None]):
             for interface in network.interfaces():
                 self.choices.append(interface)
                 options.add_option(Option(describe(interface), id=str(len(self.choices) - 1)))
-                if (interface.network, interface.name) == (self.current.network, self.current.name):
+                is_current = (interface.network, interface.name) == (self.current.network, self.current.name)
+                if is_current or options.highlighted is None:
                     options.highlighted = options.option_count - 1
 
     def action_down(self) -> None:

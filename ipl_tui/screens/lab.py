@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import events, on, work
@@ -28,11 +28,13 @@ from ipl_tui.capture.store import Store
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
 from ipl_tui.networks.interface import Interface, Network, SendError
+from ipl_tui.networks.sending import Order, Outcome, carry_out
 from ipl_tui.packets.fields import FIELDS, read_header
+from ipl_tui.packets.text import printable
 from ipl_tui.screens.help import HelpScreen
 from ipl_tui.screens.interfaces import InterfaceScreen
 from ipl_tui.screens.save import SaveScreen
-from ipl_tui.widgets.composer import Composer, Order
+from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import Cell, HeaderGrid, show_value
 from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.meaning import Meaning
@@ -104,6 +106,8 @@ class LabScreen(Screen[None]):
         self.filter = options.filter
         self.joiner = Joiner(store)
         store.taps.append(self.joiner)
+        self.file = options.read
+        """The capture file that is shown, until an interface is captured on."""
         self.sniffer: Sniffer | None = None
         self.capturing = asyncio.Lock()
         """Held by the one worker that writes to the store."""
@@ -123,6 +127,7 @@ class LabScreen(Screen[None]):
         self.waiting: Timer | None = None
         """Ends the wait for an answer."""
         self.stop_sending = threading.Event()
+        self.leaving = threading.Event()
         self.shown = 0
         """The number of the packet in the decoded view."""
 
@@ -164,14 +169,15 @@ class LabScreen(Screen[None]):
         """What waits until the first screen is up."""
         if self.options.responder:
             await self.answer(True)
-        if self.options.read is not None:
-            self.read_file(self.options.read)
+        if self.file is not None:
+            self.read_file(self.file)
             self.settled.set()
         else:
             self.capture()
         self.load_layers()
 
     async def on_unmount(self) -> None:
+        self.leaving.set()
         self.stop_sending.set()
         self.settled.set()
         await asyncio.to_thread(self.stop_all)
@@ -184,11 +190,14 @@ class LabScreen(Screen[None]):
             if running is not None:
                 running.stop()
         self.stop_waiting()
+        self.interface.close()
 
     # The interface
 
     def use(self, interface: Interface) -> None:
         """Make an interface the one that everything happens on."""
+        if interface is not self.interface:
+            self.interface.close()
         self.interface = interface
         address = f"  {interface.addresses[0].ip}" if interface.addresses else ""
         self.query_one("#interface", Button).label = Text(f"{interface.name}{address} ▾")
@@ -221,6 +230,7 @@ class LabScreen(Screen[None]):
         interface, loop, grown = self.interface, asyncio.get_running_loop(), asyncio.Event()
         ended: asyncio.Future[CaptureError | None] = loop.create_future()
         self.settled.clear()
+        self.file = None
 
         async with self.capturing:
             try:
@@ -252,24 +262,23 @@ class LabScreen(Screen[None]):
                     grown.clear()
                     self.show_capture()
                     await asyncio.sleep(1 / FRAMES_A_SECOND)
-                self.show_trouble(str(ended.result() or "The capture ended."))
             finally:
                 await asyncio.shield(asyncio.to_thread(sniffer.stop))
                 self.dropped += sniffer.dropped()
                 self.sniffer = None
+            self.show_trouble(str(ended.result() or "The capture ended."))
 
-    @work(thread=True, group="file")
-    def read_file(self, path: Path) -> None:
+    @work(group="file")
+    async def read_file(self, path: Path) -> None:
         """Fill the store from a capture file."""
-        from ipl_tui.capture.files import read_capture  # loads Scapy
+        from ipl_tui.capture.files import read_capture
 
-        trouble = ""
+        grown = partial(in_loop, asyncio.get_running_loop(), self.show_capture)
         try:
-            read_capture(path, self.store, self.filter, lambda _: self.app.call_from_thread(self.show_capture))
+            await asyncio.to_thread(read_capture, path, self.store, self.filter, lambda _: grown(), self.leaving)
         except CaptureError as error:
-            trouble = str(error)
-        self.app.call_from_thread(self.show_trouble, trouble)
-        self.app.call_from_thread(self.show_capture)
+            self.show_trouble(str(error))
+        self.show_capture()
 
     def show_capture(self) -> None:
         """Bring the list and the counts up to date with the store."""
@@ -280,27 +289,30 @@ class LabScreen(Screen[None]):
 
     def show_state(self) -> None:
         captured, shown = len(self.store), self.query_one(PacketList).count
-        if self.trouble:
-            state = "✖ not capturing"
-        elif self.paused:
+        counts = f"{captured:,} captured · {shown:,} shown · {self.dropped_by_kernel():,} dropped by kernel"
+        if self.paused:
             state = "‖ view paused"
         elif self.sniffer is not None:
             state = "● capturing"
-        elif self.options.read is not None:
-            state = f"○ {self.options.read.name}"
+        elif self.file is not None:
+            state, counts = f"○ {printable(self.file.name)}", f"{captured:,} packets · {shown:,} shown"
+        elif self.trouble:
+            state = "✖ not capturing"
         else:
             state = "○ starting"
-        dropped = self.dropped + (self.sniffer.dropped() if self.sniffer is not None else 0)
-        counts = f"{captured:,} captured · {shown:,} shown · {dropped:,} dropped by kernel"
         responder = "   ↩ responder on" if self.responder is not None else ""
         rate = f"   {self.rates[-1]:,}/s" if any(self.rates) else ""
         self.query_one("#capture-state", Static).update(Text(f"{state}   {counts}{responder}{rate}"), layout=False)
+
+    def dropped_by_kernel(self) -> int:
+        """Frames the kernel dropped, on all interfaces that were captured on."""
+        return self.dropped + (self.sniffer.dropped() if self.sniffer is not None else 0)
 
     def show_trouble(self, sentence: str) -> None:
         """Say why nothing is captured, or that it is again."""
         self.trouble = sentence
         line = self.query_one("#trouble", Static)
-        line.update(Text(f"✖ {sentence}"))
+        line.update(Text(f"✖ {printable(sentence)}"))
         line.display = bool(sentence)
         self.show_state()
 
@@ -318,13 +330,15 @@ class LabScreen(Screen[None]):
         self.paused = not self.paused
         self.show_capture()
 
-    @work(thread=True)
-    def load_layers(self) -> None:
+    @work
+    async def load_layers(self) -> None:
         """Import the dissectors of every protocol that Scapy knows; what is on screen is then dissected anew."""
-        from ipl_tui.packets.dissect import load_layers
+        from ipl_tui.packets.dissect import load_layers  # loads Scapy
 
-        load_layers()
-        self.app.call_from_thread(self.dissect_anew)
+        await asyncio.to_thread(load_layers)
+        self.query_one(PacketList).forget_summaries()
+        if self.shown:
+            self.show_dissection()
 
     # The capture filter
 
@@ -363,11 +377,6 @@ class LabScreen(Screen[None]):
     def show_packet(self, event: PacketList.Selected) -> None:
         self.shown = event.number
         self.show_dissection()
-
-    def dissect_anew(self) -> None:
-        self.query_one(PacketList).forget_summaries()
-        if self.shown:
-            self.show_dissection()
 
     def show_dissection(self) -> None:
         from ipl_tui.packets.dissect import dissect  # loads Scapy
@@ -424,45 +433,40 @@ class LabScreen(Screen[None]):
         self.stop_sending = threading.Event()
         self.carry_out(event.order, self.interface, self.stop_sending)
 
-    @work(thread=True, group="send")
-    def carry_out(self, order: Order, interface: Interface, stop: threading.Event) -> None:
-        """Send the packet of an order as often as it says, and say how far it got."""
-        composer, sent, problem = self.query_one(Composer), 0, ""
-
-        def tell(text: str, kind: Literal["", "error"] = "") -> None:
-            self.app.call_from_thread(composer.say, text, kind)
-
-        self.settled.wait()
-        try:
-            if asks_for_answer(order.packet):
-                self.await_answer(interface)
-            while True:
-                interface.send(order.packet, order.method)
-                sent += 1
-                if sent == order.count or stop.is_set():
-                    break
-                tell(f"Sent {sent:,} of {order.count:,}; F5 stops")
-                if stop.wait(order.interval):
-                    break
-        except SendError as error:
-            problem = str(error)
-        done = f"Sent {sent:,} × {len(order.packet)} bytes, {order.method}, on {interface.name}"
-        if problem:
-            tell(f"{problem}{f' ({sent:,} were sent)' if sent else ''}", "error")
+    @work(group="send")
+    async def carry_out(self, order: Order, interface: Interface, stop: threading.Event) -> None:
+        """Send what was ordered, and say how far it got."""
+        composer = self.query_one(Composer)
+        tell = partial(in_loop, asyncio.get_running_loop(), self.show_progress, order)
+        outcome = await asyncio.to_thread(self.send, order, interface, stop, tell)
+        done = f"Sent {outcome.sent:,} × {len(order.packet)} bytes, {order.method}, on {interface.name}"
+        if outcome.problem:
+            composer.say(outcome.problem + (f" ({outcome.sent:,} were sent)" if outcome.sent else ""), "error")
         else:
-            tell(done if sent == order.count else f"{done}; stopped before {order.count:,}")
-        self.app.call_from_thread(setattr, composer, "sending", False)
-
-    def await_answer(self, interface: Interface) -> None:
-        """Keep this machine's kernel from objecting to ServerResponse while it may come."""
-        if self.awaited is None:
-            self.awaited = interface.open_protocol(PROTOCOL, deaf=True)
-        self.app.call_from_thread(self.restart_waiting)
-
-    def restart_waiting(self) -> None:
+            composer.say(done if outcome.sent == order.count else f"{done}; stopped before {order.count:,}")
+        composer.sending = False
         if self.waiting is not None:
             self.waiting.stop()
         self.waiting = self.set_timer(WAITING, self.stop_waiting)
+
+    def send(self, order: Order, interface: Interface, stop: threading.Event, tell: Callable[[int], None]) -> Outcome:
+        """Carry out an order, in a thread of its own: not before frames are captured, so that no answer is missed."""
+        self.settled.wait()
+        if asks_for_answer(order.packet):
+            try:
+                self.await_answer(interface)
+            except SendError as error:
+                return Outcome(0, str(error))
+        return carry_out(order, interface, stop, tell)
+
+    def show_progress(self, order: Order, sent: int) -> None:
+        if sent < order.count:
+            self.query_one(Composer).say(f"Sent {sent:,} of {order.count:,}; F5 stops")
+
+    def await_answer(self, interface: Interface) -> None:
+        """Keep this machine's kernel from objecting to ServerResponse while it may come. Raises SendError."""
+        if self.awaited is None:
+            self.awaited = interface.open_protocol(PROTOCOL, deaf=True)
 
     def stop_waiting(self) -> None:
         if self.awaited is not None:
@@ -483,7 +487,8 @@ class LabScreen(Screen[None]):
             await asyncio.to_thread(self.responder.stop)
             self.responder = None
         if on:
-            responder = Responder(self.interface, lambda text: self.app.call_from_thread(self.responder_failed, text))
+            loop = asyncio.get_running_loop()
+            responder = Responder(self.interface, partial(in_loop, loop, self.responder_failed))
             try:
                 await asyncio.to_thread(responder.start)
             except SendError as error:
@@ -493,7 +498,7 @@ class LabScreen(Screen[None]):
         self.show_state()
 
     def responder_failed(self, sentence: str) -> None:
-        self.notify(sentence, title="Responder", severity="error", markup=False)
+        self.notify(printable(sentence), title="Responder", severity="error", markup=False)
 
     # Saving, help, and getting about
 
@@ -505,9 +510,9 @@ class LabScreen(Screen[None]):
         try:
             await asyncio.to_thread(self.store.save, path)
         except CaptureError as error:
-            self.notify(str(error), title="Not saved", severity="error", markup=False)
+            self.notify(printable(str(error)), title="Not saved", severity="error", markup=False)
         else:
-            self.notify(f"{path.absolute()}", title=f"Saved {len(self.store):,} packets", markup=False)
+            self.notify(printable(str(path.absolute())), title=f"Saved {len(self.store):,} packets", markup=False)
 
     def action_help(self) -> None:
         self.app.push_screen(HelpScreen(self.places()))

@@ -13,6 +13,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
+from ipl_tui.packets.text import printable
+
 
 class SaveScreen(ModalScreen[Path | None]):
     """Asks for a path. Gives it, or None; an existing file is overwritten only when Enter is pressed again."""
@@ -47,4 +49,4 @@ class SaveScreen(ModalScreen[Path | None]):
             self.dismiss(path)
 
     def advise(self, text: str) -> None:
-        self.query_one("#advice", Static).update(Text(text))
+        self.query_one("#advice", Static).update(Text(printable(text)))

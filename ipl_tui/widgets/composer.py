@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from rich.text import Text
@@ -19,6 +18,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select, Static
 
 from ipl_tui.networks.interface import Interface, Method
+from ipl_tui.networks.sending import LONGEST_INTERVAL, MOST_PACKETS, SHORTEST_INTERVAL, Order
 from ipl_tui.packets.craft import (
     PRESETS,
     Crafted,
@@ -37,21 +37,6 @@ from ipl_tui.widgets.meaning import Meaning
 
 METHODS: tuple[Literal["auto"] | Method, ...] = ("auto", "exact", "kernel")
 METHOD_HELP = "exact: the bytes as composed; kernel: through a raw socket; auto: exact wherever it delivers"
-MOST_PACKETS = 100_000
-SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.001, 3600.0
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the user asks to be sent."""
-
-    packet: bytes
-    destination: str
-    """A dotted quad."""
-    method: Method
-    count: int
-    interval: float
-    """Seconds from one packet to the next."""
 
 
 class Composer(Widget):
@@ -263,9 +248,8 @@ class Composer(Widget):
         except ValueError as error:
             self.say(str(error), "error")
             return
-        destination = str(self.crafted.values["dst"])
-        order = Order(self.crafted.packet, destination, self.method_for(destination), count, interval)
-        self.post_message(self.SendAsked(order))
+        method = self.method_for(str(self.crafted.values["dst"]))
+        self.post_message(self.SendAsked(Order(self.crafted.packet, method, count, interval)))
 
 
 def default_destination(interface: Interface | None) -> str:

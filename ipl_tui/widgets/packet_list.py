@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -20,7 +20,10 @@ from textual.strip import Strip
 
 from ipl_tui.capture.store import Store
 from ipl_tui.exchange.joining import Joiner
-from ipl_tui.packets.dissect import Summary, summarise
+from ipl_tui.packets.text import printable
+
+if TYPE_CHECKING:  # loads Scapy, which the first screen must not wait for
+    from ipl_tui.packets.dissect import Summary
 
 TIMES = ("since the start", "since the previous packet", "time of day")
 SENT, RECEIVED, TO_ITSELF, PASSING = "→", "←", "↻", "·"
@@ -190,6 +193,8 @@ class PacketList(ScrollView, can_focus=True):
         frame = self.store.frame(number)
         summary = self.summaries.get(number)
         if summary is None:
+            from ipl_tui.packets.dissect import summarise  # loads Scapy
+
             summary = summarise(frame.data, self.store.interfaces[frame.interface].linktype)
             self.summaries[number] = summary
         base = self.rich_style
@@ -200,7 +205,7 @@ class PacketList(ScrollView, can_focus=True):
         line = columns.line(
             f"▸{number}" if selected else str(number),
             show_time(self.store, number, self.times),
-            self.store.interfaces[frame.interface].name,
+            printable(self.store.interfaces[frame.interface].name),  # a file may name it anything
             summary.source,
             direction,
             summary.destination,

@@ -48,7 +48,7 @@ def enhanced(order: str, number: int, ticks: int, frame: bytes, length: int) -> 
     return block(order, 6, header + frame + bytes(-len(frame) % 4) + option(order, 1, b"a comment"))
 
 
-def read(content: bytes, filter: str = "") -> tuple[list[Packet], list[StoredInterface], str]:  # noqa: A002
+def read(content: bytes, filter: str = "") -> tuple[list[Packet], list[StoredInterface], str]:
     """What a file with this content gives, and the sentence that reading it ended with."""
     with TemporaryDirectory() as folder, Store() as store:
         path = Path(folder, "x")

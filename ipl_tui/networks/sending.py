@@ -1,0 +1,60 @@
+"""An order to send: one packet, so many times, so far apart."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ipl_tui.networks.interface import Interface, Method, SendError
+
+MOST_PACKETS = 100_000
+SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.001, 3600.0
+"""Seconds. A tool for one's own networks has no flood mode."""
+
+TELL_EVERY = 0.1
+"""Seconds between two reports of progress."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asks to be sent."""
+
+    packet: bytes
+    """IPv4 header and payload."""
+    method: Method
+    count: int = 1
+    """1 to MOST_PACKETS."""
+    interval: float = 1.0
+    """Seconds from one packet to the next, SHORTEST_INTERVAL to LONGEST_INTERVAL."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an order."""
+
+    sent: int
+    problem: str = ""
+    """Why the next packet could not be sent; one sentence, or nothing."""
+
+
+def carry_out(order: Order, interface: Interface, stop: threading.Event, tell: Callable[[int], None]) -> Outcome:
+    """Send the packet as often as ordered, or until `stop` is set.
+
+    Blocks the calling thread; `tell` is called from it with the number sent so far, ten times a second at most. A
+    packet that is late does not make the later ones late.
+    """
+    begun = told = time.monotonic()
+    for sent in range(order.count):
+        due = begun + sent * order.interval
+        if stop.wait(max(0.0, due - time.monotonic())) if sent else stop.is_set():
+            return Outcome(sent)
+        try:
+            interface.send(order.packet, order.method)
+        except SendError as error:
+            return Outcome(sent, str(error))
+        if time.monotonic() - told >= TELL_EVERY or sent == 0:
+            told = time.monotonic()
+            tell(sent + 1)
+    return Outcome(order.count)

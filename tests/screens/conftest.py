@@ -1,0 +1,39 @@
+"""The lab, running on an interface of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from ipl_tui.app import PacketLab
+from ipl_tui.capture.store import Store
+from ipl_tui.networks.kernel import KernelNetwork
+from ipl_tui.screens.lab import LabScreen, Options
+
+Running = Callable[..., AbstractAsyncContextManager[tuple[Pilot[None], LabScreen]]]
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Running:
+    """Runs the lab on an interface ("lo" unless named) of the namespace that the test is in."""
+
+    @asynccontextmanager
+    async def run(
+        interface: str = "lo",
+        size: tuple[int, int] = (120, 36),
+        path: Path | None = None,
+        filter: str = "",
+        read: Path | None = None,
+        responder: bool = False,
+    ) -> AsyncIterator[tuple[Pilot[None], LabScreen]]:
+        network = KernelNetwork()
+        with Store(path) as store:
+            app = PacketLab(store, [network], Options(network.find(interface), filter, read, responder))
+            async with app.run_test(size=size, notifications=True) as pilot:
+                yield pilot, app.lab
+
+    return run

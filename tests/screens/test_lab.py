@@ -1,0 +1,439 @@
+"""The lab on real interfaces: what a person sees of capturing, sending, answering, and of what goes wrong."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, Sparkline
+
+from ipl_tui.capture.store import Batch, Store
+from ipl_tui.exchange.messages import PROTOCOL
+from ipl_tui.exchange.responder import Responder
+from ipl_tui.networks.kernel import KernelNetwork
+from ipl_tui.packets.craft import Draft, craft
+from ipl_tui.screens.lab import LabScreen
+from ipl_tui.widgets.composer import Composer
+from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
+from ipl_tui.widgets.hex_dump import HexDump
+from ipl_tui.widgets.packet_list import PacketList
+from tests.conftest import Pair, Wire, inside, run_ip
+from tests.screen import seen, until, until_seen
+from tests.screens.conftest import Running
+
+ETHERNET = 1
+
+
+@pytest.fixture(autouse=True)
+def permitted(needs_root: None) -> None:
+    """These tests capture and send."""
+
+
+def capture_file(path: Path, count: int) -> Path:
+    """A capture of numbered packets."""
+    with Store(path) as store:
+        interface = store.add_interface("lab0", ETHERNET)
+        for number in range(1, count + 1):
+            packet = craft(Draft(src="10.0.1.10", dst="10.0.1.20", payload=b"number %d" % number)).packet
+            frame = bytes(12) + b"\x08\x00" + packet
+            store.append(interface, Batch(frame, [(number * 1_500_000, 0, len(frame), len(frame))]))
+    return path
+
+
+def raise_packets(count: int, payload: bytes = b"someone else") -> None:
+    """Send packets of protocol 254, which nobody holds, over loopback as another program would."""
+    packet = craft(Draft(proto=254, payload=payload), "127.0.0.1").packet
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
+        for _ in range(count):
+            sender.sendto(packet, ("127.0.0.1", 0))
+
+
+async def settled(pilot: Pilot[None], lab: LabScreen) -> None:
+    """Wait until frames are captured, or it is known that they are not."""
+    await until(pilot, lab.settled.is_set)
+
+
+class TestExchange:
+    async def test_f5_sends_client_message_and_the_answer_arrives(self, running: Running) -> None:
+        async with running(filter=f"ip proto {PROTOCOL}", responder=True) as (pilot, _):
+            await pilot.press("f5")
+            answer = await until_seen(pilot, "ServerResponse")
+            assert "↩ answers 1" in answer and "ms" in answer
+            screen = seen(pilot.app)
+            assert any("ClientMessage  answered by 2" in line for line in screen)
+            assert any("2 captured · 2 shown · 0 dropped by kernel   ↩ responder on" in line for line in screen)
+            assert any("Sent 1 × 33 bytes, kernel, on lo" in line for line in screen)
+
+    async def test_the_kernel_objects_to_nothing_while_the_answer_is_awaited(self, running: Running) -> None:
+        async with running(filter=f"ip proto {PROTOCOL} or icmp") as (pilot, lab):
+            await pilot.press("f5")
+            await until_seen(pilot, "ClientMessage  ")
+            raise_packets(1)
+            await until(pilot, lambda: len(lab.store) == 2)
+            # What came second is the objection to protocol 254, which nobody holds, and none to 253.
+            quoted = lab.store.frame(2).data[14 + 20 + 8 :]
+            assert quoted[9] == 254
+
+    async def test_f6_turns_the_responder_on_and_off(self, running: Running) -> None:
+        async with running(filter=f"ip proto {PROTOCOL}") as (pilot, lab):
+            await pilot.press("f6")
+            await until_seen(pilot, "↩ responder on")
+            await pilot.press("f5")
+            await until_seen(pilot, "↩ answers 1")
+            await pilot.press("f6")
+            await until(pilot, lambda: lab.responder is None)
+            await pilot.press("f5")
+            await until(pilot, lambda: len(lab.store) == 3)
+            assert not any("responder on" in line for line in seen(pilot.app))
+
+    async def test_exact_bytes_over_a_cable_and_the_answer_of_another_machine(
+        self, running: Running, veth: Pair
+    ) -> None:
+        with inside(veth.server.namespace):
+            responder = Responder(KernelNetwork().find(veth.server.interface), pytest.fail)
+            responder.start()
+        wire = Wire(veth.server.namespace, veth.server.interface)
+        with inside(veth.client.namespace):
+            async with running(veth.client.interface) as (pilot, lab):
+                lab.query_one(HeaderForm).fill({"dst": veth.server.address, "ttl": "7", "id": "0"})
+                await pilot.press("f5")
+                await until_seen(pilot, "Sent 1 × 33 bytes, exact, on c0")
+                answer = await until_seen(pilot, "ServerResponse")
+                assert f"{veth.server.address}       ← {veth.client.address}" in answer
+                request = await until_seen(pilot, "answered by")
+                assert f"{veth.client.address}       → {veth.server.address}" in request
+                composed = lab.query_one(Composer).crafted
+                assert composed is not None
+                assert wire.wait_for(lambda packet: packet.endswith(b"ClientMessage")) == composed.packet
+        wire.close()
+        responder.stop()
+
+
+class TestSending:
+    async def test_a_repeat_shows_its_progress_and_can_be_stopped(self, running: Running) -> None:
+        async with running() as (pilot, lab):
+            lab.query_one("#count", Input).value = "1000"
+            lab.query_one("#interval", Input).value = "0.05"
+            await pilot.press("f5")
+            await until_seen(pilot, "of 1,000; F5 stops")
+            await until_seen(pilot, "Stop F5")
+            await pilot.press("f5")
+            assert "stopped before 1,000" in await until_seen(pilot, "stopped before")
+            await until_seen(pilot, "Send F5")
+
+    async def test_a_repeat_sends_as_often_as_it_says(self, running: Running) -> None:
+        async with running(filter="ip proto 254") as (pilot, lab):
+            lab.query_one(HeaderForm).fill({"proto": "254"})
+            lab.query_one("#count", Input).value = "20"
+            lab.query_one("#interval", Input).value = "0.001"
+            await pilot.press("f5")
+            await until_seen(pilot, "Sent 20 × 33 bytes")
+            await until_seen(pilot, "20 captured")
+
+    @pytest.mark.parametrize(
+        ("count", "interval", "sentence"),
+        [
+            ("0", "1", "The count needs a number from 1 to 100,000."),
+            ("many", "1", "The count needs a number from 1 to 100,000."),
+            ("1", "0", "The interval needs a number from 0.001 to 3,600."),
+            ("1", "nan", "The interval needs a number from 0.001 to 3,600."),
+        ],
+    )
+    async def test_there_is_no_flood(self, running: Running, count: str, interval: str, sentence: str) -> None:
+        async with running() as (pilot, lab):
+            lab.query_one("#count", Input).value = count
+            lab.query_one("#interval", Input).value = interval
+            await pilot.press("f5")
+            await until_seen(pilot, sentence)
+            assert len(lab.store) == 0
+
+    async def test_what_has_no_bits_is_not_sent(self, running: Running) -> None:
+        async with running() as (pilot, lab):
+            lab.query_one(HeaderForm).fill({"ttl": "300"})
+            await until_seen(pilot, "Time to Live is 8 bits: 0 to 255.")
+            await pilot.press("f5")
+            await settled(pilot, lab)
+            assert len(lab.store) == 0
+
+    async def test_a_send_that_fails_says_why(self, running: Running, veth: Pair) -> None:
+        with inside(veth.client.namespace):
+            async with running(veth.client.interface) as (pilot, lab):
+                lab.query_one(HeaderForm).fill({"dst": "10.0.1.99"})
+                await pilot.press("f5")
+                await until_seen(pilot, "Nobody at 10.0.1.99 answered ARP on c0.")
+
+
+class TestCapturing:
+    async def test_pause_freezes_the_view_and_not_the_capture(self, running: Running) -> None:
+        async with running(filter="ip proto 254") as (pilot, lab):
+            await settled(pilot, lab)
+            raise_packets(3)
+            await until_seen(pilot, "3 captured · 3 shown")
+            await pilot.press("f7")
+            raise_packets(2)
+            assert "‖ view paused" in await until_seen(pilot, "5 captured · 3 shown")
+            assert lab.query_one(PacketList).count == 3
+            await pilot.press("f7")
+            await until_seen(pilot, "5 captured · 5 shown")
+
+    async def test_the_rate_is_drawn(self, running: Running) -> None:
+        async with running(filter="ip proto 254") as (pilot, lab):
+            await settled(pilot, lab)
+            raise_packets(3)
+            await until(pilot, lambda: sum(lab.query_one(Sparkline).data or []) == 3)
+
+    async def test_a_filter_is_checked_as_it_is_typed_and_applied_with_enter(self, running: Running) -> None:
+        async with running() as (pilot, lab):
+            await settled(pilot, lab)
+            await pilot.press("f3", *"ip proto")
+            await until_seen(pilot, "✖ can't parse filter expression: syntax error")
+            await pilot.press("enter")
+            assert lab.filter == ""
+            await pilot.press("space", *"254")
+            await until_seen(pilot, "Enter applies it")
+            await pilot.press("enter")
+            await until(pilot, lambda: lab.filter == "ip proto 254" and lab.settled.is_set() and lab.sniffer)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+                other.sendto(b"filtered out", ("127.0.0.1", 9))
+            raise_packets(1)
+            await until_seen(pilot, "1 captured")
+            assert lab.store.frame(1).data[14 + 9] == 254
+
+    async def test_a_filter_that_is_left_unapplied_is_not_shown_as_if_it_were(self, running: Running) -> None:
+        async with running(filter="icmp") as (pilot, lab):
+            await pilot.press("f3", "end", *" or arp", "escape")
+            await until(pilot, lambda: lab.query_one("#filter", Input).value == "icmp")
+
+    async def test_letters_do_nothing_else_while_an_input_has_the_focus(self, running: Running) -> None:
+        async with running() as (pilot, lab):
+            await pilot.press("f3", "q", "1", "t", "space")
+            assert lab.query_one("#filter", Input).value == "q1t "
+            assert not lab.paused and pilot.app.is_running
+
+
+class TestInterfaces:
+    async def test_everything_moves_to_another_interface_together(self, running: Running, veth: Pair) -> None:
+        with inside(veth.client.namespace):
+            async with running("lo", filter="ip proto 254 or ip proto 253") as (pilot, lab):
+                await settled(pilot, lab)
+                raise_packets(1)
+                await until_seen(pilot, "1 captured")
+                await pilot.press("f2")
+                await until_seen(pilot, "10.0.1.10/24")
+                await pilot.press("j", "enter")
+                await until_seen(pilot, "c0  10.0.1.10 ▾")
+                await settled(pilot, lab)
+                assert "auto 10.0.1.10" in await until_seen(pilot, "auto 10.0.1.10")
+                await until_seen(pilot, "in 10.0.1.0/24")
+                lab.query_one(HeaderForm).fill({"dst": veth.server.address})
+                raise_packets(2)  # on lo: no longer captured
+                await pilot.press("f5")
+                await until_seen(pilot, "2 captured")
+                on = [lab.store.interfaces[lab.store.frame(n).interface].name for n in (1, 2)]
+                assert on == ["lo", "c0"]
+                assert " c0 " in await until_seen(pilot, "→ 10.0.1.20")
+                assert " lo " in await until_seen(pilot, "↻ 127.0.0.1")
+
+    async def test_the_selector_says_what_each_can_do(self, running: Running, veth: Pair) -> None:
+        run_ip("-n", veth.client.namespace, "link", "set", veth.client.interface, "down")
+        with inside(veth.client.namespace):
+            async with running("lo") as (pilot, _):
+                await pilot.press("f2")
+                await until_seen(pilot, "✔ can capture  ✔ can send")
+                await until_seen(pilot, "✖ can't capture  ✖ can't send")
+                await until_seen(pilot, "c0 is down")
+                await pilot.press("escape")
+                await until(pilot, lambda: not any("can capture" in line for line in seen(pilot.app)))
+
+    async def test_an_interface_that_disappears_is_said_and_what_was_captured_stays(
+        self, running: Running, veth: Pair
+    ) -> None:
+        with inside(veth.client.namespace):
+            async with running(veth.client.interface, filter="ip proto 253") as (pilot, lab):
+                lab.query_one(HeaderForm).fill({"dst": veth.server.address})
+                await pilot.press("f5")
+                await until_seen(pilot, "1 captured")
+                run_ip("-n", veth.client.namespace, "link", "delete", veth.client.interface)
+                assert "c0 went down or was removed" in await until_seen(pilot, "removed")
+                assert "✖ not capturing   1 captured" in await until_seen(pilot, "not capturing")
+                await until_seen(pilot, "ClientMessage")
+                await pilot.press("f5")
+                await until_seen(pilot, "✖ c0 is no longer there: choose another interface.")
+                await pilot.press("f2", "enter")
+                await until_seen(pilot, "● capturing")
+
+
+class TestFiles:
+    async def test_a_file_is_shown_in_the_same_list(self, running: Running, tmp_path: Path) -> None:
+        async with running(read=capture_file(tmp_path / "old.pcapng", 300)) as (pilot, _):
+            assert "○ old.pcapng" in await until_seen(pilot, "300 packets · 300 shown")
+            await until_seen(pilot, "number 300")
+            await pilot.press("home")
+            line = await until_seen(pilot, "number 1 ")
+            assert "10.0.1.10       · 10.0.1.20" in line
+
+    async def test_a_file_that_is_cut_short_shows_what_is_there(self, running: Running, tmp_path: Path) -> None:
+        path = capture_file(tmp_path / "cut.pcapng", 5)
+        path.write_bytes(path.read_bytes()[:-10])
+        async with running(read=path) as (pilot, _):
+            await until_seen(pilot, "cut short after 4 packets")
+            await until_seen(pilot, "4 packets · 4 shown")
+
+    async def test_a_file_that_is_no_capture(self, running: Running, tmp_path: Path) -> None:
+        path = tmp_path / "letter.txt"
+        path.write_text("Dear Jon, " * 50)
+        async with running(read=path) as (pilot, _):
+            await until_seen(pilot, "not a capture file")
+            assert pilot.app.is_running
+
+    async def test_f8_saves_and_asks_before_it_replaces(self, running: Running, tmp_path: Path) -> None:
+        there = tmp_path / "there.pcap"
+        there.write_text("precious")
+        async with running(read=capture_file(tmp_path / "old.pcapng", 3)) as (pilot, _):
+            await until_seen(pilot, "3 packets")
+            await pilot.press("f8")
+            await until_seen(pilot, "Save 3 packets as")
+            pilot.app.screen.query_one(Input).value = str(there)
+            await pilot.press("enter")
+            await until_seen(pilot, "Enter again replaces it.")
+            assert there.read_text() == "precious"
+            await pilot.press("enter")
+            await until_seen(pilot, "Saved 3 packets")
+            assert there.read_bytes()[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1")
+
+    async def test_a_full_disk_ends_the_capture_and_keeps_it(self, running: Running, tmp_path: Path) -> None:
+        if not shutil.which("mount"):
+            pytest.skip("needs mount(8)")
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=True)
+        try:
+            async with running(path=disk / "full.pcapng", filter="ip proto 254") as (pilot, lab):
+                await settled(pilot, lab)
+                for _ in range(200):
+                    raise_packets(1, bytes(1000))
+                await until_seen(pilot, "✖ not capturing")
+                assert "Cannot write to" in await until_seen(pilot, "full.pcapng: no space left on")
+                kept = len(lab.store)
+                assert 50 < kept < 64  # of 1,048 bytes and a header each, in 64 KiB
+                await until_seen(pilot, f"{kept} captured · {kept} shown")
+                assert lab.store.frame(kept).data.endswith(bytes(1000))
+        finally:
+            subprocess.run(["umount", disk], check=True)
+
+
+class TestReading:
+    async def test_a_field_is_highlighted_everywhere(self, running: Running, tmp_path: Path) -> None:
+        async with running(read=capture_file(tmp_path / "old.pcapng", 1), size=(200, 60)) as (pilot, lab):
+            await until_seen(pilot, "number 1")
+            await pilot.press("4")
+            await until(pilot, lambda: any("ttl       = 64" in line for line in seen(pilot.app)))
+            grid, dump = lab.query_one("#header-grid", HeaderGrid), lab.query_one(HexDump)
+            for _ in range(30):
+                await pilot.press("down")
+                if grid.chosen == "ttl":
+                    break
+            assert dump.span == (22, 23)
+            await until_seen(pilot, "Time to Live: Each router takes 1")
+            await pilot.press("3", "right")
+            await until(pilot, lambda: dump.span == (23, 24))
+            assert grid.chosen == "proto"
+
+    async def test_a_byte_that_is_clicked_leads_to_its_field(self, running: Running, tmp_path: Path) -> None:
+        async with running(read=capture_file(tmp_path / "old.pcapng", 1), size=(200, 60)) as (pilot, lab):
+            await until_seen(pilot, "number 1")
+            dump = lab.query_one(HexDump)
+            assert dump.per_line == 8
+            # Byte 24 of the frame is the first of the checksum: line 3, first byte.
+            await pilot.click(HexDump, offset=(1 + dump.column_of(0), 3))
+            await until(pilot, lambda: dump.span == (24, 26))
+            assert lab.query_one("#header-grid", HeaderGrid).chosen == "chksum"
+
+    async def test_the_decoded_view_does_not_change_while_packets_arrive(self, running: Running) -> None:
+        async with running(filter="ip proto 254") as (pilot, lab):
+            await settled(pilot, lab)
+            raise_packets(1, b"the first")
+            await until_seen(pilot, "Fields of packet 1")
+            await pilot.press("4", "down", "down", "down")
+            lower = seen(pilot.app)[13:-1]
+            raise_packets(50, b"another")
+            await until_seen(pilot, "51 captured · 51 shown")
+            assert seen(pilot.app)[13:-1] == lower
+
+
+class TestSizes:
+    @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
+    async def test_every_pane_can_be_reached_with_keys(
+        self, running: Running, tmp_path: Path, size: tuple[int, int]
+    ) -> None:
+        async with running(size=size, read=capture_file(tmp_path / "old.pcapng", 2)) as (pilot, _):
+            await until_seen(pilot, "number 2")
+            for key, text in {"2": "Send F5", "3": "Header Checksum", "4": "version   = 4", "1": "Destination"}.items():
+                await pilot.press("escape", key)
+                await until_seen(pilot, text)
+
+    @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
+    async def test_the_whole_composer_is_in_view(self, running: Running, size: tuple[int, int]) -> None:
+        async with running(size=size) as (pilot, _):
+            await pilot.press("2")
+            for text in ("Version", "Options", "Preset", "Payload", "Send F5", "33 bytes, no problems", "RFC 791 §3.1"):
+                await until_seen(pilot, text)
+
+    async def test_tabs_are_there_where_panes_do_not_fit(self, running: Running) -> None:
+        async with running(size=(80, 24)) as (pilot, _):
+            await pilot.click("#tab-compose")
+            await until_seen(pilot, "Send F5")
+            await pilot.click("#tab-packets")
+            await until_seen(pilot, "Info")
+
+
+class TestHelp:
+    async def test_f1_lists_every_key_and_the_palette_every_command(self, running: Running) -> None:
+        async with running(size=(120, 80)) as (pilot, lab):
+            await pilot.press("f1")
+            for text in ("Everywhere", "f5 ", "Hold the list still", "Last packet, and follow", "f4 "):
+                await until_seen(pilot, text)
+            await pilot.press("escape", "ctrl+p", *"respo")
+            await until_seen(pilot, "Answer ClientMessage, or stop answering")
+            await pilot.press("enter")
+            await until(pilot, lambda: lab.responder is not None)
+
+
+def test_ordinary_users_are_told_what_to_do() -> None:
+    """Without permission the lab runs, says why it does not capture, and what to do; the composer works."""
+    script = """
+import asyncio, os
+from tests.screen import until_seen
+from ipl_tui.app import PacketLab
+from ipl_tui.capture.store import Store
+from ipl_tui.networks.kernel import KernelNetwork
+from ipl_tui.screens.lab import Options
+
+async def main(captures, sends, can):
+    network = KernelNetwork()
+    with Store() as store:
+        app = PacketLab(store, [network], Options(network.find("lo"), filter="ip proto 253"))
+        async with app.run_test(size=(120, 36)) as pilot:
+            await until_seen(pilot, captures)
+            await pilot.press("f5")
+            await until_seen(pilot, sends)
+            await pilot.press("f2")
+            await until_seen(pilot, can)
+            await pilot.press("escape", "f6")
+            await pilot.pause()
+
+# First as root, so that every module is loaded: an ordinary user may not be able to read this Python's.
+asyncio.run(main("capturing", "Sent 1", "✔ can capture  ✔ can send"))
+os.setgid(65534)
+os.setuid(65534)
+advice = "needs permission: run with sudo, or give"
+asyncio.run(main("Capturing on lo " + advice, "✖ Listening on lo " + advice, "✖ can't capture  ✖ can't send"))
+print("as promised")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "as promised", done.stderr

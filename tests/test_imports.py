@@ -1,0 +1,32 @@
+"""What may be loaded when: no Textual below the widgets, and no Scapy before the first screen is up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+def loaded_by(*modules: str) -> set[str]:
+    """The top-level packages that a fresh Python has after importing modules."""
+    code = f"import sys, {', '.join(modules)}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_packets_capture_networks_and_exchange_load_no_textual() -> None:
+    below = [
+        "ipl_tui.packets.craft",
+        "ipl_tui.packets.dissect",
+        "ipl_tui.capture.files",
+        "ipl_tui.capture.sniffer",
+        "ipl_tui.networks.kernel",
+        "ipl_tui.exchange.joining",
+        "ipl_tui.exchange.responder",
+    ]
+    assert not {"textual", "rich"} & loaded_by(*below)
+
+
+@pytest.mark.parametrize("module", ["ipl_tui.cli", "ipl_tui.app"])
+def test_the_first_screen_does_not_wait_for_scapy(module: str) -> None:
+    assert "scapy" not in loaded_by(module)
