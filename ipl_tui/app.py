@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from textual.app import App, SystemCommand
+from textual.binding import Binding
 from textual.screen import Screen
 
 from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Network
-from ipl_tui.screens.lab import LabScreen, Options, bindings_of
+from ipl_tui.screens.lab import LabScreen, Options
 
 
 class PacketLab(App[None]):
@@ -28,20 +29,21 @@ class PacketLab(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         if screen is self.lab:
-            seen = set()
-            for binding in bindings_of(self.lab):
-                if binding.action not in seen and binding.tooltip:
-                    seen.add(binding.action)
+            for place in self.lab.places():
+                first = {binding.action: binding for binding in reversed(place.bindings) if binding.tooltip}
+                for action, binding in reversed(first.items()):
                     title = f"{binding.description} ({self.get_key_display(binding)})"
-                    yield SystemCommand(title, binding.tooltip, partial(self.run_lab_action, binding.action))
+                    yield SystemCommand(title, binding.tooltip, partial(self.run_action, action, place.node))
         for command in super().get_system_commands(screen):
             if command.title not in ("Quit", "Keys"):
                 yield command
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Function keys as keyboards show them."""
+        display = super().get_key_display(binding)
+        return display.upper() if display[1:].isdigit() else display
 
     @property
     def dropped(self) -> int:
         """Frames that the kernel dropped before they were captured."""
         return self.lab.dropped
-
-    async def run_lab_action(self, action: str) -> None:
-        await self.run_action(action, self.lab)

@@ -37,6 +37,8 @@ def main(
         return
     try:
         interface = networks[0].find(name) if name is not None else loopback(networks[0])
+        if read is not None:
+            refuse_to_read(read, write)
         store = Store(write)
     except (UnknownInterface, CaptureError) as error:
         raise click.ClickException(str(error)) from error
@@ -53,6 +55,14 @@ def main(
         click.echo(f"{lab.dropped} packets dropped by kernel", err=True)
         if write is not None:
             click.echo(f"The capture is in {write.absolute()}", err=True)
+
+
+def refuse_to_read(path: Path, write: Path | None) -> None:
+    """Raises CaptureError for a file that is not there, or that the capture would overwrite."""
+    if not path.exists():
+        raise CaptureError(f"There is no file {path}.")
+    if write is not None and write.exists() and path.samefile(write):
+        raise CaptureError(f"{path} can't be read into itself: write to another file.")
 
 
 def loopback(network: Network) -> Interface:

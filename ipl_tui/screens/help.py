@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.table import Table
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
@@ -25,6 +27,16 @@ exact sends the bytes as composed, in a frame of the link. kernel sends through 
 rewrites Total Length and Header Checksum, and fills in an Identification of 0 and a Source of 0.0.0.0."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """A part of the screen and the keys that work in it."""
+
+    name: str
+    node: DOMNode
+    """What carries out the bindings' actions."""
+    bindings: list[Binding]
+
+
 class HelpScreen(ModalScreen[None]):
     """The keys of the screen below, by the place where they work."""
 
@@ -34,7 +46,7 @@ class HelpScreen(ModalScreen[None]):
         Binding("k", "scroll('up')", "Up", show=False, id="help.up"),
     ]
 
-    def __init__(self, places: Iterable[tuple[str, Iterable[Binding]]]) -> None:
+    def __init__(self, places: Iterable[Place]) -> None:
         super().__init__()
         self.places = list(places)
 
@@ -49,11 +61,11 @@ class HelpScreen(ModalScreen[None]):
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         table.add_column(no_wrap=True)
         table.add_column()
-        for place, bindings in self.places:
+        for place in self.places:
             table.add_row()
-            table.add_row(f"[bold]{place}[/]")
+            table.add_row(f"[bold]{place.name}[/]")
             keys: dict[str, list[Binding]] = {}
-            for binding in bindings:
+            for binding in place.bindings:
                 keys.setdefault(binding.action, []).append(binding)
             for same in keys.values():
                 shown = ", ".join(self.app.get_key_display(binding) for binding in same)

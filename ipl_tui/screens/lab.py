@@ -31,7 +31,7 @@ from ipl_tui.networks.interface import Interface, Network, SendError
 from ipl_tui.networks.sending import Order, Outcome, carry_out
 from ipl_tui.packets.fields import FIELDS, read_header
 from ipl_tui.packets.text import printable
-from ipl_tui.screens.help import HelpScreen
+from ipl_tui.screens.help import HelpScreen, Place
 from ipl_tui.screens.interfaces import InterfaceScreen
 from ipl_tui.screens.save import SaveScreen
 from ipl_tui.widgets.composer import Composer
@@ -515,15 +515,15 @@ class LabScreen(Screen[None]):
             self.notify(printable(str(path.absolute())), title=f"Saved {len(self.store):,} packets", markup=False)
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen(self.places()))
+        cells = Place("A cell of the header", self, our_bindings(Cell))
+        self.app.push_screen(HelpScreen([*self.places(), cells]))
 
-    def places(self) -> Iterator[tuple[str, list[Binding]]]:
-        """The bindings of each place, for the help."""
-        yield "Everywhere", bindings_of(self)
-        yield "Packets", bindings_of(self.query_one(PacketList))
-        composer = self.query_one(Composer)
-        yield "Composer", [*bindings_of(composer), *(b for b in Cell.BINDINGS if isinstance(b, Binding))]
-        yield "Header", bindings_of(self.query_one("#header-grid", HeaderGrid))
+    def places(self) -> Iterator[Place]:
+        """Where keys work, for the help and the command palette."""
+        yield Place("Everywhere", self, our_bindings(LabScreen))
+        yield Place("Packets", self.query_one(PacketList), our_bindings(PacketList))
+        yield Place("Composer", self.query_one(Composer), our_bindings(Composer))
+        yield Place("Header", self.query_one("#header-grid"), our_bindings(HeaderGrid))
 
     def action_pane(self, name: str) -> None:
         """Go to a pane."""
@@ -573,6 +573,6 @@ def asks_for_answer(packet: bytes) -> bool:
     return header.get("proto") == PROTOCOL and packet.endswith(CLIENT_MESSAGE)
 
 
-def bindings_of(place: Widget | Screen[None]) -> list[Binding]:
+def our_bindings(place: type[Widget] | type[Screen[None]]) -> list[Binding]:
     """The bindings that a class of ours adds."""
-    return list(Binding.make_bindings(type(place).BINDINGS))
+    return list(Binding.make_bindings(place.BINDINGS))

@@ -105,6 +105,7 @@ class Terminal:
         self.chunks: list[tuple[float, bytes]] = []
         """What it has written so far: when that was read, in s since the epoch, and the bytes."""
         self._arrived = threading.Condition()
+        self._ended = False
         self._master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (ROWS, COLUMNS))
         self.started = time.time()
@@ -127,6 +128,9 @@ class Terminal:
                 with self._arrived:
                     self.chunks.append((now, chunk))
                     self._arrived.notify()
+        with self._arrived:
+            self._ended = True
+            self._arrived.notify()
 
     def wait_for(self, *texts: str, seconds: float = 30) -> float:
         """When all the texts had been shown, in s since the start. Raises TimeoutError with what was shown instead."""
@@ -135,7 +139,7 @@ class Terminal:
         while True:
             with self._arrived:
                 while len(self.chunks) == seen:
-                    if not self._arrived.wait(deadline - time.time()):
+                    if self._ended or not self._arrived.wait(deadline - time.time()):
                         raise TimeoutError(f"{texts} not shown within {seconds:g} s, but {self.text()[-2000:]}")
             seen += 1
             text = plain(b"".join(chunk for _, chunk in self.chunks[:seen]))

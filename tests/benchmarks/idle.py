@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from tests.benchmarks.common import APP, EMPTY_APP, FULL, Table, Terminal, cable, cost, settle
+from tests.benchmarks.common import APP, EMPTY_APP, Table, Terminal, cable, cost, settle
 
 SECONDS = 20
 
@@ -18,7 +18,7 @@ def measure() -> Table:
         Terminal((*APP, "-i", pair.server.interface), pair.server.namespace) as lab,
         Terminal(EMPTY_APP, leave="\x11") as empty,
     ):
-        lab.wait_for(*FULL)
+        lab.wait_for("● capturing")
         empty.wait_for("ready")
         before = [settle(program.pid) for program in (lab, empty)]
         start = time.monotonic()

@@ -396,7 +396,7 @@ class TestHelp:
     async def test_f1_lists_every_key_and_the_palette_every_command(self, running: Running) -> None:
         async with running(size=(120, 80)) as (pilot, lab):
             await pilot.press("f1")
-            for text in ("Everywhere", "f5 ", "Hold the list still", "Last packet, and follow", "f4 "):
+            for text in ("Everywhere", "F5 ", "Hold the list still", "Last packet, and follow", "F4 "):
                 await until_seen(pilot, text)
             await pilot.press("escape", "ctrl+p", *"respo")
             await until_seen(pilot, "Answer ClientMessage, or stop answering")

@@ -1,0 +1,114 @@
+"""The whole program in a pseudo-terminal: what a person types and sees, with the real kernel below."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+from ipl_tui.capture.files import read_capture
+from ipl_tui.capture.store import Store
+
+ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-9;?>=]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[=>])")
+F5, F6, F7 = "\x1b[15~", "\x1b[17~", "\x1b[18~"
+
+
+class Terminal:
+    """A program in a pseudo-terminal of 120 x 36."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ipl_tui", *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            env={**os.environ, "TERM": "xterm-256color"},
+        )
+        os.close(slave)
+        self.output = ""
+        """All that it has written so far, without escape sequences."""
+
+    def type(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    def wait_for(self, text: str, seconds: float = 20) -> None:
+        """Read until a text has been drawn in one piece."""
+        deadline = time.monotonic() + seconds
+        while text not in self.output:
+            ready, _, _ = select.select([self.master], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"{text!r} was not drawn; the last that was: {self.output[-3000:]}"
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:
+                data = b""  # how Linux says that the other end is closed
+            assert data, f"the program ended before {text!r} was drawn: {self.output[-3000:]}"
+            self.output = ESCAPE_SEQUENCE.sub("", self.output + data.decode(errors="replace"))
+
+    def close(self) -> int:
+        """Let the program end; its status."""
+        status = self.process.wait(20)
+        os.close(self.master)
+        return status
+
+
+@pytest.fixture(autouse=True)
+def permitted(needs_root: None) -> None:
+    """These tests capture and send."""
+
+
+def test_f5_sends_client_message_and_server_response_is_on_the_screen(tmp_path: Path) -> None:
+    path = tmp_path / "exchange.pcapng"
+    terminal = Terminal("-i", "lo", "-f", "ip proto 253", "-w", str(path))
+    terminal.wait_for("capturing")
+    terminal.type(F6)
+    terminal.wait_for("responder on")
+    terminal.type(F5)
+    terminal.wait_for("ServerResponse")
+    terminal.wait_for("answers 1")
+    terminal.type("q")
+    terminal.wait_for("2 packets captured")
+    terminal.wait_for("0 packets dropped by kernel")
+    terminal.wait_for(str(path.name))
+    assert terminal.close() == 0
+    with Store() as store:
+        read_capture(path, store)
+        assert [store.frame(number).data[34:] for number in (1, 2)] == [b"ClientMessage", b"ServerResponse"]
+
+
+def test_a_program_that_is_killed_leaves_a_whole_capture(tmp_path: Path) -> None:
+    path = tmp_path / "killed.pcapng"
+    terminal = Terminal("-f", "ip proto 253", "-w", str(path), "--responder")
+    terminal.wait_for("capturing")
+    terminal.type(F5)
+    terminal.wait_for("answers 1")
+    terminal.process.send_signal(signal.SIGKILL)
+    assert terminal.close() == -signal.SIGKILL
+    with Store() as store:
+        read_capture(path, store)
+        assert len(store) == 2
+
+
+def test_nothing_but_the_summary_is_left_on_the_terminal() -> None:
+    terminal = Terminal("-f", "ip proto 253")
+    terminal.wait_for("capturing")
+    terminal.type(F7)
+    terminal.wait_for("view paused")
+    terminal.output = ""
+    terminal.type("q")
+    terminal.wait_for("0 packets captured\r\n0 packets dropped by kernel\r\n")
+    assert terminal.close() == 0
+    assert "Traceback" not in terminal.output and "Warning" not in terminal.output
