@@ -46,4 +46,4 @@ class PacketLab(App[None]):
     @property
     def dropped(self) -> int:
         """Frames that the kernel dropped before they were captured."""
-        return self.lab.dropped
+        return self.lab.dropped_by_kernel()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 
-def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ipl_tui", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
 
@@ -34,7 +34,7 @@ def test_help_names_every_option() -> None:
     [
         (["-i", "nosuch0"], 'There is no interface "nosuch0"; there are: '),
         (["-f", "ip prot 1"], "The filter does not compile: "),
-        (["-w", "/nonexistent/x.pcapng"], "Cannot write the capture to /nonexistent/x.pcapng: no such file or directory."),
+        (["-w", "/nonexistent/x.pcapng"], "Cannot write the capture to /nonexistent/x.pcapng: no such file"),
         (["-w", "/dev/null"], "/dev/null is not a plain file"),
         (["-r", "/nonexistent/x.pcapng"], "There is no file /nonexistent/x.pcapng."),
     ],

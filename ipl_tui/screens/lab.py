@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -167,6 +168,7 @@ class LabScreen(Screen[None]):
     @work
     async def begin(self) -> None:
         """What waits until the first screen is up."""
+        await asyncio.to_thread(load_scapy)
         if self.options.responder:
             await self.answer(True)
         if self.file is not None:
@@ -225,7 +227,7 @@ class LabScreen(Screen[None]):
     @work(exclusive=True, group="capture")
     async def capture(self) -> None:
         """Own the capture on the selected interface for as long as it is selected, or until it ends by itself."""
-        from ipl_tui.capture.sniffer import Sniffer  # loads Scapy
+        from ipl_tui.capture.sniffer import Sniffer
 
         interface, loop, grown = self.interface, asyncio.get_running_loop(), asyncio.Event()
         ended: asyncio.Future[CaptureError | None] = loop.create_future()
@@ -235,11 +237,11 @@ class LabScreen(Screen[None]):
         async with self.capturing:
             try:
                 socket = await asyncio.to_thread(interface.open_capture, self.filter)
+                number = self.store.add_interface(interface.name, socket.linktype, self.filter)
             except CaptureError as error:
                 self.show_trouble(str(error))
                 self.settled.set()
                 return
-            number = self.store.add_interface(interface.name, socket.linktype, self.filter)
             packets = self.query_one(PacketList)
             packets.own = {**packets.own, number: frozenset(str(a.ip) for a in interface.addresses)}
             sniffer = self.sniffer = Sniffer(
@@ -333,7 +335,7 @@ class LabScreen(Screen[None]):
     @work
     async def load_layers(self) -> None:
         """Import the dissectors of every protocol that Scapy knows; what is on screen is then dissected anew."""
-        from ipl_tui.packets.dissect import load_layers  # loads Scapy
+        from ipl_tui.packets.dissect import load_layers
 
         await asyncio.to_thread(load_layers)
         self.query_one(PacketList).forget_summaries()
@@ -379,17 +381,22 @@ class LabScreen(Screen[None]):
         self.show_dissection()
 
     def show_dissection(self) -> None:
-        from ipl_tui.packets.dissect import dissect  # loads Scapy
+        from ipl_tui.packets.dissect import dissect
 
-        frame = self.store.frame(self.shown)
+        try:
+            frame = self.store.frame(self.shown)
+        except CaptureError as error:
+            self.show_trouble(str(error))
+            return
         dissection = dissect(frame.data, self.store.interfaces[frame.interface].linktype)
         self.query_one(HexDump).data = frame.data
         self.query_one(PacketTree).show(dissection.layers)
         grid = self.query_one("#header-grid", HeaderGrid)
         start, stop = dissection.ipv4 or (0, 0)
         grid.values = {name: show_value(name, value) for name, value in read_header(frame.data[start:stop]).items()}
-        self.query_one("#header").border_title = f"3 Header of packet {frame.number}"
-        self.query_one("#fields").border_title = f"4 Fields of packet {frame.number}"
+        kind = "" if dissection.ipv4 else ": not IPv4"
+        self.query_one("#header").border_title = f"{PANES['header']} of packet {frame.number}{kind}"
+        self.query_one("#fields").border_title = f"{PANES['fields']} of packet {frame.number}"
 
     @on(PacketTree.NodeChosen)
     def node_chosen(self, event: PacketTree.NodeChosen) -> None:
@@ -481,7 +488,7 @@ class LabScreen(Screen[None]):
 
     async def answer(self, on: bool) -> None:
         """Begin or end answering ClientMessage on the selected interface."""
-        from ipl_tui.exchange.responder import Responder  # loads Scapy
+        from ipl_tui.exchange.responder import Responder
 
         if self.responder is not None:
             await asyncio.to_thread(self.responder.stop)
@@ -551,6 +558,12 @@ class LabScreen(Screen[None]):
     @on(PacketList.Opened)
     def read_packet(self) -> None:
         self.action_pane("fields")
+
+
+def load_scapy() -> None:
+    """Import what needs Scapy: 0.4 s, for a thread while the first screen is up. Its other imports are then at once."""
+    for name in ("capture.sniffer", "exchange.responder", "packets.dissect"):
+        import_module(f"ipl_tui.{name}")
 
 
 def filter_problem(text: str, interface: Interface) -> str:

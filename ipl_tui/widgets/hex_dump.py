@@ -80,7 +80,7 @@ class HexDump(ScrollView, can_focus=True):
             return Strip.blank(self.size.width, base)
         chosen = base + self.get_component_rich_style("hex-dump--chosen")
         quiet = base + self.get_component_rich_style("hex-dump--quiet")
-        segments = [Segment(f"{start:04x}  ", base + self.get_component_rich_style("hex-dump--offset"))]
+        segments = [Segment(f"{start:04x}".ljust(6), base + self.get_component_rich_style("hex-dump--offset"))]
         text = []
         for index in range(self.per_line):
             gap = "" if index + 1 < self.per_line else " "

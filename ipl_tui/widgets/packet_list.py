@@ -18,6 +18,7 @@ from textual.reactive import reactive, var
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.store import Store
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.packets.text import printable
@@ -153,7 +154,8 @@ class PacketList(ScrollView, can_focus=True):
             self.post_message(self.Opened())
 
     def on_click(self, event: events.Click) -> None:
-        if event.y >= 1 and (number := self.top + event.y - 1) <= self.count:
+        at = event.get_content_offset(self)
+        if at is not None and at.y >= 1 and (number := self.top + at.y - 1) <= self.count:
             self.select(number)
             if event.chain == 2:
                 self.action_open()
@@ -186,7 +188,11 @@ class PacketList(ScrollView, can_focus=True):
             return Strip([Segment(columns.head(), style)]).adjust_cell_length(width, style)
         if number > self.count:
             return Strip.blank(width, self.rich_style)
-        return Strip(self.row(number, columns)).adjust_cell_length(width, self.rich_style)
+        try:
+            segments = self.row(number, columns)
+        except CaptureError as error:  # the file was changed below us
+            segments = [Segment(printable(str(error)), self.rich_style)]
+        return Strip(segments).adjust_cell_length(width, self.rich_style)
 
     def row(self, number: int, columns: Columns) -> list[Segment]:
         """A packet's line."""
@@ -214,7 +220,9 @@ class PacketList(ScrollView, can_focus=True):
         )
         segments = [Segment(line, base + self.part(arrow) if arrow else base), Segment(summary.info, base)]
         if joined := self.joined(number, columns.roomy):
-            segments.append(Segment(f"  {joined}", base + self.part("answer")))
+            # Where it is narrow it comes before the info, which would push it out of view.
+            text = f"  {joined}" if columns.roomy else f"{joined} "
+            segments.insert(2 if columns.roomy else 1, Segment(text, base + self.part("answer")))
         return [*segments, Segment(" " * self.size.width, base)]
 
     def part(self, name: str) -> Style:
@@ -283,11 +291,11 @@ class Columns:
         """One line of cells up to Info, each cut to its width."""
         cells = [
             number.rjust(self.number),
-            time.rjust(self.time),
+            fit(time.rjust(self.time), self.time),
             *([fit(interface, self.interface)] if self.interface else []),
             f"{fit(source, self.address)} {arrow} {fit(destination, self.address)}",
             fit(protocol, self.protocol),
-            length.rjust(self.length),
+            fit(length.rjust(self.length), self.length),
         ]
         return " ".join(cells) + "  "
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Sparkline
 
+from ipl_tui.app import PacketLab
+from ipl_tui.capture.sniffer import PcapySocket
 from ipl_tui.capture.store import Batch, Store
 from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.exchange.responder import Responder
@@ -64,10 +67,9 @@ class TestExchange:
             await pilot.press("f5")
             answer = await until_seen(pilot, "ServerResponse")
             assert "↩ answers 1" in answer and "ms" in answer
-            screen = seen(pilot.app)
-            assert any("ClientMessage  answered by 2" in line for line in screen)
-            assert any("2 captured · 2 shown · 0 dropped by kernel   ↩ responder on" in line for line in screen)
-            assert any("Sent 1 × 33 bytes, kernel, on lo" in line for line in screen)
+            await until_seen(pilot, "ClientMessage  answered by 2")
+            await until_seen(pilot, "2 captured · 2 shown · 0 dropped by kernel   ↩ responder on")
+            await until_seen(pilot, "Sent 1 × 33 bytes, kernel, on lo")
 
     async def test_the_kernel_objects_to_nothing_while_the_answer_is_awaited(self, running: Running) -> None:
         async with running(filter=f"ip proto {PROTOCOL} or icmp") as (pilot, lab):
@@ -180,6 +182,27 @@ class TestCapturing:
             assert lab.query_one(PacketList).count == 3
             await pilot.press("f7")
             await until_seen(pilot, "5 captured · 5 shown")
+
+    async def test_what_the_kernel_dropped_is_still_known_when_the_lab_is_left(
+        self, running: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(PcapySocket, "dropped", lambda socket: 7)
+        async with running(filter="ip proto 254") as (pilot, lab):
+            await settled(pilot, lab)
+            raise_packets(1)
+            await until_seen(pilot, "1 captured · 1 shown · 7 dropped by kernel")
+            app = pilot.app
+        assert isinstance(app, PacketLab) and app.dropped == 7
+
+    async def test_a_file_that_another_program_changed_ends_nothing(self, running: Running, tmp_path: Path) -> None:
+        async with running(path=tmp_path / "w.pcapng", filter="ip proto 254") as (pilot, lab):
+            await settled(pilot, lab)
+            raise_packets(2)
+            await until_seen(pilot, "2 captured · 2 shown")
+            os.truncate(tmp_path / "w.pcapng", 200)
+            await pilot.press("t", "down")
+            await until_seen(pilot, "✖ Packet 2 can't be read: ")
+            assert pilot.app.is_running
 
     async def test_the_rate_is_drawn(self, running: Running) -> None:
         async with running(filter="ip proto 254") as (pilot, lab):
