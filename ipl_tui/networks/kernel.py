@@ -35,7 +35,7 @@ ETHERNET = 1
 LIMITED_BROADCAST = IPv4Address("255.255.255.255")
 ETHERNET_BROADCAST = b"\xff" * 6
 
-LINK_TYPES = {
+LINK_TYPE_OF_HARDWARE = {
     1: ETHERNET,
     772: ETHERNET,  # loopback
     512: 113,  # PPP: Linux cooked
@@ -390,7 +390,7 @@ def _read_link(name: str) -> tuple[int | None, bytes]:
     if not answer:
         return None, b""
     (kind,) = struct.unpack_from("=H", answer)
-    linktype = LINK_TYPES.get(kind)
+    linktype = LINK_TYPE_OF_HARDWARE.get(kind)
     return linktype, answer[2:8] if linktype == ETHERNET else b""
 
 

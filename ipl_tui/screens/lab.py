@@ -448,7 +448,7 @@ class LabScreen(Screen[None]):
         outcome = await asyncio.to_thread(self.send, order, interface, stop, tell)
         done = f"Sent {outcome.sent:,} × {len(order.packet)} bytes, {order.method}, on {interface.name}"
         if outcome.problem:
-            composer.say(outcome.problem + (f" ({outcome.sent:,} were sent)" if outcome.sent else ""), "error")
+            composer.refuse(outcome.problem + (f" ({outcome.sent:,} were sent)" if outcome.sent else ""))
         else:
             composer.say(done if outcome.sent == order.count else f"{done}; stopped before {order.count:,}")
         composer.sending = False

@@ -180,6 +180,12 @@ class Composer(Widget):
         verdict.set_class(kind == "error", "-error")
         verdict.set_class(kind == "warning", "-warning")
 
+    def refuse(self, sentence: str) -> None:
+        """Say why nothing is sent, also to a user whose screen shows another pane."""
+        self.say(sentence, "error")
+        if not self.is_on_screen:
+            self.notify(sentence, title="Not sent", severity="error", markup=False)
+
     @on(HeaderForm.FieldChosen)
     def explain(self, event: HeaderGrid.FieldChosen) -> None:
         event.stop()
@@ -238,7 +244,7 @@ class Composer(Widget):
             self.post_message(self.StopAsked())
             return
         if self.crafted is None:
-            self.say(self.problems[0].text, "error")
+            self.refuse(self.problems[0].text)
             return
         try:
             count = int(read_number(self.query_one("#count", Input).value, "The count", 1, MOST_PACKETS))
@@ -246,7 +252,7 @@ class Composer(Widget):
                 self.query_one("#interval", Input).value, "The interval", SHORTEST_INTERVAL, LONGEST_INTERVAL
             )
         except ValueError as error:
-            self.say(str(error), "error")
+            self.refuse(str(error))
             return
         method = self.method_for(str(self.crafted.values["dst"]))
         self.post_message(self.SendAsked(Order(self.crafted.packet, method, count, interval)))

@@ -44,10 +44,11 @@ class HexDump(ScrollView, can_focus=True):
     def watch_data(self) -> None:
         self.span = (0, 0)
         self.fit()
-        self.scroll_home(animate=False, immediate=True)
+        self.scroll_home(animate=False, force=True, immediate=True)
 
     def on_resize(self) -> None:
         self.fit()
+        self.watch_span(self.span)
 
     def fit(self) -> None:
         self.virtual_size = Size(cells_of(self.per_line), -(-len(self.data) // self.per_line))
@@ -55,7 +56,9 @@ class HexDump(ScrollView, can_focus=True):
 
     def watch_span(self, span: tuple[int, int]) -> None:
         if span[0] < span[1]:
-            self.scroll_to_region(Region(0, span[0] // self.per_line, 1, 1), animate=False, immediate=True)
+            line = Region(0, span[0] // self.per_line, 1, 1)
+            # Forced, for a scroll bar that other bytes need may not be there yet.
+            self.scroll_to_region(line, animate=False, force=True, immediate=True)
 
     def column_of(self, index: int) -> int:
         """The column of the first digit of a line's byte."""

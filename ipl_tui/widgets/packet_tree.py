@@ -54,6 +54,7 @@ class PacketTree(Tree["Node"]):
             p for p, is_open in shown.items() if not is_open
         }
         at = next((path for path, node in self.walk() if node is self.cursor_node), None)
+        self.cursor_line = -1  # so that it is said where the cursor is, also if that is the same line
         self.clear()
         for layer in layers:
             self.add(self.root, layer)
@@ -61,7 +62,12 @@ class PacketTree(Tree["Node"]):
             if path in self.folded:
                 node.collapse()
         target = next((node for path, node in self.walk() if path == at), None)
-        self.call_after_refresh(self.move_cursor, target or next((node for _, node in self.walk()), None))
+        self.put_cursor(target or next((node for _, node in self.walk()), None))
+
+    def put_cursor(self, node: TreeNode[Node] | None) -> None:
+        """Move the cursor, also to a node that was only now added or came out of a fold."""
+        if self.last_line >= 0:  # asking lays the lines out: nodes know theirs from then on
+            self.move_cursor(node)
 
     def add(self, parent: TreeNode[Node], node: Node) -> None:
         if node.children:
@@ -89,7 +95,10 @@ class PacketTree(Tree["Node"]):
     def choose_byte(self, offset: int) -> None:
         """Go to the innermost field that has a byte of the frame."""
         holding = [n for _, n in self.walk() if n.data is not None and n.data.start <= offset < n.data.stop]
-        self.go_to(min(holding, key=lambda n: (n.data.stop - n.data.start) if n.data else 0, default=None))
+        # The shortest; of those that are as long, the field rather than its layer.
+        self.go_to(
+            min(holding, key=lambda n: (n.data.stop - n.data.start if n.data else 0, n.allow_expand), default=None)
+        )
 
     def choose_field(self, name: str) -> None:
         """Go to a field of the IPv4 header, by Scapy's name for it."""
@@ -102,16 +111,15 @@ class PacketTree(Tree["Node"]):
         while parent is not None:
             parent.expand()
             parent = parent.parent
-        self.call_after_refresh(self.move_cursor, node)
+        self.put_cursor(node)
 
     def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[Node]) -> None:
         event.stop()
-        if event.node.data is None:
-            return
         layer = event.node
         while layer.parent is not None and layer.parent is not self.root:
             layer = layer.parent
-        assert layer.data is not None, "only the root has no data"
+        if event.node.data is None or layer.data is None:
+            return  # a node of the packet before, which is no longer shown
         self.post_message(self.NodeChosen(event.node.data, layer.data))
 
     def render_label(self, node: TreeNode[Node], base_style: Style, style: Style) -> Text:

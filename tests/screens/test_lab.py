@@ -162,6 +162,13 @@ class TestSending:
             await settled(pilot, lab)
             assert len(lab.store) == 0
 
+    async def test_a_user_in_another_pane_is_told_too(self, running: Running) -> None:
+        async with running(size=(80, 24)) as (pilot, lab):
+            lab.query_one(HeaderForm).fill({"ttl": "300"})
+            await pilot.press("f5")
+            await until_seen(pilot, "Not sent")
+            await until_seen(pilot, "Time to Live is 8 bits: 0 to 255.")
+
     async def test_a_send_that_fails_says_why(self, running: Running, veth: Pair) -> None:
         with inside(veth.client.namespace):
             async with running(veth.client.interface) as (pilot, lab):
