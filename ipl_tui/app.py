@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import select
+import signal
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from textual.app import App, SystemCommand
@@ -27,6 +32,21 @@ class PacketLab(App[None]):
     def get_default_screen(self) -> Screen[None]:
         return self.lab
 
+    def on_mount(self) -> None:
+        """Leave as with `q` when the terminal goes away or the system wants it: the capture is then closed in order."""
+        if self.is_headless:
+            return
+        loop = asyncio.get_running_loop()
+        for name in ("SIGHUP", "SIGTERM"):
+            with suppress(AttributeError, NotImplementedError):  # Windows has neither
+                loop.add_signal_handler(getattr(signal, name), self.exit)
+        self.set_interval(1.0, self.leave_without_terminal)
+
+    def leave_without_terminal(self) -> None:
+        """Not every lost terminal sends a signal, and Textual reads on from one that is gone, for ever."""
+        if terminal_is_gone():
+            self.exit()
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         if screen is self.lab:
             for place in self.lab.places():
@@ -47,3 +67,12 @@ class PacketLab(App[None]):
     def dropped(self) -> int:
         """Frames that the kernel dropped before they were captured."""
         return self.lab.dropped_by_kernel()
+
+
+def terminal_is_gone() -> bool:
+    """Whether the other end of standard input has hung up."""
+    if sys.stdin is None or not hasattr(select, "poll"):
+        return False
+    watcher = select.poll()
+    watcher.register(sys.stdin.fileno(), 0)
+    return any(event & (select.POLLHUP | select.POLLERR) for _, event in watcher.poll(0))

@@ -46,6 +46,12 @@ def test_what_cannot_be_started_is_said_in_a_sentence(arguments: list[str], sent
     assert "Traceback" not in done.stderr
 
 
+def test_without_a_terminal_it_says_so_and_leaves() -> None:
+    done = run()
+    assert done.returncode == 1
+    assert "The lab needs a terminal to read keys from" in done.stderr
+
+
 def test_a_file_is_not_read_into_itself(tmp_path: Path) -> None:
     path = tmp_path / "x.pcapng"
     path.write_bytes(b"precious")

@@ -27,7 +27,8 @@ F5, F6, F7 = "\x1b[15~", "\x1b[17~", "\x1b[18~"
 class Terminal:
     """A program in a pseudo-terminal of 120 x 36."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, temporary: Path | None = None) -> None:
+        """Start ipl-tui; `temporary` is its folder for temporary files."""
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
         self.process = subprocess.Popen(
@@ -36,7 +37,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color"},
+            env={**os.environ, "TERM": "xterm-256color", **({"TMPDIR": str(temporary)} if temporary else {})},
         )
         os.close(slave)
         self.output = ""
@@ -100,6 +101,25 @@ def test_a_program_that_is_killed_leaves_a_whole_capture(tmp_path: Path) -> None
     with Store() as store:
         read_capture(path, store)
         assert len(store) == 2
+
+
+@pytest.mark.parametrize("asked", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_to_leave_is_followed(asked: signal.Signals, tmp_path: Path) -> None:
+    terminal = Terminal(temporary=tmp_path)
+    terminal.wait_for("capturing")
+    terminal.process.send_signal(asked)
+    terminal.wait_for("0 packets dropped by kernel")
+    assert terminal.close() == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_leaves_when_its_terminal_is_gone(tmp_path: Path) -> None:
+    terminal = Terminal(temporary=tmp_path)
+    terminal.wait_for("capturing")
+    assert [path.suffix for path in tmp_path.iterdir()] == [".pcapng"]
+    os.close(terminal.master)
+    terminal.process.wait(20)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_but_the_summary_is_left_on_the_terminal() -> None:

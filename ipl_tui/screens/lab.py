@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from textual.reactive import var
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Button, Footer, Input, Label, Sparkline, Static, Tab, Tabs
+from textual.widgets import Button, Input, Label, Sparkline, Static
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import FilterError, compile_filter
@@ -38,9 +39,11 @@ from ipl_tui.screens.save import SaveScreen
 from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import Cell, HeaderGrid, show_value
 from ipl_tui.widgets.hex_dump import HexDump
+from ipl_tui.widgets.key_bar import KeyBar
 from ipl_tui.widgets.meaning import Meaning
 from ipl_tui.widgets.packet_list import PacketList
 from ipl_tui.widgets.packet_tree import PacketTree
+from ipl_tui.widgets.pane_bar import PaneBar
 
 if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
     from scapy.supersocket import SuperSocket
@@ -93,13 +96,13 @@ class LabScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (118, "-normal"), (196, "-wide")]  # noqa: RUF012 - Textual's own type
     VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high"), (50, "-tall")]  # noqa: RUF012
 
-    pane: var[str] = var("packets")
+    pane: var[str] = var("packets", init=False)
     """The pane the user is in; where they do not all fit, the one that is shown."""
 
     paused: var[bool] = var(False)
 
     def __init__(self, store: Store, networks: Sequence[Network], options: Options) -> None:
-        super().__init__()
+        super().__init__(classes="-packets")
         self.store = store
         self.networks = networks
         self.options = options
@@ -132,35 +135,48 @@ class LabScreen(Screen[None]):
         self.shown = 0
         """The number of the packet in the decoded view."""
 
+        self.interface_button = Button("", id="interface", compact=True, tooltip="Where packets are captured and sent")
+        self.filter_input = Input(id="filter", compact=True, placeholder="all packets; try: ip proto 253")
+        self.filter_verdict = Label("", id="filter-verdict", markup=False)
+        self.state_line = Static(id="capture-state", markup=False)
+        self.sparkline = Sparkline(id="rate")
+        self.trouble_line = Static(id="trouble", markup=False)
+        self.pane_bar = PaneBar(PANES, id="panes")
+        self.packets = PacketList(store, self.joiner, id="packets")
+        self.composer = Composer(id="compose")
+        self.grid, self.grid_meaning = HeaderGrid(id="header-grid"), Meaning(id="header-meaning")
+        self.fields, self.meaning = PacketTree(id="tree"), Meaning(id="field-meaning")
+        self.dump = HexDump(id="hex")
+
     def compose(self) -> ComposeResult:
         with Horizontal(id="selectors"):
             yield Label("IPL", id="mark")
-            yield Button("", id="interface", compact=True, tooltip="Where packets are captured and sent (F2)")
+            yield self.interface_button
             yield Label("Filter")
-            yield Input(self.filter, id="filter", compact=True, placeholder="all packets; try: ip proto 253")
-            yield Label("", id="filter-verdict", markup=False)
+            yield self.filter_input
+            yield self.filter_verdict
         with Horizontal(id="state"):
-            yield Static(id="capture-state", markup=False)
-            yield Sparkline(id="rate")
-        yield Static(id="trouble", markup=False)
-        yield Tabs(*(Tab(label, id=f"tab-{name}") for name, label in PANES.items()), id="panes")
-        yield PacketList(self.store, self.joiner, id="packets")
+            yield self.state_line
+            yield self.sparkline
+        yield self.trouble_line
+        yield self.pane_bar
+        yield self.packets
         with Horizontal(id="lower"):
-            yield Composer(id="compose")
+            yield self.composer
             with Vertical(id="header"):
-                yield HeaderGrid(id="header-grid")
-                yield Meaning(id="header-meaning")
+                yield self.grid
+                yield self.grid_meaning
             with Vertical(id="fields"):
-                yield PacketTree(id="tree")
-                yield Meaning(id="field-meaning")
-                yield HexDump(id="hex")
-        yield Footer(compact=True)
+                yield self.fields
+                yield self.meaning
+                yield self.dump
+        yield KeyBar()
 
     def on_mount(self) -> None:
         for name, label in PANES.items():
             self.query_one(f"#{name}").border_title = label
-        self.query_one(Tabs).can_focus = False
-        self.query_one(PacketList).focus()
+        self.filter_input.value = self.filter
+        self.packets.focus()
         self.use(self.interface)
         self.set_interval(1.0, self.count_rate)
         self.call_after_refresh(self.begin)
@@ -184,9 +200,6 @@ class LabScreen(Screen[None]):
         self.settled.set()
         await asyncio.to_thread(self.stop_all)
 
-    def on_resize(self, event: events.Resize) -> None:
-        self.query_one(Footer).show_command_palette = event.size.width >= 100  # where q Quit still fits beside it
-
     def stop_all(self) -> None:
         for running in (self.sniffer, self.responder):
             if running is not None:
@@ -202,8 +215,8 @@ class LabScreen(Screen[None]):
             self.interface.close()
         self.interface = interface
         address = f"  {interface.addresses[0].ip}" if interface.addresses else ""
-        self.query_one("#interface", Button).label = Text(f"{interface.name}{address} ▾")
-        self.query_one(Composer).interface = interface
+        self.interface_button.label = Text(f"{interface.name}{address} ▾")
+        self.composer.interface = interface
         self.check_filter()
 
     @on(Button.Pressed, "#interface")
@@ -242,7 +255,7 @@ class LabScreen(Screen[None]):
                 self.show_trouble(str(error))
                 self.settled.set()
                 return
-            packets = self.query_one(PacketList)
+            packets = self.packets
             packets.own = {**packets.own, number: frozenset(str(a.ip) for a in interface.addresses)}
             sniffer = self.sniffer = Sniffer(
                 socket,
@@ -284,13 +297,13 @@ class LabScreen(Screen[None]):
 
     def show_capture(self) -> None:
         """Bring the list and the counts up to date with the store."""
-        packets = self.query_one(PacketList)
+        packets = self.packets
         if not self.paused:
             packets.show_up_to(len(self.store))
         self.show_state()
 
     def show_state(self) -> None:
-        captured, shown = len(self.store), self.query_one(PacketList).count
+        captured, shown = len(self.store), self.packets.count
         counts = f"{captured:,} captured · {shown:,} shown · {self.dropped_by_kernel():,} dropped by kernel"
         if self.paused:
             state = "‖ view paused"
@@ -304,7 +317,7 @@ class LabScreen(Screen[None]):
             state = "○ starting"
         responder = "   ↩ responder on" if self.responder is not None else ""
         rate = f"   {self.rates[-1]:,}/s" if any(self.rates) else ""
-        self.query_one("#capture-state", Static).update(Text(f"{state}   {counts}{responder}{rate}"), layout=False)
+        self.state_line.update(Text(f"{state}   {counts}{responder}{rate}"), layout=False)
 
     def dropped_by_kernel(self) -> int:
         """Frames the kernel dropped, on all interfaces that were captured on."""
@@ -313,7 +326,7 @@ class LabScreen(Screen[None]):
     def show_trouble(self, sentence: str) -> None:
         """Say why nothing is captured, or that it is again."""
         self.trouble = sentence
-        line = self.query_one("#trouble", Static)
+        line = self.trouble_line
         line.update(Text(f"✖ {printable(sentence)}"))
         line.display = bool(sentence)
         self.show_state()
@@ -323,7 +336,7 @@ class LabScreen(Screen[None]):
         captured = len(self.store)
         self.rates.append(captured - self.counted)
         self.counted = captured
-        rate = self.query_one(Sparkline)
+        rate = self.sparkline
         if any(self.rates) or rate.data:
             rate.data = list(self.rates) if any(self.rates) else None
             self.show_state()
@@ -338,40 +351,44 @@ class LabScreen(Screen[None]):
         from ipl_tui.packets.dissect import load_layers
 
         await asyncio.to_thread(load_layers)
-        self.query_one(PacketList).forget_summaries()
+        if not gc.isenabled():  # as the command line starts
+            gc.freeze()
+            gc.enable()
+        self.packets.forget_summaries()
         if self.shown:
             self.show_dissection()
 
     # The capture filter
 
     def action_filter(self) -> None:
-        self.query_one("#filter").focus()
+        self.filter_input.focus()
 
     @on(Input.Changed, "#filter")
     def check_filter(self) -> None:
         """Say, in libpcap's words, whether the filter can be used."""
-        typed = self.query_one("#filter", Input).value.strip()
+        typed = self.filter_input.value.strip()
         problem = filter_problem(typed, self.interface)
-        verdict = self.query_one("#filter-verdict", Label)
+        verdict = self.filter_verdict
         verdict.set_class(bool(problem), "-error")
         verdict.update(f"✖ {problem}" if problem else "Enter applies it" if typed != self.filter else "")
 
     @on(Input.Submitted, "#filter")
     def apply_filter(self) -> None:
         """Capture with the new filter from here on; one that does not compile changes nothing."""
-        typed = self.query_one("#filter", Input).value.strip()
+        typed = self.filter_input.value.strip()
         if filter_problem(typed, self.interface):
             return
         changed, self.filter = typed != self.filter, typed
         self.check_filter()
-        self.query_one(PacketList).focus()
+        self.filter_input.value = self.filter
+        self.packets.focus()
         if changed:
             self.capture()
 
     @on(events.DescendantBlur, "#filter")
     def restore_filter(self) -> None:
         """The line shows the filter in force, unless it is being edited."""
-        self.query_one("#filter", Input).value = self.filter
+        self.filter_input.value = self.filter
 
     # The decoded view
 
@@ -389,9 +406,9 @@ class LabScreen(Screen[None]):
             self.show_trouble(str(error))
             return
         dissection = dissect(frame.data, self.store.interfaces[frame.interface].linktype)
-        self.query_one(HexDump).data = frame.data
-        self.query_one(PacketTree).show(dissection.layers)
-        grid = self.query_one("#header-grid", HeaderGrid)
+        self.dump.data = frame.data
+        self.fields.show(dissection.layers)
+        grid = self.grid
         start, stop = dissection.ipv4 or (0, 0)
         grid.values = {name: show_value(name, value) for name, value in read_header(frame.data[start:stop]).items()}
         kind = "" if dissection.ipv4 else ": not IPv4"
@@ -402,12 +419,12 @@ class LabScreen(Screen[None]):
     def node_chosen(self, event: PacketTree.NodeChosen) -> None:
         """Highlight a field of the tree in the header and in the bytes too."""
         node, layer = event.node, event.layer
-        self.query_one(HexDump).span = (node.start, node.stop)
-        meaning, grid = self.query_one("#field-meaning", Meaning), self.query_one("#header-grid", HeaderGrid)
+        self.dump.span = (node.start, node.stop)
+        meaning, grid = self.meaning, self.grid
         fields = [field for field in FIELDS if node.field and field.scapy == node.field]
         if fields:
             meaning.explain(*fields)
-            self.query_one("#header-meaning", Meaning).explain(*fields)
+            self.grid_meaning.explain(*fields)
             if grid.chosen not in [field.name for field in fields]:
                 grid.chosen = fields[0].name
         else:
@@ -418,17 +435,17 @@ class LabScreen(Screen[None]):
     @on(HeaderGrid.FieldChosen, "#header-grid")
     def header_field_chosen(self, event: HeaderGrid.FieldChosen) -> None:
         field = next(field for field in FIELDS if field.name == event.field)
-        self.query_one("#header-meaning", Meaning).explain(field)
-        self.query_one(PacketTree).choose_field(field.scapy)
+        self.grid_meaning.explain(field)
+        self.fields.choose_field(field.scapy)
 
     @on(HexDump.ByteChosen)
     def byte_chosen(self, event: HexDump.ByteChosen) -> None:
-        self.query_one(PacketTree).choose_byte(event.offset)
+        self.fields.choose_byte(event.offset)
 
     # Sending
 
     def action_send(self) -> None:
-        self.query_one(Composer).ask()
+        self.composer.ask()
 
     @on(Composer.StopAsked)
     def stop_order(self) -> None:
@@ -436,14 +453,14 @@ class LabScreen(Screen[None]):
 
     @on(Composer.SendAsked)
     def begin_order(self, event: Composer.SendAsked) -> None:
-        self.query_one(Composer).sending = True
+        self.composer.sending = True
         self.stop_sending = threading.Event()
         self.carry_out(event.order, self.interface, self.stop_sending)
 
     @work(group="send")
     async def carry_out(self, order: Order, interface: Interface, stop: threading.Event) -> None:
         """Send what was ordered, and say how far it got."""
-        composer = self.query_one(Composer)
+        composer = self.composer
         tell = partial(in_loop, asyncio.get_running_loop(), self.show_progress, order)
         outcome = await asyncio.to_thread(self.send, order, interface, stop, tell)
         done = f"Sent {outcome.sent:,} × {len(order.packet)} bytes, {order.method}, on {interface.name}"
@@ -468,7 +485,7 @@ class LabScreen(Screen[None]):
 
     def show_progress(self, order: Order, sent: int) -> None:
         if sent < order.count:
-            self.query_one(Composer).say(f"Sent {sent:,} of {order.count:,}; F5 stops")
+            self.composer.say(f"Sent {sent:,} of {order.count:,}; F5 stops")
 
     def await_answer(self, interface: Interface) -> None:
         """Keep this machine's kernel from objecting to ServerResponse while it may come. Raises SendError."""
@@ -528,9 +545,9 @@ class LabScreen(Screen[None]):
     def places(self) -> Iterator[Place]:
         """Where keys work, for the help and the command palette."""
         yield Place("Everywhere", self, our_bindings(LabScreen))
-        yield Place("Packets", self.query_one(PacketList), our_bindings(PacketList))
-        yield Place("Composer", self.query_one(Composer), our_bindings(Composer))
-        yield Place("Header", self.query_one("#header-grid"), our_bindings(HeaderGrid))
+        yield Place("Packets", self.packets, our_bindings(PacketList))
+        yield Place("Composer", self.composer, our_bindings(Composer))
+        yield Place("Header", self.grid, our_bindings(HeaderGrid))
 
     def action_pane(self, name: str) -> None:
         """Go to a pane."""
@@ -539,15 +556,13 @@ class LabScreen(Screen[None]):
         self.query_one(targets[name]).focus()
 
     def watch_pane(self, pane: str) -> None:
-        for name in PANES:
-            self.set_class(name == pane, f"-{name}")
-        self.query_one(Tabs).active = f"tab-{pane}"
+        self.set_class(False, *(f"-{name}" for name in PANES), update=False)
+        self.add_class(f"-{pane}")
+        self.pane_bar.active = pane
 
-    @on(Tabs.TabActivated)
-    def tab_chosen(self, event: Tabs.TabActivated) -> None:
-        name = (event.tab.id or "").removeprefix("tab-")
-        if name != self.pane:
-            self.action_pane(name)
+    @on(PaneBar.PaneChosen)
+    def pane_chosen(self, event: PaneBar.PaneChosen) -> None:
+        self.action_pane(event.pane)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """The pane that has the focus is the one the user is in."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -39,10 +40,11 @@ class SaveScreen(ModalScreen[Path | None]):
         if not event.value.strip():
             self.advise("A file needs a name.")
             return
-        path = Path(event.value.strip()).expanduser()
-        if path.is_dir():
+        # Unlike Path's, these raise nothing where one may not look: saving says what is the matter.
+        path = Path(os.path.expanduser(event.value.strip()))
+        if os.path.isdir(path):
             self.advise(f"{path} is a folder: add a file name.")
-        elif path.exists() and path != self.agreed:
+        elif os.path.exists(path) and path != self.agreed:
             self.agreed = path
             self.advise(f"{path} exists. Enter again replaces it.")
         else:

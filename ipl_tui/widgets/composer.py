@@ -76,8 +76,18 @@ class Composer(Widget):
         """The packet as it would be sent now; None while a problem blocks it."""
         self.problems: tuple[Problem, ...] = ()
 
+        self.form = HeaderForm(id="draft")
+        self.payload = Input(id="payload", compact=True, placeholder="empty")
+        self.payload_form = Button("text", id="payload-form", compact=True, tooltip="Type it as text, or as hex")
+        self.send_button = Button("Send F5", id="send", compact=True, variant="primary")
+        self.count = Input(id="count", compact=True, tooltip="How many packets to send")
+        self.interval = Input(id="interval", compact=True, tooltip="Seconds from one packet to the next")
+        self.method_button = Button("auto", id="method", compact=True, tooltip=METHOD_HELP)
+        self.verdict = Static(id="verdict", markup=False)
+        self.meaning = Meaning(id="draft-meaning")
+
     def compose(self) -> ComposeResult:
-        yield HeaderForm(id="draft")
+        yield self.form
         with Horizontal(classes="row"):
             yield Label("Preset")
             yield Select(
@@ -85,44 +95,41 @@ class Composer(Widget):
                 id="preset", allow_blank=False, compact=True, value=PRESETS[0],
             )  # fmt: skip
             yield Label("Payload as")
-            yield Button("text", id="payload-form", compact=True, tooltip="Type it as text with escapes, or as hex")
+            yield self.payload_form
         with Horizontal(classes="row"):
             yield Label("Payload")
-            yield Input(id="payload", compact=True, placeholder="empty")
+            yield self.payload
         with Horizontal(classes="row"):
-            yield Button("Send F5", id="send", compact=True, variant="primary")
-            yield Input("1", id="count", compact=True, tooltip="How many packets to send")
+            yield self.send_button
+            yield self.count
             yield Label("× every")
-            yield Input("1.0", id="interval", compact=True, tooltip="Seconds from one packet to the next")
+            yield self.interval
             yield Label("s  by")
-            yield Button(
-                "auto", id="method", compact=True, tooltip="auto, exact (bytes as composed) or kernel (raw socket)"
-            )
-        yield Static(id="verdict", markup=False)
-        yield Meaning(id="draft-meaning")
+            yield self.method_button
+        yield self.verdict
+        yield self.meaning
 
     def on_mount(self) -> None:
-        self.query_one(HeaderForm).form["dst"].value = default_destination(self.interface)
+        self.count.value, self.interval.value = "1", "1.0"  # only now: an Input made with a value wants a screen
+        self.form.inputs["dst"].value = default_destination(self.interface)
         self.fill(PRESETS[0])
 
     # The draft
 
     def fill(self, preset: Preset) -> None:
         """Start from a preset, keeping the destination that stands there."""
-        form = self.query_one(HeaderForm)
         entries, payload = write_entries(preset.draft)
         if self.hexadecimal:
             payload = payload_hex(preset.draft.payload)
-        self.query_one("#payload", Input).value = payload
-        form.fill({**entries, "dst": form.entries["dst"]})
+        self.payload.value = payload
+        self.form.fill({**entries, "dst": self.form.entries["dst"]})
 
     def watch_interface(self, old: Interface | None, interface: Interface | None) -> None:
         """Offer the addresses of the new interface; a destination nobody touched moves with it."""
         if interface is None:
             return
-        form = self.query_one(HeaderForm)
         own = [str(address.ip) for address in interface.addresses]
-        source, destination = form.query_one("#cell-src", Input), form.query_one("#cell-dst", Input)
+        source, destination = (self.form.query_one(f"#cell-{name}", Input) for name in ("src", "dst"))
         source.suggester = destination.suggester = SuggestFromList(own)
         if destination.value == default_destination(old):
             destination.value = default_destination(interface)
@@ -133,25 +140,26 @@ class Composer(Widget):
     @on(Input.Changed, "#payload")
     def check_draft(self) -> None:
         """Read what was typed; show what it becomes, and what is the matter with it."""
-        form = self.query_one(HeaderForm)
-        draft, self.problems = read_entries(form.entries, self.query_one("#payload", Input).value, self.hexadecimal)
+        draft, self.problems = read_entries(self.form.entries, self.payload.value, self.hexadecimal)
         self.crafted = None if draft is None else craft(draft, self.source_for(draft.dst))
         if self.crafted is not None:
             self.problems = self.crafted.problems
-        form.show_automatic({name: show_value(name, value) for name, value in self.automatic_values(form).items()})
-        form.marks = {p.field: "error" if p.blocks else "warning" for p in reversed(self.problems) if p.field in FIELD}
-        self.query_one("#payload").set_class(any(p.field == "payload" for p in self.problems), "-wrong")
-        self.query_one("#send", Button).disabled = self.crafted is None and not self.sending
+        automatic = self.automatic_values()
+        self.form.show_automatic({name: show_value(name, value) for name, value in automatic.items()})
+        marked = [problem for problem in reversed(self.problems) if problem.field in FIELD]
+        self.form.marks = {problem.field: "error" if problem.blocks else "warning" for problem in marked}
+        self.payload.set_class(any(p.field == "payload" for p in self.problems), "-wrong")
+        self.send_button.disabled = self.crafted is None and not self.sending
         self.show_verdict()
         self.show_method()
 
-    def automatic_values(self, form: HeaderForm) -> Mapping[str, int | str | bytes]:
+    def automatic_values(self) -> Mapping[str, int | str | bytes]:
         """What the header's values will be; while a field cannot be read, those that do not depend on it."""
         if self.crafted is not None:
             return self.crafted.values
         defaults, _ = write_entries(Draft())
         unread = {problem.field for problem in self.problems}
-        readable = {name: entry for name, entry in form.entries.items() if name not in unread}
+        readable = {name: entry for name, entry in self.form.entries.items() if name not in unread}
         draft, _ = read_entries({**defaults, **readable}, "", self.hexadecimal)
         if draft is None:
             return {}
@@ -163,7 +171,7 @@ class Composer(Widget):
 
     def show_verdict(self) -> None:
         """Say what is the matter with the chosen field, else with the first that has a problem."""
-        chosen = self.query_one(HeaderForm).chosen
+        chosen = self.form.chosen
         problem = next((p for p in self.problems if p.field == chosen), self.problems[0] if self.problems else None)
         if problem is None:
             assert self.crafted is not None, "without a problem there is a packet"
@@ -175,10 +183,9 @@ class Composer(Widget):
 
     def say(self, text: str, kind: Literal["", "error", "warning"] = "") -> None:
         """One line about the draft or what became of it."""
-        verdict = self.query_one("#verdict", Static)
-        verdict.update(Text({"error": "✖ ", "warning": "▲ "}.get(kind, "") + text))
-        verdict.set_class(kind == "error", "-error")
-        verdict.set_class(kind == "warning", "-warning")
+        self.verdict.update(Text({"error": "✖ ", "warning": "▲ "}.get(kind, "") + text))
+        self.verdict.set_class(kind == "error", "-error")
+        self.verdict.set_class(kind == "warning", "-warning")
 
     def refuse(self, sentence: str) -> None:
         """Say why nothing is sent, also to a user whose screen shows another pane."""
@@ -189,7 +196,7 @@ class Composer(Widget):
     @on(HeaderForm.FieldChosen)
     def explain(self, event: HeaderGrid.FieldChosen) -> None:
         event.stop()
-        self.query_one(Meaning).explain(FIELD[event.field])
+        self.meaning.explain(FIELD[event.field])
         if self.problems:
             self.show_verdict()
 
@@ -198,15 +205,14 @@ class Composer(Widget):
     @on(Button.Pressed, "#payload-form")
     def action_turn_payload(self) -> None:
         """Go from text to hex or back, if what stands there can be read."""
-        payload = self.query_one("#payload", Input)
         harmless, _ = write_entries(Draft())
-        draft, problems = read_entries(harmless, payload.value, self.hexadecimal)
+        draft, problems = read_entries(harmless, self.payload.value, self.hexadecimal)
         if draft is None:
             self.say(problems[0].text, "error")
             return
         self.hexadecimal = not self.hexadecimal
-        self.query_one("#payload-form", Button).label = "hex" if self.hexadecimal else "text"
-        payload.value = payload_hex(draft.payload) if self.hexadecimal else payload_text(draft.payload)
+        self.payload_form.label = "hex" if self.hexadecimal else "text"
+        self.payload.value = payload_hex(draft.payload) if self.hexadecimal else payload_text(draft.payload)
 
     # Sending
 
@@ -231,10 +237,10 @@ class Composer(Widget):
         label: str = self.method
         if label == "auto" and self.crafted is not None:
             label = f"auto: {self.method_for(str(self.crafted.values['dst']))}"
-        self.query_one("#method", Button).label = label
+        self.method_button.label = label
 
     def watch_sending(self, sending: bool) -> None:
-        self.query_one("#send", Button).label = "Stop F5" if sending else "Send F5"
+        self.send_button.label = "Stop F5" if sending else "Send F5"
 
     @on(Button.Pressed, "#send")
     @on(Input.Submitted)
@@ -247,10 +253,8 @@ class Composer(Widget):
             self.refuse(self.problems[0].text)
             return
         try:
-            count = int(read_number(self.query_one("#count", Input).value, "The count", 1, MOST_PACKETS))
-            interval = read_number(
-                self.query_one("#interval", Input).value, "The interval", SHORTEST_INTERVAL, LONGEST_INTERVAL
-            )
+            count = int(read_number(self.count.value, "The count", 1, MOST_PACKETS, int))
+            interval = read_number(self.interval.value, "The interval", SHORTEST_INTERVAL, LONGEST_INTERVAL)
         except ValueError as error:
             self.refuse(str(error))
             return
@@ -266,10 +270,10 @@ def default_destination(interface: Interface | None) -> str:
     return str(own[0]) if own and own[0].is_loopback else ""
 
 
-def read_number(text: str, what: str, least: float, most: float) -> float:
+def read_number(text: str, what: str, least: float, most: float, kind: type[float] = float) -> float:
     """A number the user typed. Raises ValueError with a sentence."""
     try:
-        number = float(text)
+        number = kind(text)
     except ValueError:
         number = math.nan
     if not least <= number <= most:

@@ -296,26 +296,26 @@ class HeaderForm(HeaderGrid, can_focus=False):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.form: dict[str, Cell | FlagCell] = {f.name: FlagCell(f) if f.bits == 1 else Cell(f) for f in FIELDS}
+        self.inputs: dict[str, Cell | FlagCell] = {f.name: FlagCell(f) if f.bits == 1 else Cell(f) for f in FIELDS}
 
     def compose(self) -> ComposeResult:
-        yield from self.form.values()
+        yield from self.inputs.values()
 
     @property
     def entries(self) -> dict[str, str]:
         """What the user typed, by field; empty where a field is left automatic."""
-        return {name: cell.value for name, cell in self.form.items()}
+        return {name: cell.value for name, cell in self.inputs.items()}
 
     def fill(self, entries: Mapping[str, str]) -> None:
         """Replace what stands in the cells, as a preset does."""
         with self.prevent(Input.Changed):
             for name, text in entries.items():
-                self.form[name].value = text
+                self.inputs[name].value = text
         self.post_message(self.Edited())
 
     def show_automatic(self, values: Mapping[str, str]) -> None:
         """Show in each automatic cell the value it will get."""
-        for name, cell in self.form.items():
+        for name, cell in self.inputs.items():
             if cell.field.automatic and isinstance(cell, Cell):
                 cell.placeholder = f"auto {values[name]}" if name in values else "auto"
 
@@ -326,7 +326,7 @@ class HeaderForm(HeaderGrid, can_focus=False):
 
     def on_header_form_left(self, event: HeaderForm.Left) -> None:
         event.stop()
-        self.form[neighbour(event.field, event.by).name].focus()
+        self.inputs[neighbour(event.field, event.by).name].focus()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if isinstance(event.widget, Cell | FlagCell):
@@ -334,4 +334,4 @@ class HeaderForm(HeaderGrid, can_focus=False):
 
     def on_click(self, event: events.Click) -> None:
         if event.widget is self and (field := field_at(event.x, event.y)) is not None:
-            self.form[field.name].focus()
+            self.inputs[field.name].focus()

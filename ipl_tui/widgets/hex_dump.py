@@ -76,18 +76,18 @@ class HexDump(ScrollView, can_focus=True):
                     self.post_message(self.ByteChosen(byte))
 
     def render_line(self, y: int) -> Strip:
-        base = self.rich_style
-        start = (self.scroll_offset.y + y) * self.per_line
-        line = self.data[start : start + self.per_line]
+        base, per_line = self.rich_style, self.per_line
+        start = (self.scroll_offset.y + y) * per_line
+        line = self.data[start : start + per_line]
         if not line:
             return Strip.blank(self.size.width, base)
         chosen = base + self.get_component_rich_style("hex-dump--chosen")
         quiet = base + self.get_component_rich_style("hex-dump--quiet")
         segments = [Segment(f"{start:04x}".ljust(6), base + self.get_component_rich_style("hex-dump--offset"))]
         text = []
-        for index in range(self.per_line):
-            gap = "" if index + 1 < self.per_line else " "
-            middle = " " if index == self.per_line // 2 else ""
+        for index in range(per_line):
+            gap = "" if index + 1 < per_line else " "
+            middle = " " if index == per_line // 2 else ""
             if index >= len(line):
                 segments.append(Segment(f"{middle}   {gap}", base))
                 continue

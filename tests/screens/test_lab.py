@@ -416,9 +416,9 @@ class TestSizes:
 
     async def test_tabs_are_there_where_panes_do_not_fit(self, running: Running) -> None:
         async with running(size=(80, 24)) as (pilot, _):
-            await pilot.click("#tab-compose")
+            await pilot.click("#panes", offset=(14, 0))
             await until_seen(pilot, "Send F5")
-            await pilot.click("#tab-packets")
+            await pilot.click("#panes", offset=(2, 0))
             await until_seen(pilot, "Info")
 
 

@@ -1,0 +1,62 @@
+"""An interface that only writes down what it is asked to send, for tests that need no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Interface
+
+from scapy.supersocket import SuperSocket
+
+from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.sniffer import CaptureSocket
+from ipl_tui.networks.interface import Ability, Interface, Method, Network, SendError
+
+
+class FakeInterface(Interface):
+    """Sends nothing: `sent` has the packets, and `on_send` may raise SendError."""
+
+    network = "fake"
+    state = "up"
+    linktype = 1
+    mtu = 1500
+
+    def __init__(self, name: str, *addresses: str, ability: Ability | None = None) -> None:
+        self.name = name
+        self.addresses = tuple(map(IPv4Interface, addresses))
+        self.ability = ability or Ability(True)
+        self.sent: list[tuple[bytes, Method]] = []
+        self.on_send: Callable[[], None] = lambda: None
+
+    def can_capture(self) -> Ability:
+        return self.ability
+
+    def can_send(self) -> Ability:
+        return self.ability
+
+    def open_capture(self, filter: str = "") -> CaptureSocket:
+        raise CaptureError("Nothing passes a fake interface.")
+
+    def choose_method(self, destination: str) -> Method:
+        return "kernel" if destination in [str(address.ip) for address in self.addresses] else "exact"
+
+    def send(self, packet: bytes, method: Method) -> None:
+        self.on_send()
+        self.sent.append((packet, method))
+
+    def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
+        raise SendError("Nothing arrives at a fake interface.")
+
+    def close(self) -> None:
+        pass
+
+
+class FakeNetwork(Network):
+    """The interfaces it is given."""
+
+    def __init__(self, name: str, *interfaces: Interface) -> None:
+        self.name = name
+        self.purpose = f"what {name} is for"
+        self.listed = list(interfaces)
+
+    def interfaces(self) -> list[Interface]:
+        return self.listed
