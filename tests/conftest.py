@@ -108,11 +108,9 @@ def needs_root() -> None:
         pytest.skip(reason)
 
 
-@pytest.fixture
-def veth(needs_root: None) -> Iterator[Pair]:
-    """A client and a server in namespaces of their own, on one cable: c0 10.0.1.10/24, s0 10.0.1.20/24. No IPv6."""
-    client = Host(f"ipl-{os.getpid()}-client", "c0", "10.0.1.10")
-    server = Host(f"ipl-{os.getpid()}-server", "s0", "10.0.1.20")
+@contextmanager
+def cable(client: Host, server: Host) -> Iterator[Pair]:
+    """Two hosts on one cable (veth), without IPv6; both are gone afterwards, whatever happens."""
     with ExitStack() as leaving:
         for host in (client, server):
             run_ip("netns", "add", host.namespace)
@@ -121,8 +119,8 @@ def veth(needs_root: None) -> Iterator[Pair]:
                 for scope in ("all", "default"):
                     with open(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6", "w") as switch:
                         switch.write("1")
-        cable = ("type", "veth", "peer", "name", server.interface, "netns", server.namespace)
-        run_ip("-n", client.namespace, "link", "add", client.interface, *cable)
+        ends = ("type", "veth", "peer", "name", server.interface, "netns", server.namespace)
+        run_ip("-n", client.namespace, "link", "add", client.interface, *ends)
         for host in (client, server):
             run_ip("-n", host.namespace, "link", "set", "lo", "up")
             run_ip("-n", host.namespace, "address", "add", f"{host.address}/24", "dev", host.interface)
@@ -130,3 +128,12 @@ def veth(needs_root: None) -> Iterator[Pair]:
         for host in (client, server):  # the kernel says so a moment after the other end came up
             wait_until(partial(_is_up, host))
         yield Pair(client, server)
+
+
+@pytest.fixture
+def veth(needs_root: None) -> Iterator[Pair]:
+    """A client and a server in namespaces of their own: c0 10.0.1.10/24 and s0 10.0.1.20/24."""
+    client = Host(f"ipl-{os.getpid()}-client", "c0", "10.0.1.10")
+    server = Host(f"ipl-{os.getpid()}-server", "s0", "10.0.1.20")
+    with cable(client, server) as pair:
+        yield pair

@@ -186,6 +186,8 @@ class Store:
 
         An existing file is replaced at the end, at once, or not at all. Raises CaptureError.
         """
+        if "\0" in str(path):
+            raise CaptureError("A file name has no NUL character in it.")
         path = Path(os.path.realpath(path))
         if path == Path(os.path.realpath(self.path)):
             raise CaptureError(f"The capture is being written to {path} already.")

@@ -216,6 +216,7 @@ class LabScreen(Screen[None]):
         self.interface = interface
         address = f"  {interface.addresses[0].ip}" if interface.addresses else ""
         self.interface_button.label = Text(f"{interface.name}{address} ▾")
+        self.interface_button.refresh(layout=True)  # by itself it keeps the width of the name before
         self.composer.interface = interface
         self.check_filter()
 

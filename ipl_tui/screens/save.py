@@ -30,7 +30,7 @@ class SaveScreen(ModalScreen[Path | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Label(f"Save {self.count:,} packets as", classes="title")
+            yield Label(f"Save {self.count:,} packet{'s' * (self.count != 1)} as", classes="title")
             yield Input("capture.pcapng", id="path")
             yield Static("A name that ends in .pcap gives the older format; any other gives pcapng.", id="advice")
             yield Label("Enter saves, Esc goes back", classes="hint")

@@ -19,7 +19,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.store import Store
+from ipl_tui.capture.store import Frame, Store
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.packets.text import printable
 
@@ -82,6 +82,8 @@ class PacketList(ScrollView, can_focus=True):
         self.own: Mapping[int, frozenset[str]] = {}
         """The addresses of each of the store's interfaces, which tell what was sent and what received."""
         self.summaries: LRUCache[int, Summary] = LRUCache(1024)
+        self.looks: dict[str, Style] = {}
+        """The styles of the parts of a row: finding one takes longer than drawing a row with it."""
 
     # What arrives
 
@@ -184,15 +186,15 @@ class PacketList(ScrollView, can_focus=True):
         columns = Columns.fit(width, self.count, self.times, [i.name for i in self.store.interfaces])
         number = self.top + y - 1
         if y == 0:
-            style = self.rich_style + self.get_component_rich_style("packet-list--head", partial=True)
+            style = self.look() + self.look("head")
             return Strip([Segment(columns.head(), style)]).adjust_cell_length(width, style)
         if number > self.count:
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.look())
         try:
             segments = self.row(number, columns)
         except CaptureError as error:  # the file was changed below us
-            segments = [Segment(printable(str(error)), self.rich_style)]
-        return Strip(segments).adjust_cell_length(width, self.rich_style)
+            segments = [Segment(printable(str(error)), self.look())]
+        return Strip(segments).adjust_cell_length(width, self.look())
 
     def row(self, number: int, columns: Columns) -> list[Segment]:
         """A packet's line."""
@@ -203,14 +205,14 @@ class PacketList(ScrollView, can_focus=True):
 
             summary = summarise(frame.data, self.store.interfaces[frame.interface].linktype)
             self.summaries[number] = summary
-        base = self.rich_style
+        base = self.look()
         if selected := number == self.selected:
-            base += self.get_component_rich_style("packet-list--selected", partial=True)
+            base += self.look("selected")
         direction = self.direction(frame.interface, summary)
         arrow = {SENT: "sent", RECEIVED: "received"}.get(direction)
         line = columns.line(
             f"▸{number}" if selected else str(number),
-            show_time(self.store, number, self.times),
+            self.show_time(frame),
             printable(self.store.interfaces[frame.interface].name),  # a file may name it anything
             summary.source,
             direction,
@@ -218,15 +220,31 @@ class PacketList(ScrollView, can_focus=True):
             summary.protocol,
             str(frame.length),
         )
-        segments = [Segment(line, base + self.part(arrow) if arrow else base), Segment(summary.info, base)]
+        segments = [Segment(line, base + self.look(arrow) if arrow else base), Segment(summary.info, base)]
         if joined := self.joined(number, columns.roomy):
             # Where it is narrow it comes before the info, which would push it out of view.
             text = f"  {joined}" if columns.roomy else f"{joined} "
-            segments.insert(2 if columns.roomy else 1, Segment(text, base + self.part("answer")))
+            segments.insert(2 if columns.roomy else 1, Segment(text, base + self.look("answer")))
         return [*segments, Segment(" " * self.size.width, base)]
 
-    def part(self, name: str) -> Style:
-        return self.get_component_rich_style(f"packet-list--{name}", partial=True)
+    def look(self, part: str = "") -> Style:
+        """The style of a part of a row, or of the row itself."""
+        if part not in self.looks:
+            own = f"packet-list--{part}"
+            self.looks[part] = self.get_component_rich_style(own, partial=True) if part else self.rich_style
+        return self.looks[part]
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self.looks.clear()
+
+    def show_time(self, frame: Frame) -> str:
+        """When a packet came: seconds to the microsecond, or the time of day."""
+        if self.times == TIMES[2]:
+            of_day = datetime.fromtimestamp(frame.time // 10**9)
+            return f"{of_day:%H:%M:%S}.{frame.time % 10**9 // 1000:06d}"
+        since = self.store.time(1 if self.times == TIMES[0] else max(1, frame.number - 1))
+        return f"{(frame.time - since) / 1e9:.6f}"
 
     def direction(self, interface: int, summary: Summary) -> str:
         """Where a packet went, seen from the interface it was captured on."""
@@ -247,15 +265,6 @@ class PacketList(ScrollView, can_focus=True):
         if (response := self.joiner.response_of(number)) is not None:
             return f"answered by {response}" if roomy else f"→{response}"
         return ""
-
-
-def show_time(store: Store, number: int, times: str) -> str:
-    """When a packet came: seconds to the microsecond, or the time of day."""
-    time = store.time(number)
-    if times == TIMES[2]:
-        return datetime.fromtimestamp(time // 10**9).strftime("%H:%M:%S") + f".{time % 10**9 // 1000:06d}"
-    since = store.time(1 if times == TIMES[0] else max(1, number - 1))
-    return f"{(time - since) / 1e9:.6f}"
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,15 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psutil
 
-from tests.conftest import Host, Pair, inside, run_ip
+from tests.conftest import Host, Pair, cable
 
 ROWS, COLUMNS = 36, 120
 APP = (sys.executable, "-m", "ipl_tui")
@@ -52,30 +51,12 @@ _ESCAPE = re.compile(
 
 
 @contextmanager
-def cable() -> Iterator[Pair]:
-    """Two network namespaces with a veth pair between them, without IPv6, which are deleted whatever happens."""
+def benchmark_cable() -> Iterator[Pair]:
+    """Two network namespaces with a cable between them: va 10.0.9.1/24 and vb 10.0.9.2/24."""
     client = Host(f"ipl-{os.getpid()}-a", "va", "10.0.9.1")
     server = Host(f"ipl-{os.getpid()}-b", "vb", "10.0.9.2")
-    with ExitStack() as leaving:
-        for host in (client, server):
-            run_ip("netns", "add", host.namespace)
-            leaving.callback(run_ip, "netns", "delete", host.namespace)
-            with inside(host.namespace):
-                for scope in ("all", "default"):
-                    Path(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6").write_text("1")
-        peer = ("type", "veth", "peer", "name", server.interface, "netns", server.namespace)
-        run_ip("-n", client.namespace, "link", "add", client.interface, *peer)
-        for host in (client, server):
-            run_ip("-n", host.namespace, "link", "set", "lo", "up")
-            run_ip("-n", host.namespace, "address", "add", f"{host.address}/24", "dev", host.interface)
-            run_ip("-n", host.namespace, "link", "set", host.interface, "up")
-        for host in (client, server):  # the kernel says so a moment after the other end came up
-            wait_until(partial(_is_up, host), 5)
-        yield Pair(client, server)
-
-
-def _is_up(host: Host) -> bool:
-    return "state UP" in run_ip("-n", host.namespace, "link", "show", host.interface)
+    with cable(client, server) as pair:
+        yield pair
 
 
 def in_namespace(namespace: str, command: Sequence[str]) -> list[str]:

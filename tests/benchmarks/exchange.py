@@ -17,7 +17,7 @@ from scapy.utils import PcapReader
 
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.packets.craft import Draft, craft
-from tests.benchmarks.common import APP, Table, Terminal, cable, installed, settle
+from tests.benchmarks.common import APP, Table, Terminal, benchmark_cable, installed, settle
 from tests.conftest import Host, Pair, inside
 
 EXCHANGES = 200
@@ -100,7 +100,7 @@ def measure() -> Table:
     if not installed("tcpdump"):
         table.not_installed("tcpdump")
         return table
-    with tempfile.TemporaryDirectory(prefix="ipl-exchange-") as folder, cable() as pair:
+    with tempfile.TemporaryDirectory(prefix="ipl-exchange-") as folder, benchmark_cable() as pair:
         Path(folder).chmod(0o777)  # tcpdump gives root up before it opens its file
         file = Path(folder) / "exchange.pcap"
         for path, (server, client) in paths(pair).items():

@@ -17,7 +17,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 
 from ipl_tui.packets.craft import Draft, craft
-from tests.benchmarks.common import APP, Table, Terminal, cable, cost, in_namespace, installed, settle
+from tests.benchmarks.common import APP, Table, Terminal, benchmark_cable, cost, in_namespace, installed, settle
 from tests.conftest import Pair
 
 FRAMES, LOOPS = 100_000, 10
@@ -157,7 +157,7 @@ def measure() -> Table:
     if not installed("tcpreplay") or not installed("capinfos"):
         table.not_installed("tcpreplay and capinfos")
         return table
-    with tempfile.TemporaryDirectory(prefix="ipl-flood-") as folder, cable() as pair:
+    with tempfile.TemporaryDirectory(prefix="ipl-flood-") as folder, benchmark_cable() as pair:
         home, frames = Path(folder), Path(folder) / "frames.pcap"
         home.chmod(0o777)  # tcpdump gives root up before it opens its file
         make_frames(frames)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import time
 
-from tests.benchmarks.common import APP, EMPTY_APP, Table, Terminal, cable, cost, settle
+from tests.benchmarks.common import APP, EMPTY_APP, Table, Terminal, benchmark_cable, cost, settle
 
 SECONDS = 20
 
 
 def measure() -> Table:
     with (
-        cable() as pair,
+        benchmark_cable() as pair,
         Terminal((*APP, "-i", pair.server.interface), pair.server.namespace) as lab,
         Terminal(EMPTY_APP, leave="\x11") as empty,
     ):

@@ -268,3 +268,8 @@ def test_wireshark_opens_what_a_crash_leaves(tmp_path: Path) -> None:
 def test_importing_the_store_and_filters_loads_no_scapy_and_no_textual() -> None:
     code = "import sys, ipl_tui.capture.store, ipl_tui.capture.filters; print({'scapy', 'textual'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
+
+
+def test_a_name_that_no_file_can_have_is_said(tmp_path: Path) -> None:
+    with Store() as store, pytest.raises(CaptureError, match="no NUL character"):
+        store.save(tmp_path / "a\0b.pcapng")

@@ -13,9 +13,12 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, OptionList
 
+from ipl_tui.app import PacketLab
+from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Ability, Interface
 from ipl_tui.screens.help import HelpScreen, Place
 from ipl_tui.screens.interfaces import InterfaceScreen
+from ipl_tui.screens.lab import Options
 from ipl_tui.screens.save import SaveScreen
 from tests.fake_interface import FakeInterface, FakeNetwork
 from tests.screen import seen, until, until_seen
@@ -99,6 +102,16 @@ class TestInterfaces:
         async with asking(InterfaceScreen([FakeNetwork("[i]n[/i]", odd)], odd)) as (pilot, _):
             await until_seen(pilot, "[i]n[/i]: what")
             await until_seen(pilot, "[b]x[/b]")
+
+    async def test_the_lab_then_shows_its_whole_name(self) -> None:
+        long = FakeInterface("wlp0s20f3", "192.168.100.200/24")
+        with Store() as store:
+            lab = PacketLab(store, [FakeNetwork("kernel", LOOPBACK, long)], Options(LOOPBACK))
+            async with lab.run_test(size=(120, 36)) as pilot:
+                await until_seen(pilot, "lo  127.0.0.1 ▾")
+                await until_seen(pilot, "✖ Nothing passes a fake interface.")
+                await pilot.press("f2", "j", "enter")
+                await until_seen(pilot, "wlp0s20f3  192.168.100.200 ▾")
 
 
 class TestSaving:

@@ -149,7 +149,7 @@ def mutated(count: int) -> Iterator[tuple[bytes, int]]:
 async def test_ten_thousand_random_and_mutated_frames() -> None:
     async with panes() as (pilot, stage, shown):
         for number, (frame, linktype) in enumerate(mutated(10_000)):
-            shown.show(frame, linktype, whole=number % 40 == 0)
+            shown.show(frame, linktype, whole=number % 100 == 0)
             if number % 500 == 0:
                 await pilot.pause()  # as the app draws it, with all that it posts to itself
                 assert all(line.isprintable() for line in seen(stage))

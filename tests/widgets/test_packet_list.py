@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from ipl_tui.capture.store import Batch, Frame, Store
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.packets.craft import Draft, craft
-from ipl_tui.widgets.packet_list import TIMES, Columns, PacketList, fit, show_time
+from ipl_tui.widgets.packet_list import TIMES, Columns, PacketList, fit
 from tests.screen import seen, until, until_seen
 from tests.widgets.stage import Stage, staged
 
@@ -148,7 +148,7 @@ class TestRows:
             columns = Columns.fit(width, 3, TIMES[0], ["lab0"])
             starts = {
                 columns.line(
-                    str(n), show_time(store, n, TIMES[0]), "", "10.0.1.10", "·", "10.0.1.20", "253", "25"
+                    str(n), packets.show_time(store.frame(n)), "", "10.0.1.10", "·", "10.0.1.20", "253", "25"
                 ).index("·")
                 for n in (1, 2, 3)
             }
