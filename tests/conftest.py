@@ -137,3 +137,16 @@ def veth(needs_root: None) -> Iterator[Pair]:
     server = Host(f"ipl-{os.getpid()}-server", "s0", "10.0.1.20")
     with cable(client, server) as pair:
         yield pair
+
+
+@pytest.fixture
+def own_loopback(needs_root: None) -> Iterator[None]:
+    """The test runs in a network namespace of its own, where nobody else uses the loopback interface."""
+    namespace = f"ipl-{os.getpid()}-alone"
+    run_ip("netns", "add", namespace)
+    try:
+        run_ip("-n", namespace, "link", "set", "lo", "up")
+        with inside(namespace):
+            yield
+    finally:
+        run_ip("netns", "delete", namespace)

@@ -67,7 +67,7 @@ class Terminal:
 
 
 @pytest.fixture(autouse=True)
-def permitted(needs_root: None) -> None:
+def permitted(own_loopback: None) -> None:
     """These tests capture and send."""
 
 

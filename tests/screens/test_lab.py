@@ -33,7 +33,7 @@ ETHERNET = 1
 
 
 @pytest.fixture(autouse=True)
-def permitted(needs_root: None) -> None:
+def permitted(own_loopback: None) -> None:
     """These tests capture and send."""
 
 

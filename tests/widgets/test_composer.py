@@ -265,17 +265,23 @@ class TestPayload:
             await enter(pilot, composer, "payload", r"a\x00\n\\b")
             await until(pilot, lambda: packet_of(composer)[20:] == b"a\x00\n\\b")
 
-    @pytest.mark.parametrize("way", ["ctrl+t", "click"])
-    async def test_it_turns_to_hex_and_back(self, way: str) -> None:
+    @pytest.mark.parametrize("button", [False, True])
+    async def test_it_turns_to_hex_and_back(self, button: bool) -> None:
         async with composing() as (pilot, _, composer):
+
+            async def turn() -> None:
+                if button:
+                    composer.query_one("#payload-form").focus()
+                await pilot.press("enter" if button else "ctrl+t")
+
             line = composer.query_one("#payload", Input)
             await enter(pilot, composer, "payload", r"Hi\x00")
-            await (pilot.press("ctrl+t") if way == "ctrl+t" else pilot.click("#payload-form"))
+            await turn()
             await until_seen(pilot, "Payload as   hex")
             assert line.value == "48 69 00"
             await enter(pilot, composer, "payload", "0x48:69,6A 0a")
             await until(pilot, lambda: packet_of(composer)[20:] == b"Hij\n")
-            await (pilot.press("ctrl+t") if way == "ctrl+t" else pilot.click("#payload-form"))
+            await turn()
             await until_seen(pilot, "Payload as   text")
             assert line.value == r"Hij\n"
 
