@@ -45,6 +45,8 @@ class Composer(Widget):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "turn_payload", "Payload text or hex", show=False, id="composer.payload",
                 tooltip="Type the payload as text with escapes, or as hex"),
+        Binding("ctrl+r", "reset", "Reset the draft", show=False, id="composer.reset",
+                tooltip="Start again from the preset, keeping the destination"),
         Binding("ctrl+l", "next_method", "Sending method", show=False, id="composer.method",
                 tooltip=METHOD_HELP),
     ]  # fmt: skip
@@ -221,6 +223,11 @@ class Composer(Widget):
         event.stop()
         if isinstance(event.value, Preset):
             self.fill(event.value)
+
+    def action_reset(self) -> None:
+        preset = self.query_one("#preset", Select).value
+        assert isinstance(preset, Preset), "one is always chosen"
+        self.fill(preset)
 
     @on(Button.Pressed, "#method")
     def action_next_method(self) -> None:

@@ -258,6 +258,15 @@ class TestPresets:
                 await until(pilot, partial(self.holds, composer, expected))
                 assert verdict(composer) == f"{len(expected)} bytes, no problems"
 
+    async def test_ctrl_r_starts_again_from_the_preset(self) -> None:
+        async with composing(CABLE) as (pilot, _, composer):
+            await enter(pilot, composer, "dst", "10.0.1.99")
+            await enter(pilot, composer, "chksum", "0xbad")
+            await enter(pilot, composer, "payload", "changed")
+            await pilot.press("ctrl+r")
+            expected = craft(replace(PRESETS[0].draft, dst="10.0.1.99"), "10.0.1.10").packet
+            await until(pilot, partial(self.holds, composer, expected))
+
 
 class TestPayload:
     async def test_text_with_escapes(self) -> None:
