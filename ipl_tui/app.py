@@ -55,13 +55,18 @@ class PacketLab(App[None]):
                     title = f"{binding.description} ({self.get_key_display(binding)})"
                     yield SystemCommand(title, binding.tooltip, partial(self.run_action, action, place.node))
         for command in super().get_system_commands(screen):
-            if command.title not in ("Quit", "Keys"):
+            if command.title not in ("Quit", "Keys", "Maximize", "Minimize"):
                 yield command
 
     def get_key_display(self, binding: Binding) -> str:
         """Function keys as keyboards show them."""
         display = super().get_key_display(binding)
         return display.upper() if display[1:].isdigit() else display
+
+    @property
+    def only_read(self) -> bool:
+        """Whether a file was shown and nothing captured."""
+        return self.lab.file is not None
 
     @property
     def dropped(self) -> int:

@@ -61,10 +61,14 @@ def main(
             raise click.ClickException("The lab needs a terminal to read keys from; -D and --help do without.")
         lab = PacketLab(store, networks, Options(interface, filter, read, responder))
         lab.run()
-        click.echo(f"{len(store)} packets captured", err=True)
-        click.echo(f"{lab.dropped} packets dropped by kernel", err=True)
+        click.echo(f"{counted(len(store))} {'read' if lab.only_read else 'captured'}", err=True)
+        click.echo(f"{counted(lab.dropped)} dropped by kernel", err=True)
         if write is not None:
             click.echo(f"The capture is in {write.absolute()}", err=True)
+
+
+def counted(packets: int) -> str:
+    return f"{packets} packet{'s' * (packets != 1)}"
 
 
 def refuse_to_read(path: Path, write: Path | None) -> None:
@@ -91,6 +95,8 @@ def print_interfaces(networks: Sequence[Network]) -> None:
     """Every interface: name, state, addresses, link type, and what it can't do, and why."""
     for network in networks:
         for interface in network.interfaces():
-            click.echo(f"{interface.name}  {interface.state}  {interface.properties}")
+            can = [what for what, ability in interface.abilities().items() if ability.possible]
+            able = f"can {' and '.join(can)}" if can else "can't capture or send"
+            click.echo(f"{interface.name}  {interface.state}  {interface.properties}  {able}")
             for reason in interface.obstacles():
                 click.echo(f"    {reason}")

@@ -102,14 +102,23 @@ class Joiner:
 
 
 def _find(batch: Batch, message: bytes) -> Iterator[int]:
-    """The positions in the batch of the frames that have the message's bytes anywhere in them."""
+    """The positions in the batch of the frames that have the message's bytes anywhere in them.
+
+    What a file's batch holds between its frames (other interfaces' frames, block headers) does not count.
+    """
     data, records = batch
-    at = data.find(message)
+    if not records:
+        return
+    _, begin, _, _ = records[0]
+    _, last, captured, _ = records[-1]
+    end = last + captured
+    at = data.find(message, begin, end)
     while at >= 0:
         position = bisect_right(records, at, key=itemgetter(1)) - 1
-        yield position
         _, start, captured, _ = records[position]
-        at = data.find(message, max(start + captured, at + 1))
+        if at + len(message) <= start + captured:
+            yield position
+        at = data.find(message, max(start + captured, at + 1), end)
 
 
 def _read_message(frame: bytes, linktype: int) -> tuple[bytes, bytes, bytes] | None:

@@ -78,10 +78,13 @@ class Interface(ABC):
         addresses = ", ".join(map(str, self.addresses)) or "no IPv4 address"
         return f"{addresses}  {self.linktype_name}, MTU {self.mtu}"
 
+    def abilities(self) -> dict[str, Ability]:
+        """What can be done here, by its verb."""
+        return {"capture": self.can_capture(), "send": self.can_send()}
+
     def obstacles(self) -> list[str]:
-        """What this interface can't do, and why: a sentence, where one remedy serves for both, or none."""
-        capture, send = self.can_capture(), self.can_send()
-        return [send.reason if capture.possible else capture.reason] if not (capture.possible and send.possible) else []
+        """Why not all can be done here: a sentence, for one remedy serves for both, or none."""
+        return [ability.reason for ability in self.abilities().values() if not ability.possible][:1]
 
     @abstractmethod
     def can_capture(self) -> Ability:

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ipl_tui.networks.interface import Interface, Method, SendError
+from ipl_tui.packets.checksum import internet_checksum
+from ipl_tui.packets.craft import Problem
+from ipl_tui.packets.fields import read_header
 
 MOST_PACKETS = 100_000
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.001, 3600.0
@@ -37,6 +40,28 @@ class Outcome:
     sent: int
     problem: str = ""
     """Why the next packet could not be sent; one sentence, or nothing."""
+
+
+def caveats(packet: bytes, method: Method, delivering: Method) -> list[Problem]:
+    """What becomes of a composed packet on its way out that its sender should know; none of it blocks.
+
+    A raw IP socket rewrites fields (Linux, raw(7)); `delivering` is the method that reaches the packet's destination.
+    """
+    if method == "exact":
+        lost = "Only kernel delivers to this machine itself: an exact frame is captured, and nobody receives it."
+        return [Problem("dst", lost, False)] if delivering == "kernel" else []
+    header = read_header(packet)
+    exact = "; exact sends yours" if delivering == "exact" else ""
+    problems = []
+    if header["len"] != len(packet):
+        problems.append(Problem("len", f"The kernel will write its own Total Length, {len(packet)}{exact}.", False))
+    if header["id"] == 0 and not header["df"]:
+        problems.append(Problem("id", f"The kernel will choose an Identification in place of 0{exact}.", False))
+    if internet_checksum(packet[: 4 * (packet[0] & 0xF)]) != 0:
+        problems.append(Problem("chksum", f"The kernel will write the right Header Checksum{exact}.", False))
+    if header["src"] == "0.0.0.0":
+        problems.append(Problem("src", f"The kernel will fill in a Source Address{exact}.", False))
+    return problems
 
 
 def carry_out(order: Order, interface: Interface, stop: threading.Event, tell: Callable[[int], None]) -> Outcome:

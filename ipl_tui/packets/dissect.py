@@ -177,7 +177,7 @@ def _fields(
             for inner in _layers(packet):
                 child, position = _node(inner, frame, position, outermost, part)
                 children.append(child)
-        note = _checksum_note(frame, start) if name == "chksum" and begin < end and _is_ipv4(layer) else ""
+        note = _note(name, frame, start) if begin < end and _is_ipv4(layer) else ""
         nodes.append(Node(printable(name), text, begin, end, tuple(children), part, note))
     return tuple(nodes)
 
@@ -228,6 +228,26 @@ def _spans(layer: Packet, header: bytes) -> dict[str, tuple[int, int]]:
     except Exception:
         pass  # not every field can be read twice: those up to here can be shown in the bytes
     return spans
+
+
+def _note(name: str, frame: bytes, start: int) -> str:
+    """What a receiver would say to a field of the IPv4 header at `start` (RFC 1122 §3.2.1)."""
+    claimed, here = 4 * (frame[start] & 0xF), len(frame) - start
+    length = int.from_bytes(frame[start + 2 : start + 4], "big")
+    match name:
+        case "version" if frame[start] >> 4 != 4:
+            return "wrong, IPv4 is 4"
+        case "ihl" if claimed < SHORTEST_HEADER:
+            return "wrong, 5 is the least"
+        case "ihl" if claimed > here:
+            return f"wrong, {here} bytes are here"
+        case "len" if length and length < claimed:  # 0: the card will fill it in
+            return "wrong, less than the header"
+        case "len" if length > here:
+            return f"wrong, {here} bytes are here"
+        case "chksum":
+            return _checksum_note(frame, start)
+    return ""
 
 
 def _checksum_note(frame: bytes, start: int) -> str:

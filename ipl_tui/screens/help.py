@@ -15,13 +15,15 @@ from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
 TOUR = """\
-Compose a packet on the left, send it with F5, watch it arrive in the list, and read it on the right.
+Compose a packet (2), send it with F5, watch it arrive in the list (1), and read its header (3) and fields (4). \
+The list counts whole frames: Length is that of the packet and of the link's header, 14 bytes for Ethernet.
 
 A cell of the header that is left empty is automatic and shows the value it will get. Type in it to force a value, \
 also a wrong one: ▲ names what contradicts itself, and it can be sent; ✖ marks what has no bits in the header, \
 and that cannot be sent. F4 makes a cell automatic again.
 
-In the list → was sent from this interface, ← came to it, ↻ is from this machine to itself, · passes by.
+In the list → was sent from this interface, ← came to it, ↻ is from this machine to itself, · passes by. The filter \
+is a capture filter: it holds for what comes after it was set.
 
 exact sends the bytes as composed, in a frame of the link. kernel sends through a raw IP socket: the kernel always \
 rewrites Total Length and Header Checksum, and fills in an Identification of 0 and a Source of 0.0.0.0."""

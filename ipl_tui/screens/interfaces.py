@@ -64,8 +64,8 @@ class InterfaceScreen(ModalScreen[Interface | None]):
 def describe(interface: Interface) -> Text:
     """An interface in a few lines: what it is, what it can do, and what keeps it from the rest."""
     text = Text(f"{interface.name:<12} {interface.state:<10} {interface.properties}")
-    abilities = (can(interface.can_capture(), "capture"), can(interface.can_send(), "send"))
-    for line in ("  ".join(abilities), *interface.obstacles()):
+    abilities = "  ".join(can(ability, what) for what, ability in interface.abilities().items())
+    for line in (abilities, *interface.obstacles()):
         text.append(f"\n{'':<12} {line}")
     return text
 

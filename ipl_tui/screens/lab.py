@@ -7,6 +7,7 @@ import gc
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -136,7 +137,7 @@ class LabScreen(Screen[None]):
         """The number of the packet in the decoded view."""
 
         self.interface_button = Button("", id="interface", compact=True, tooltip="Where packets are captured and sent")
-        self.filter_input = Input(id="filter", compact=True, placeholder="all packets; try: ip proto 253")
+        self.filter_input = Input(id="filter", compact=True, placeholder="all; try: ip proto 253")
         self.filter_verdict = Label("", id="filter-verdict", markup=False)
         self.state_line = Static(id="capture-state", markup=False)
         self.sparkline = Sparkline(id="rate")
@@ -224,7 +225,7 @@ class LabScreen(Screen[None]):
     @work
     async def action_interface(self) -> None:
         interface = await self.app.push_screen_wait(InterfaceScreen(self.networks, self.interface))
-        if interface is None:
+        if interface is None or (interface == self.interface and self.sniffer is not None):
             return
         self.stop_sending.set()
         self.stop_waiting()
@@ -306,16 +307,16 @@ class LabScreen(Screen[None]):
     def show_state(self) -> None:
         captured, shown = len(self.store), self.packets.count
         counts = f"{captured:,} captured · {shown:,} shown · {self.dropped_by_kernel():,} dropped by kernel"
-        if self.paused:
-            state = "‖ view paused"
+        if self.file is not None:
+            state, counts = f"○ {printable(self.file.name)}", f"{captured:,} packets · {shown:,} shown"
         elif self.sniffer is not None:
             state = "● capturing"
-        elif self.file is not None:
-            state, counts = f"○ {printable(self.file.name)}", f"{captured:,} packets · {shown:,} shown"
         elif self.trouble:
             state = "✖ not capturing"
         else:
             state = "○ starting"
+        if self.paused:
+            state = "‖ view paused"
         responder = "   ↩ responder on" if self.responder is not None else ""
         rate = f"   {self.rates[-1]:,}/s" if any(self.rates) else ""
         self.state_line.update(Text(f"{state}   {counts}{responder}{rate}"), layout=False)
@@ -383,7 +384,9 @@ class LabScreen(Screen[None]):
         self.check_filter()
         self.filter_input.value = self.filter
         self.packets.focus()
-        if changed:
+        if self.file is not None:
+            self.notify("It filters what is captured: choose where with F2. A file is filtered by -r and -f.")
+        elif changed:
             self.capture()
 
     @on(events.DescendantBlur, "#filter")
@@ -412,6 +415,8 @@ class LabScreen(Screen[None]):
         grid = self.grid
         start, stop = dissection.ipv4 or (0, 0)
         grid.values = {name: show_value(name, value) for name, value in read_header(frame.data[start:stop]).items()}
+        wrong = {node.field for layer in dissection.layers for node in layer.children if node.note.startswith("wrong")}
+        grid.marks = {field.name: "warning" for field in FIELDS if field.scapy in wrong - {""}}
         kind = "" if dissection.ipv4 else ": not IPv4"
         self.query_one("#header").border_title = f"{PANES['header']} of packet {frame.number}{kind}"
         self.query_one("#fields").border_title = f"{PANES['fields']} of packet {frame.number}"
@@ -468,7 +473,8 @@ class LabScreen(Screen[None]):
         if outcome.problem:
             composer.refuse(outcome.problem + (f" ({outcome.sent:,} were sent)" if outcome.sent else ""))
         else:
-            composer.say(done if outcome.sent == order.count else f"{done}; stopped before {order.count:,}")
+            done += "" if outcome.sent == order.count else f"; stopped before {order.count:,}"
+            composer.say(done if self.sniffer is not None else f"{done}; nothing is captured now (F2)")
         composer.sending = False
         if self.waiting is not None:
             self.waiting.stop()
@@ -478,10 +484,8 @@ class LabScreen(Screen[None]):
         """Carry out an order, in a thread of its own: not before frames are captured, so that no answer is missed."""
         self.settled.wait()
         if asks_for_answer(order.packet):
-            try:
+            with suppress(SendError):  # what forbids this forbids sending, which says it better
                 self.await_answer(interface)
-            except SendError as error:
-                return Outcome(0, str(error))
         return carry_out(order, interface, stop, tell)
 
     def show_progress(self, order: Order, sent: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -18,7 +18,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select, Static
 
 from ipl_tui.networks.interface import Interface, Method
-from ipl_tui.networks.sending import LONGEST_INTERVAL, MOST_PACKETS, SHORTEST_INTERVAL, Order
+from ipl_tui.networks.sending import LONGEST_INTERVAL, MOST_PACKETS, SHORTEST_INTERVAL, Order, caveats
 from ipl_tui.packets.craft import (
     PRESETS,
     Crafted,
@@ -145,7 +145,7 @@ class Composer(Widget):
         draft, self.problems = read_entries(self.form.entries, self.payload.value, self.hexadecimal)
         self.crafted = None if draft is None else craft(draft, self.source_for(draft.dst))
         if self.crafted is not None:
-            self.problems = self.crafted.problems
+            self.problems = (*self.crafted.problems, *self.caveats(self.crafted))
         automatic = self.automatic_values()
         self.form.show_automatic({name: show_value(name, value) for name, value in automatic.items()})
         marked = [problem for problem in reversed(self.problems) if problem.field in FIELD]
@@ -154,6 +154,13 @@ class Composer(Widget):
         self.send_button.disabled = self.crafted is None and not self.sending
         self.show_verdict()
         self.show_method()
+
+    def caveats(self, crafted: Crafted) -> list[Problem]:
+        """What the way out will do to the packet."""
+        if self.interface is None:
+            return []
+        destination = str(crafted.values["dst"])
+        return caveats(crafted.packet, self.method_for(destination), self.interface.choose_method(destination))
 
     def automatic_values(self) -> Mapping[str, int | str | bytes]:
         """What the header's values will be; while a field cannot be read, those that do not depend on it."""
@@ -173,15 +180,16 @@ class Composer(Widget):
 
     def show_verdict(self) -> None:
         """Say what is the matter with the chosen field, else with the first that has a problem."""
-        chosen = self.form.chosen
-        problem = next((p for p in self.problems if p.field == chosen), self.problems[0] if self.problems else None)
-        if problem is None:
+        troubled = [problem.field for problem in self.problems]
+        if not troubled:
             assert self.crafted is not None, "without a problem there is a packet"
             self.say(f"{len(self.crafted.packet)} bytes, no problems")
-        else:
-            more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
-            kind: Literal["error", "warning"] = "error" if problem.blocks else "warning"
-            self.say(f"{problem.text}{more}", kind)
+            return
+        field = self.form.chosen if self.form.chosen in troubled else troubled[0]
+        mine = [problem for problem in self.problems if problem.field == field]
+        more = len(self.problems) - len(mine)
+        text = " ".join(problem.text for problem in mine) + (f" (and {more} more)" if more else "")
+        self.say(text, "error" if mine[0].blocks else "warning")
 
     def say(self, text: str, kind: Literal["", "error", "warning"] = "") -> None:
         """One line about the draft or what became of it."""
@@ -194,6 +202,12 @@ class Composer(Widget):
         self.say(sentence, "error")
         if not self.is_on_screen:
             self.notify(sentence, title="Not sent", severity="error", markup=False)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """What is no field of the header has no explanation."""
+        if self.form not in event.widget.ancestors:
+            self.form.chosen = ""
+            self.meaning.text = ("", "", "")
 
     @on(HeaderForm.FieldChosen)
     def explain(self, event: HeaderGrid.FieldChosen) -> None:
@@ -232,7 +246,7 @@ class Composer(Widget):
     @on(Button.Pressed, "#method")
     def action_next_method(self) -> None:
         self.method = METHODS[(METHODS.index(self.method) + 1) % len(METHODS)]
-        self.show_method()
+        self.check_draft()
 
     def method_for(self, destination: str) -> Method:
         """The method that the user chose, or that the interface chooses for a destination."""
@@ -284,5 +298,6 @@ def read_number(text: str, what: str, least: float, most: float, kind: type[floa
     except ValueError:
         number = math.nan
     if not least <= number <= most:
-        raise ValueError(f"{what} needs a number from {least:g} to {most:,.0f}.")
+        whole = "whole " if kind is int else ""
+        raise ValueError(f"{what} needs a {whole}number from {least:g} to {most:,.0f}.")
     return number

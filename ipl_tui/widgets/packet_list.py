@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
@@ -81,6 +82,8 @@ class PacketList(ScrollView, can_focus=True):
         self.joiner = joiner
         self.own: Mapping[int, frozenset[str]] = {}
         """The addresses of each of the store's interfaces, which tell what was sent and what received."""
+        self.elapsed = 0
+        """From the first packet to the last that is shown, in ns."""
         self.summaries: LRUCache[int, Summary] = LRUCache(1024)
         self.looks: dict[str, Style] = {}
         """The styles of the parts of a row: finding one takes longer than drawing a row with it."""
@@ -92,6 +95,8 @@ class PacketList(ScrollView, can_focus=True):
         if count == self.count:
             return
         first_new, self.count = self.count + 1, count
+        with suppress(CaptureError):  # the rows say that the file was changed below us
+            self.elapsed = self.store.time(count) - self.store.time(1)
         self.fit()
         if not self.selected and count:
             self.select(1)
@@ -183,7 +188,8 @@ class PacketList(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
-        columns = Columns.fit(width, self.count, self.times, [i.name for i in self.store.interfaces])
+        names = [interface.name for interface in self.store.interfaces]
+        columns = Columns.fit(width, self.count, self.times, names, self.elapsed)
         number = self.top + y - 1
         if y == 0:
             style = self.look() + self.look("head")
@@ -263,7 +269,7 @@ class PacketList(ScrollView, can_focus=True):
         if (answer := self.joiner.request_of(number)) is not None:
             return f"↩ answers {answer.request}, {answer.delay / 1e6:.1f} ms" if roomy else f"↩{answer.request}"
         if (response := self.joiner.response_of(number)) is not None:
-            return f"answered by {response}" if roomy else f"→{response}"
+            return f"answered by {response}" if roomy else f"↪{response}"
         return ""
 
 
@@ -281,13 +287,13 @@ class Columns:
     """Whether there is room for more than the most needed."""
 
     @classmethod
-    def fit(cls, width: int, count: int, times: str, interfaces: Sequence[str]) -> Columns:
-        """The columns for a list of `count` packets that is `width` cells wide."""
+    def fit(cls, width: int, count: int, times: str, interfaces: Sequence[str], elapsed: int = 0) -> Columns:
+        """The columns for a list of `count` packets over `elapsed` ns that is `width` cells wide."""
         roomy = width >= 100
         several = len(set(interfaces)) > 1
         return cls(
             number=max(7 if roomy else 4, len(str(count)) + 1),
-            time=15 if times == TIMES[2] else 12 if roomy else 9,
+            time=15 if times == TIMES[2] else max(12 if roomy else 9, len(f"{elapsed / 1e9:.6f}")),
             interface=min(15, max(map(len, ["Interface" if roomy else "On", *interfaces]))) if several else 0,
             address=18 if width >= 120 else 15,
             protocol=8 if roomy else 5,

@@ -215,3 +215,13 @@ def test_any_bytes_do_no_harm(frames: list[bytes], linktype: int) -> None:
         store.append(0, batch((3, header + packet("10.9.0.2", "10.9.0.1", SERVER_RESPONSE))))
         known = linktype in (0, 1, 12, 101, 113, 276)
         assert joiner.request_of(len(store)) == (Answer(len(store) - 1, 1) if known else None)
+
+
+def test_frames_of_other_interfaces_between_those_of_a_batch_do_not_count(store: Store, joiner: Joiner) -> None:
+    """A file's batches share one bytes object: each has the frames of one interface."""
+    whole = batch((1, ETHERNET + REQUEST), (2, ETHERNET + REQUEST), (3, ETHERNET + RESPONSE), (4, ETHERNET + RESPONSE))
+    for interface, positions in ((0, (1, 2)), (1, (0, 3))):
+        store.append(interface, Batch(whole.data, [whole.records[position] for position in positions]))
+    assert joiner.request_of(2) == Answer(1, 1)
+    assert joiner.request_of(4) == Answer(3, 3)
+    store.append(0, Batch(whole.data, []))

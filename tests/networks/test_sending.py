@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipl_tui.networks import sending
-from ipl_tui.networks.interface import SendError
-from ipl_tui.networks.sending import TELL_EVERY, Order, Outcome, carry_out
+from ipl_tui.networks.interface import Method, SendError
+from ipl_tui.networks.sending import TELL_EVERY, Order, Outcome, carry_out, caveats
+from ipl_tui.packets.craft import Draft, craft
 from tests.fake_interface import FakeInterface
 
 
@@ -131,3 +132,28 @@ def test_whatever_sending_takes(count: int, interval: float, durations: list[flo
     assert [sent for _, sent in run.told] == sorted({sent for _, sent in run.told})
     times = [time for time, _ in run.told]
     assert all(later - earlier >= TELL_EVERY - 1e-6 for earlier, later in pairwise(times))
+
+
+@pytest.mark.parametrize(
+    ("draft", "method", "delivering", "fields"),
+    [
+        (Draft(), "exact", "exact", []),
+        (Draft(), "kernel", "exact", []),
+        (Draft(), "kernel", "kernel", []),
+        (Draft(), "exact", "kernel", ["dst"]),
+        (Draft(chksum=0x1234), "exact", "exact", []),
+        (Draft(chksum=0x1234), "kernel", "exact", ["chksum"]),
+        (Draft(len=38), "kernel", "kernel", ["len"]),
+        (Draft(id=0), "kernel", "kernel", ["id"]),
+        (Draft(id=0, df=1), "kernel", "kernel", []),
+        (Draft(src="0.0.0.0"), "kernel", "kernel", ["src"]),
+        (Draft(len=0, id=0, chksum=1, src="0.0.0.0"), "kernel", "exact", ["len", "id", "chksum", "src"]),
+    ],
+)
+def test_what_the_kernel_will_change_is_said_before(
+    draft: Draft, method: Method, delivering: Method, fields: list[str]
+) -> None:
+    problems = caveats(craft(draft, "10.0.1.10").packet, method, delivering)
+    assert [problem.field for problem in problems] == fields
+    assert not any(problem.blocks for problem in problems)
+    assert all(("exact sends yours" in problem.text) == (delivering == "exact") for problem in problems)

@@ -176,6 +176,23 @@ def test_the_header_checksum_is_judged(draft: Draft, note: str) -> None:
     assert find(layers, "IP", "chksum").note == note
 
 
+@pytest.mark.parametrize(
+    ("draft", "field", "note"),
+    [
+        (Draft(payload=b"1234"), "len", ""),
+        (Draft(version=6, payload=b"1234"), "version", "wrong, IPv4 is 4"),
+        (Draft(ihl=3, payload=b"1234"), "ihl", "wrong, 5 is the least"),
+        (Draft(ihl=15, payload=b"1234"), "ihl", "wrong, 24 bytes are here"),
+        (Draft(len=38, payload=b"1234"), "len", "wrong, 24 bytes are here"),
+        (Draft(len=19, payload=b"1234"), "len", "wrong, less than the header"),
+        (Draft(len=0, payload=b"1234"), "len", ""),
+    ],
+)
+def test_what_a_receiver_would_object_to_is_named(draft: Draft, field: str, note: str) -> None:
+    layers = dissect(bytes(12) + b"\x08\x00" + craft(draft, "10.0.1.10").packet, 1).layers
+    assert [node.note for node in layers[1].children if node.name == field] == [note]
+
+
 def test_other_checksums_are_not_judged() -> None:
     frame = bytes(NETWORK / UDP(chksum=1) / b"offload") + bytes(NETWORK / TCP(chksum=1))
     assert {node.note for node in walk(dissect(frame, ETHERNET).layers)} == {"", "correct"}

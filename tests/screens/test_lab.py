@@ -140,8 +140,8 @@ class TestSending:
     @pytest.mark.parametrize(
         ("count", "interval", "sentence"),
         [
-            ("0", "1", "The count needs a number from 1 to 100,000."),
-            ("many", "1", "The count needs a number from 1 to 100,000."),
+            ("0", "1", "The count needs a whole number from 1 to 100,000."),
+            ("many", "1", "The count needs a whole number from 1 to 100,000."),
             ("1", "0", "The interval needs a number from 0.001 to 3,600."),
             ("1", "nan", "The interval needs a number from 0.001 to 3,600."),
         ],
@@ -307,6 +307,20 @@ class TestFiles:
             line = await until_seen(pilot, "number 1 ")
             assert "10.0.1.10       · 10.0.1.20" in line
 
+    async def test_a_file_is_not_mixed_with_what_is_captured_unasked(self, running: Running, tmp_path: Path) -> None:
+        async with running(read=capture_file(tmp_path / "old.pcapng", 3)) as (pilot, lab):
+            await until_seen(pilot, "3 packets · 3 shown")
+            await pilot.press("f3", *"icmp", "enter")
+            await until_seen(pilot, "It filters what is captured")
+            await pilot.press("f5")
+            await until_seen(pilot, "on lo; nothing is captured now (F2)")
+            await pilot.press("f7")
+            await until_seen(pilot, "‖ view paused   3 packets · 3 shown")
+            await pilot.press("f7")
+            assert lab.sniffer is None
+            await pilot.press("f2", "enter")
+            await until_seen(pilot, "● capturing   3 captured")
+
     async def test_a_file_that_is_cut_short_shows_what_is_there(self, running: Running, tmp_path: Path) -> None:
         path = capture_file(tmp_path / "cut.pcapng", 5)
         path.write_bytes(path.read_bytes()[:-10])
@@ -462,7 +476,7 @@ asyncio.run(main("capturing", "Sent 1", "✔ can capture  ✔ can send"))
 os.setgid(65534)
 os.setuid(65534)
 advice = "needs permission: run with sudo, or give"
-asyncio.run(main("Capturing on lo " + advice, "✖ Listening on lo " + advice, "✖ can't capture  ✖ can't send"))
+asyncio.run(main("Capturing on lo " + advice, "✖ Sending on lo " + advice, "✖ can't capture  ✖ can't send"))
 print("as promised")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

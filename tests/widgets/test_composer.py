@@ -416,9 +416,9 @@ class TestAsking:
     @pytest.mark.parametrize(
         ("line", "text", "sentence"),
         [
-            ("count", "", "The count needs a number from 1 to 100,000."),
-            ("count", "1.5", "The count needs a number from 1 to 100,000."),
-            ("count", "100001", "The count needs a number from 1 to 100,000."),
+            ("count", "", "The count needs a whole number from 1 to 100,000."),
+            ("count", "1.5", "The count needs a whole number from 1 to 100,000."),
+            ("count", "100001", "The count needs a whole number from 1 to 100,000."),
             ("interval", "inf", "The interval needs a number from 0.001 to 3,600."),
             ("interval", "-1", "The interval needs a number from 0.001 to 3,600."),
         ],

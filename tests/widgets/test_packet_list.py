@@ -123,7 +123,7 @@ class TestRows:
             assert rows(stage)[0].endswith("ClientMessage  answered by 2")
             assert rows(stage)[1].endswith("ServerResponse  ↩ answers 1, 0.4 ms")
             await pilot.resize_terminal(82, 20)  # as much room as in the lab on 80 columns, where nothing has a border
-            await until_seen(pilot, "  →2 ClientMessage")
+            await until_seen(pilot, "  ↪2 ClientMessage")
             await until_seen(pilot, "  ↩1 ServerResponse")
 
     async def test_t_goes_through_three_formats_of_time(self, store: Store, packets: PacketList) -> None:
