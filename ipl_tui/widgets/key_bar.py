@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.style import Style
 from rich.text import Text
+from textual import events
 from textual.widget import Widget
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class KeyBar(Widget):
         if screen.is_current:
             self.refresh()
 
-    def render(self) -> Text:
+    def places(self) -> list[tuple[int, Binding]]:
+        """The keys that fit, each with its column."""
         active = self.screen.active_bindings
         # What always works comes first, then what the focused widget adds: that may fall off a narrow screen's edge.
         ordered = sorted(active.values(), key=lambda item: item.node is not self.screen)
@@ -37,19 +38,29 @@ class KeyBar(Widget):
         for _, binding, enabled, _ in ordered:
             if binding.show and enabled:
                 shown.setdefault(binding.action, binding)
-        line = Text()
-        for item in map(self.item, shown.values()):
-            if line.cell_len + item.cell_len < self.size.width:
-                line.append(" " if line else "").append_text(item)
-        palette = active.get(self.app.COMMAND_PALETTE_BINDING)
-        if palette is not None:
-            last = self.item(palette.binding)
-            room = self.size.width - line.cell_len - last.cell_len
-            if room > 1:
-                line.append(" " * room).append_text(last)
+        places, column = [], 0
+        for binding in shown.values():
+            width = len(self.words(binding))
+            if column + width <= self.size.width:
+                places.append((column, binding))
+                column += width + 1
+        if (palette := active.get(self.app.COMMAND_PALETTE_BINDING)) is not None:
+            last = self.size.width - len(self.words(palette.binding))
+            if last > column:
+                places.append((last, palette.binding))
+        return places
+
+    def words(self, binding: Binding) -> str:
+        return f"{self.app.get_key_display(binding)} {binding.description}"
+
+    def render(self) -> Text:
+        key, line = self.get_component_rich_style("key-bar--key"), Text()
+        for column, binding in self.places():
+            line.append(" " * (column - len(line))).append(self.words(binding))
+            line.stylize(key, column, column + len(self.app.get_key_display(binding)))
         return line
 
-    def item(self, binding: Binding) -> Text:
-        click = Style.from_meta({"@click": f"app.simulate_key('{binding.key}')"})
-        key = self.get_component_rich_style("key-bar--key") + click
-        return Text.assemble((self.app.get_key_display(binding), key), (f" {binding.description}", click))
+    def on_click(self, event: events.Click) -> None:
+        for column, binding in self.places():
+            if column <= event.x < column + len(self.words(binding)):
+                self.app.simulate_key(binding.key)

@@ -24,6 +24,7 @@ from ipl_tui.screens.lab import LabScreen
 from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
+from ipl_tui.widgets.key_bar import KeyBar
 from ipl_tui.widgets.packet_list import PacketList
 from tests.conftest import Pair, Wire, inside, run_ip
 from tests.screen import seen, until, until_seen
@@ -434,6 +435,25 @@ class TestSizes:
             await until_seen(pilot, "Send F5")
             await pilot.click("#panes", offset=(2, 0))
             await until_seen(pilot, "Info")
+
+
+class TestKeyBar:
+    async def test_keys_can_be_clicked(self, running: Running) -> None:
+        async with running() as (pilot, _):
+            line = await until_seen(pilot, "F7 Pause")
+            await pilot.click(KeyBar, offset=(line.index("F7") + 4, 0))
+            await until_seen(pilot, "‖ view paused")
+            await pilot.click(KeyBar, offset=(line.index("^p"), 0))
+            await until_seen(pilot, "Search for commands")
+
+    async def test_what_works_here_is_shown_as_far_as_there_is_room(self, running: Running) -> None:
+        async with running(size=(80, 24)) as (pilot, _):
+            keys = await until_seen(pilot, "F1 Help")
+            assert keys.startswith("F1 Help F2 Interface F3 Filter F5 Send F6 Responder F7 Pause F8 Save q Quit")
+            assert "^p" not in keys
+            await pilot.press("f3")
+            await until_seen(pilot, "F8 Save")
+            await until(pilot, lambda: not any("q Quit" in line for line in seen(pilot.app)))
 
 
 class TestHelp:
