@@ -22,8 +22,8 @@ from ipl_tui.capture.store import Batch, Store
 BATCH = 1024
 """The most frames handed over at once: more is slower, as the copies of a batch no longer fit the processor's cache."""
 
-BUFFER = 32 << 20
-"""Bytes of the kernel's ring: a second of 1,000,000 small frames, if nobody gets to read."""
+BUFFER = 42 << 20
+"""Bytes of the kernel's ring: 100,000 frames of mixed sizes, a quarter of a second of a flood if nobody reads."""
 
 _NO_SUCH_DEVICE, _NO_PERMISSION, _NOT_UP, _NO_PERMISSION_PROMISCUOUS = -5, -8, -9, -11  # PCAP_ERROR_… of pcap.h
 

@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from io import FileIO
 from itertools import accumulate
 from pathlib import Path
@@ -26,7 +27,6 @@ _IF_NAME, _IF_TSRESOL, _IF_FILTER = 2, 9, 11
 _NANOSECONDS = b"\x09"  # if_tsresol: a tick is 10^-9 s
 
 _PACKET_HEADER = struct.Struct("<7I")  # type, total length, interface, time high, time low, captured, on the wire
-_PACKET_TAILS = tuple(struct.Struct(f"<{-captured % 4}xI").pack for captured in range(4))  # padding, total length
 _PACKET_OVERHEAD = 32
 
 _LINKTYPE_RAW = 101
@@ -130,20 +130,22 @@ class Store:
     def _append(self, interface: int, batch: Batch) -> int:
         """Write a batch, all of it or nothing."""
         data, records = batch
-        header, tails = _PACKET_HEADER.pack, _PACKET_TAILS
-        parts: list[bytes] = []
+        blocks: list[bytes] = []
         sizes: list[int] = []
+        high = base = 0  # the upper 32 bits of the time, the same for 4 s of frames
         for time, start, captured, length in records:
-            size = captured + _PACKET_OVERHEAD + 3 & -4
+            low = time - base
+            if not 0 <= low <= 0xFFFFFFFF:
+                high = time >> 32
+                base = high << 32
+                low = time - base
+            size, pack = _packet_block(captured)
             sizes.append(size)
-            parts += (
-                header(_ENHANCED_PACKET, size, interface, time >> 32, time & 0xFFFFFFFF, captured, length),
-                data[start : start + captured],
-                tails[captured & 3](size),
-            )
+            frame = data[start : start + captured]
+            blocks.append(pack(_ENHANCED_PACKET, size, interface, high, low, captured, length, frame, size))
         with self._lock:
             offsets = list(accumulate(sizes, initial=self._size))[:-1]
-            self._write(b"".join(parts))
+            self._write(b"".join(blocks))
             first = self._count + 1
             at = 0
             while at < len(offsets):
@@ -302,6 +304,13 @@ class Store:
         for _, time, length, data in self._packets(stop):
             second, part = divmod(time, 1_000_000_000)
             yield record.pack(second & 0xFFFFFFFF, part // unit, len(data), length) + data
+
+
+@lru_cache(maxsize=4096)
+def _packet_block(captured: int) -> tuple[int, Callable[..., bytes]]:
+    """The size of the block of a frame of so many bytes, and what packs it: header, frame, padding, size again."""
+    padding = -captured % 4
+    return captured + padding + _PACKET_OVERHEAD, struct.Struct(f"<7I{captured}s{padding}xI").pack
 
 
 def _option(code: int, value: bytes) -> bytes:

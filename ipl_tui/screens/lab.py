@@ -52,7 +52,7 @@ if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
     from ipl_tui.capture.sniffer import Sniffer
     from ipl_tui.exchange.responder import Responder
 
-FRAMES_A_SECOND = 15
+FRAMES_A_SECOND = 12
 """How often the screen is told that the capture has grown, at most."""
 
 WAITING = 15.0
