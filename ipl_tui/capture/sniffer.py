@@ -1,6 +1,5 @@
 """Live capture: Scapy's AsyncSniffer over sockets that hand over frames by the thousand."""
 
-import os
 import struct
 import sys
 import threading
@@ -15,7 +14,7 @@ from scapy.sendrecv import AsyncSniffer
 from scapy.sessions import DefaultSession
 from scapy.supersocket import SuperSocket
 
-from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.errors import CaptureError, permission_remedy
 from ipl_tui.capture.filters import SNAPLEN, FilterError, compile_filter, pcapy
 from ipl_tui.capture.store import Batch, Store
 
@@ -308,8 +307,7 @@ def _open(name: str, snaplen: int, buffer: int, timeout: int) -> Any:
 def _remedy() -> str:
     if sys.platform == "darwin":
         return "run with sudo, or let your user read /dev/bpf* (Wireshark's ChmodBPF does that)"
-    python = os.path.realpath(sys.executable)  # setcap follows no links
-    return f"run with sudo, or give Python the capability: sudo setcap cap_net_raw+ep {python}"
+    return permission_remedy()
 
 
 def _end(name: str, problem: str) -> str:

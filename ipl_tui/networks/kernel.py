@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.errors import CaptureError, permission_remedy
 from ipl_tui.networks.interface import Ability, Interface, Method, Network, SendError, State
 
 if TYPE_CHECKING:
@@ -286,9 +286,7 @@ class KernelInterface(Interface):
 
     def _why_not_opened(self, doing: str, error: OSError) -> str:
         if isinstance(error, PermissionError):
-            python = os.path.realpath(sys.executable)  # setcap follows no links
-            capability = f", or give Python the capability: sudo setcap cap_net_raw+ep {python}" if LINUX else ""
-            return f"{doing} on {self.name} needs permission: run with sudo{capability}."
+            return f"{doing} on {self.name} needs permission: {permission_remedy()}."
         if error.errno in GONE:
             return f"{self.name} is no longer there: choose another interface."
         return f"{doing} on {self.name} failed: {error.strerror}."
