@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import TYPE_CHECKING, Literal
 
+from ipl_tui.networks.plan import Link
+
 if TYPE_CHECKING:  # both load Scapy, which the first screen must not wait for
     from scapy.supersocket import SuperSocket
 
@@ -37,6 +39,10 @@ class SendError(Exception):
     """A packet was not sent; the message is one sentence for the user."""
 
 
+class LinkError(Exception):
+    """A link was not set; the message is one sentence for the user."""
+
+
 class UnknownInterface(Exception):
     """A network has no interface of that name; the message is one sentence that lists the names it has."""
 
@@ -57,13 +63,24 @@ class Interface(ABC):
 
     network: str
     """The name of its network: "kernel", ..."""
+    host: str = ""
+    """The host it belongs to, in networks that have several; else nothing."""
     name: str
+    """Unique in its network."""
     state: State
     addresses: tuple[IPv4Interface, ...]
     linktype: int | None
     """libpcap's number for the shape of its frames; None where only opening it tells."""
     mtu: int
     """The longest IP packet it takes, in bytes."""
+
+    destination: str = ""
+    """The dotted quad that a new draft goes to, where there is one that makes sense; else nothing."""
+
+    @property
+    def full_name(self) -> str:
+        """What tells it from the interfaces of all other networks, as the command line takes it."""
+        return f"{self.network}:{self.host}/{self.name}" if self.host else self.name
 
     @property
     def linktype_name(self) -> str:
@@ -132,21 +149,49 @@ class Interface(ABC):
 
 
 class Network(ABC):
-    """A provider of interfaces."""
+    """A provider of interfaces. Methods may be called from any thread."""
 
     name: str
     purpose: str
     """One line: what this network is for."""
+    answers: bool = False
+    """Whether its responder is on unless it is switched off."""
 
     @abstractmethod
     def interfaces(self) -> list[Interface]:
         """Its interfaces as they are now."""
 
     def find(self, name: str) -> Interface:
-        """The interface of that name. Raises UnknownInterface."""
+        """The interface of a name: "c0", "client/c0", or "client" for a host's first. Raises UnknownInterface."""
         interfaces = self.interfaces()
         for interface in interfaces:
-            if interface.name == name:
+            if name in (interface.name, f"{interface.host}/{interface.name}", interface.host):
                 return interface
-        names = ", ".join(interface.name for interface in interfaces) or "none"
+        names = ", ".join(f"{i.host}/{i.name}" if i.host else i.name for i in interfaces) or "none"
         raise UnknownInterface(f'There is no interface "{name}"; there are: {names}.')
+
+    def path(self) -> tuple[Interface, ...]:
+        """The interfaces that packets pass from one end to the other, in order; empty where nobody knows them."""
+        return ()
+
+    def responder_at(self, interface: Interface) -> Interface:
+        """The interface whose host answers ClientMessage when this one is selected."""
+        return interface
+
+    def fate(self, interface: str, time: int) -> str:
+        """What became of the frame seen on an interface at a time in ns since the epoch: one sentence, for one that
+        went no further and whose network knows why; else nothing."""
+        return ""
+
+    def links(self) -> tuple[Link, ...]:
+        """Its links as they are set now; empty where nothing can be set."""
+        return ()
+
+    def set_link(self, link: Link) -> None:
+        """Treat packets on the link with these ends like this from now on. Raises LinkError."""
+        raise LinkError(f"The {self.name} network has no links that can be set.")
+
+    def close(self) -> None:
+        """End what it keeps running; it begins again when it is next used."""
+        for interface in self.interfaces():
+            interface.close()
