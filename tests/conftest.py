@@ -98,6 +98,14 @@ class Wire:
         self._tap.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is remembered from before the tests, and nothing is left behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def needs_root() -> None:
     """Skips where packets and namespaces are not permitted; in CI it fails instead."""

@@ -23,6 +23,7 @@ class FakeInterface(Interface):
     def __init__(self, name: str, *addresses: str, ability: Ability | None = None) -> None:
         self.name = name
         self.addresses = tuple(map(IPv4Interface, addresses))
+        self.destination = next((str(address.ip) for address in self.addresses if address.ip.is_loopback), "")
         self.ability = ability or Ability(True)
         self.sent: list[tuple[bytes, Method]] = []
         self.on_send: Callable[[], None] = lambda: None
@@ -57,6 +58,11 @@ class FakeNetwork(Network):
         self.name = name
         self.purpose = f"what {name} is for"
         self.listed = list(interfaces)
+        for interface in interfaces:
+            interface.network = name
 
     def interfaces(self) -> list[Interface]:
         return self.listed
+
+    def close(self) -> None:
+        pass

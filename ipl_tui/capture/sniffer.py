@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from select import select
 from typing import Any, NoReturn
 
@@ -45,6 +45,14 @@ class CaptureSocket(SuperSocket):
     @abstractmethod
     def recv_batch(self) -> Batch:
         """What has arrived, empty if nothing has; never waits. Raises CaptureError when capturing has ended."""
+
+    def recv_batches(self) -> list[tuple[int, Batch]]:
+        """The same, each batch with the place of its interface among those captured on: here 0, the only one."""
+        return [(0, self.recv_batch())]
+
+    def descriptors(self) -> list[int]:
+        """The file descriptors that select() finds readable when there is something to receive."""
+        return [self.fileno()]
 
     @abstractmethod
     def dropped(self) -> int:
@@ -189,13 +197,13 @@ class _BatchSession(DefaultSession):
     def __init__(
         self,
         store: Store,
-        interface: int,
+        interfaces: Sequence[int],
         on_grown: Callable[[], None],
         on_end: Callable[[CaptureError | None], None],
     ) -> None:
         super().__init__()
         self._store = store
-        self._interface = interface
+        self._interfaces = interfaces
         self._on_grown = on_grown
         self._on_end = on_end
         self.stopping = False
@@ -204,10 +212,10 @@ class _BatchSession(DefaultSession):
         # AsyncSniffer prints what a session raises, except EOFError: that ends the socket, and the sniffer with it.
         assert isinstance(sock, CaptureSocket)
         try:
-            batch = sock.recv_batch()
-            if batch.records and not self.stopping:
-                self._store.append(self._interface, batch)
-                self._on_grown()
+            for place, batch in sock.recv_batches():
+                if batch.records and not self.stopping:
+                    self._store.append(self._interfaces[place], batch)
+                    self._on_grown()
         except EOFError:
             self._end(None)
         except CaptureError as error:
@@ -232,11 +240,11 @@ class Sniffer:
         self,
         socket: CaptureSocket,
         store: Store,
-        interface: int,
+        interfaces: Sequence[int],
         on_grown: Callable[[], None],
         on_end: Callable[[CaptureError | None], None],
     ) -> None:
-        """Take over a socket; interface is the store's number for it.
+        """Take over a socket; interfaces are the store's numbers for those that it captures on, mostly one.
 
         Both callbacks come from the capturing thread: on_grown after each batch is in the store; on_end once, when
         capturing ends by itself, with the reason (None: the socket's end), and not when stop() was asked for.
@@ -244,7 +252,7 @@ class Sniffer:
         self.ready = threading.Event()
         """Set when frames are being captured."""
         self._socket = socket
-        self._session = _BatchSession(store, interface, on_grown, on_end)
+        self._session = _BatchSession(store, interfaces, on_grown, on_end)
         self._sniffer = AsyncSniffer(
             opened_socket=socket, session=self._session, store=False, started_callback=self.ready.set
         )

@@ -1,4 +1,4 @@
-"""Joins each ServerResponse in a capture to the ClientMessage it answers, while the frames arrive."""
+"""Joins what comes back for a ClientMessage, a ServerResponse or an ICMP error, to it, while the frames arrive."""
 
 from bisect import bisect_right
 from collections import OrderedDict, deque
@@ -8,19 +8,16 @@ from operator import itemgetter
 
 from ipl_tui.capture.store import Batch, Store
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.packets.icmp import ERROR_TYPES
+from ipl_tui.packets.link_layer import network_layer
 
 PATIENCE = 15_000_000_000
 """How long after its request, in ns, a response still answers it."""
 
+ICMP = 1
+
 MOST_JOINS = 100_000
 MOST_WAITING = 10_000
-
-NETWORK_LAYER = {0: 4, 12: 0, 14: 0, 101: 0, 108: 4, 113: 16, 228: 0, 276: 20}
-"""Where the packet begins in a frame, by link type. Ethernet is not here: VLAN tags shift it."""
-
-ETHERNET = 1
-ETHERTYPE_IPV4 = b"\x08\x00"
-VLAN_TAGS = (b"\x81\x00", b"\x88\xa8", b"\x91\x00")
 
 Conversation = tuple[int, bytes, bytes]
 """The interface, and the addresses of client and server."""
@@ -28,22 +25,26 @@ Conversation = tuple[int, bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a ServerResponse answers."""
+    """What a ServerResponse answers, or an ICMP error is about."""
 
     request: int
     """Number of the ClientMessage's frame."""
     delay: int
     """From the request to the response, in ns."""
+    error: tuple[int, int] | None = None
+    """Type and code of an ICMP error; None for a ServerResponse."""
 
 
 class Joiner:
     """A tap for Store.taps: called in the thread that appends, asked from any.
 
-    A response goes to the oldest unanswered request of the same interface with source and destination swapped, if
-    that is no more than 15 seconds old. The newest 100,000 joins and the newest 10,000 waiting requests are kept.
+    A response goes to the oldest unanswered request of the same interface with source and destination swapped, and an
+    ICMP error to the oldest that has the addresses it quotes, if that is no more than 15 seconds old. The newest 100,000 joins and the newest 10,000 waiting requests are kept.
     """
 
     def __init__(self, store: Store) -> None:
+        self.newest_error = 0
+        """The number of the last frame that was joined as an ICMP error."""
         self._interfaces = store.interfaces
         self._answers: OrderedDict[int, Answer] = OrderedDict()
         self._responses: OrderedDict[int, int] = OrderedDict()
@@ -68,8 +69,10 @@ class Joiner:
             message = _read_message(batch.data[start : start + captured], linktype)
             if message is None:
                 continue
-            source, destination, payload = message
-            if payload == CLIENT_MESSAGE:
+            source, destination, payload, error = message
+            if error is not None:
+                self._answer((interface, source, destination), first + position, time, error)
+            elif payload == CLIENT_MESSAGE:
                 self._ask((interface, source, destination), first + position, time)
             else:
                 self._answer((interface, destination, source), first + position, time)
@@ -81,12 +84,16 @@ class Joiner:
             oldest = next(iter(self._waiting.values()))[0]
             self._take(oldest)
 
-    def _answer(self, conversation: Conversation, number: int, time: int) -> None:
+    def _answer(
+        self, conversation: Conversation, number: int, time: int, error: tuple[int, int] | None = None
+    ) -> None:
         while conversation in self._queues:
             request, asked = self._take(conversation)
             if time - asked <= PATIENCE:
-                self._answers[number] = Answer(request, time - asked)
+                self._answers[number] = Answer(request, time - asked, error)
                 self._responses[request] = number
+                if error is not None:
+                    self.newest_error = number
                 if len(self._answers) > MOST_JOINS:
                     _, forgotten = self._answers.popitem(last=False)
                     del self._responses[forgotten.request]
@@ -121,26 +128,27 @@ def _find(batch: Batch, message: bytes) -> Iterator[int]:
         at = data.find(message, max(start + captured, at + 1), end)
 
 
-def _read_message(frame: bytes, linktype: int) -> tuple[bytes, bytes, bytes] | None:
+def _read_message(frame: bytes, linktype: int) -> tuple[bytes, bytes, bytes, tuple[int, int] | None] | None:
+    """Source, destination and payload of a packet that is exactly one of the two messages; with an ICMP error that is
+    about a ClientMessage, those that it quotes, and its type and code."""
+    packet = frame[network_layer(frame, linktype) :]
+    header = (packet[0] & 15) * 4 if packet else 0
+    if len(packet) > header + 8 and packet[9] == ICMP and packet[header] in ERROR_TYPES:
+        quoted = _read_packet(packet[header + 8 : int.from_bytes(packet[2:4])])
+        return (*quoted, (packet[header], packet[header + 1])) if quoted and quoted[2] == CLIENT_MESSAGE else None
+    message = _read_packet(packet)
+    return (*message, None) if message else None
+
+
+def _read_packet(packet: bytes) -> tuple[bytes, bytes, bytes] | None:
     """Source, destination and payload of a whole, unfragmented IPv4 packet that is exactly one of the two messages."""
-    start = _network_layer(frame, linktype)
-    header = frame[start : start + 20]
+    header = packet[:20]
     if len(header) < 20 or header[0] >> 4 != 4 or header[9] != PROTOCOL:
         return None
     if int.from_bytes(header[6:8]) & 0x3FFF:  # more fragments follow, or an offset
         return None
     length = (header[0] & 15) * 4
-    payload = frame[start + length : start + int.from_bytes(header[2:4])]  # what comes after is Ethernet's padding
+    payload = packet[length : int.from_bytes(header[2:4])]  # what comes after is Ethernet's padding
     if length < 20 or payload not in (CLIENT_MESSAGE, SERVER_RESPONSE):
         return None
     return header[12:16], header[16:20], payload
-
-
-def _network_layer(frame: bytes, linktype: int) -> int:
-    """Where the packet begins; the frame's end if it is not IPv4 or its link type is not known here."""
-    if linktype != ETHERNET:
-        return NETWORK_LAYER.get(linktype, len(frame))
-    at = 12
-    while frame[at : at + 2] in VLAN_TAGS:
-        at += 4
-    return at + 2 if frame[at : at + 2] == ETHERTYPE_IPV4 else len(frame)

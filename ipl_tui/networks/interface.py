@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import TYPE_CHECKING, Literal
@@ -73,6 +74,8 @@ class Interface(ABC):
     """libpcap's number for the shape of its frames; None where only opening it tells."""
     mtu: int
     """The longest IP packet it takes, in bytes."""
+    hardware_address: bytes = b""
+    """Where its frames come from; empty where they have no such thing."""
 
     destination: str = ""
     """The dotted quad that a new draft goes to, where there is one that makes sense; else nothing."""
@@ -154,6 +157,8 @@ class Network(ABC):
     name: str
     purpose: str
     """One line: what this network is for."""
+    explains: bool = False
+    """Whether fate() knows of every packet that goes no further."""
     answers: bool = False
     """Whether its responder is on unless it is switched off."""
 
@@ -165,7 +170,7 @@ class Network(ABC):
         """The interface of a name: "c0", "client/c0", or "client" for a host's first. Raises UnknownInterface."""
         interfaces = self.interfaces()
         for interface in interfaces:
-            if name in (interface.name, f"{interface.host}/{interface.name}", interface.host):
+            if name and name in (interface.name, f"{interface.host}/{interface.name}", interface.host):
                 return interface
         names = ", ".join(f"{i.host}/{i.name}" if i.host else i.name for i in interfaces) or "none"
         raise UnknownInterface(f'There is no interface "{name}"; there are: {names}.')
@@ -191,7 +196,26 @@ class Network(ABC):
         """Treat packets on the link with these ends like this from now on. Raises LinkError."""
         raise LinkError(f"The {self.name} network has no links that can be set.")
 
+    @abstractmethod
     def close(self) -> None:
         """End what it keeps running; it begins again when it is next used."""
-        for interface in self.interfaces():
-            interface.close()
+
+
+def network_of(interface: Interface, networks: Iterable[Network]) -> Network:
+    """The network that an interface belongs to."""
+    return next(network for network in networks if network.name == interface.network)
+
+
+def find_interface(name: str, networks: Sequence[Network]) -> Interface:
+    """An interface as the command line names it: "simulated:client", "sandbox:router/r0", "simulated" for a network's
+    first; of this machine simply "lo". Raises UnknownInterface."""
+    first, colon, rest = name.partition(":")
+    for network in networks:
+        if network.name == first and (rest or not colon):
+            return network.find(rest) if rest else network.interfaces()[0]
+    every = [interface for network in networks for interface in network.interfaces()]
+    for interface in every:
+        if interface.full_name == name:
+            return interface
+    names = ", ".join(interface.full_name for interface in every)
+    raise UnknownInterface(f'There is no interface "{name}"; there are: {names}.')

@@ -69,6 +69,7 @@ class KernelInterface(Interface):
     linktype: int | None
     mtu: int
     hardware_address: bytes = b""
+    destination: str = ""
     loopback: bool = False
     asks_arp: bool = False
     """Whether its neighbours are found with ARP (RFC 826): Ethernet, but not loopback, tunnels or NOARP devices."""
@@ -336,24 +337,30 @@ class KernelNetwork(Network):
                     hardware_address = _parse_hardware_address(entry.address)
             if linktype is None and len(hardware_address) == 6:
                 linktype = ETHERNET
+            own = tuple(
+                IPv4Interface(f"{entry.address}/{entry.netmask or 32}")
+                for entry in addresses.get(name, [])
+                if entry.family == socket.AF_INET
+            )
             interfaces.append(
                 KernelInterface(
                     name=name,
                     # Windows gives no flags; there and elsewhere isup says that it runs.
                     state="up" if stats.isup else "no carrier" if "up" in flags else "down",
-                    addresses=tuple(
-                        IPv4Interface(f"{entry.address}/{entry.netmask or 32}")
-                        for entry in addresses.get(name, [])
-                        if entry.family == socket.AF_INET
-                    ),
+                    addresses=own,
                     linktype=linktype,
                     mtu=stats.mtu,
                     hardware_address=hardware_address,
                     loopback="loopback" in flags,
+                    destination=str(own[0].ip) if own and own[0].ip.is_loopback else "",
                     asks_arp=linktype == ETHERNET and not flags & {"loopback", "noarp"},
                 )
             )
         return interfaces
+
+
+    def close(self) -> None:
+        """Nothing of it is kept running: this machine goes on without."""
 
 
 def _is_own(destination: IPv4Address) -> bool:

@@ -1,4 +1,4 @@
-"""Choosing an interface: what there is, and what each can and can't do."""
+"""Choosing an interface: the networks, what each is for, and what their interfaces can and can't do."""
 
 from __future__ import annotations
 
@@ -41,10 +41,15 @@ class InterfaceScreen(ModalScreen[Interface | None]):
     def on_mount(self) -> None:
         options = self.query_one(OptionList)
         for network in self.networks:
-            options.add_option(Option(Text(f"{network.name}: {network.purpose}", "bold"), disabled=True))
-            for interface in network.interfaces():
+            interfaces = network.interfaces()
+            obstacles = [interface.obstacles() for interface in interfaces]
+            # What stands in the way of a whole network is said once, below its name.
+            common = obstacles[0] if len(obstacles) > 1 and all(o == obstacles[0] for o in obstacles) else []
+            options.add_option(Option(title(network, common), disabled=True))
+            for interface, obstacle in zip(interfaces, obstacles, strict=True):
                 self.choices.append(interface)
-                options.add_option(Option(describe(interface), id=str(len(self.choices) - 1)))
+                own = [line for line in obstacle if line not in common]
+                options.add_option(Option(describe(interface, own), id=str(len(self.choices) - 1)))
                 is_current = (interface.network, interface.name) == (self.current.network, self.current.name)
                 if is_current or options.highlighted is None:
                     options.highlighted = options.option_count - 1
@@ -61,12 +66,22 @@ class InterfaceScreen(ModalScreen[Interface | None]):
         self.dismiss(self.choices[int(event.option_id)])
 
 
-def describe(interface: Interface) -> Text:
-    """An interface in a few lines: what it is, what it can do, and what keeps it from the rest."""
-    text = Text(f"{interface.name:<12} {interface.state:<10} {interface.properties}")
-    abilities = "  ".join(can(ability, what) for what, ability in interface.abilities().items())
-    for line in (abilities, *interface.obstacles()):
-        text.append(f"\n{'':<12} {line}")
+def title(network: Network, obstacles: Sequence[str]) -> Text:
+    """A network's name, what it is for, and what keeps all its interfaces from being used."""
+    text = Text.assemble((network.name, "bold"), f"  {network.purpose}")
+    for line in obstacles:
+        text.append(f"\n✖ {line}")
+    return text
+
+
+def describe(interface: Interface, obstacles: Sequence[str]) -> Text:
+    """An interface in a line: where and what it is; more where something can't be done there, and why."""
+    where = f"{interface.host:<7} {interface.name}" if interface.host else interface.name
+    text = Text(f"  {where:<12} {interface.state:<10} {interface.properties}")
+    abilities = interface.abilities()
+    if not all(ability.possible for ability in abilities.values()):
+        for line in ("  ".join(can(ability, what) for what, ability in abilities.items()), *obstacles):
+            text.append(f"\n  {'':<12} {line}")
     return text
 
 

@@ -7,7 +7,7 @@ import gc
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -30,12 +30,16 @@ from ipl_tui.capture.filters import FilterError, compile_filter
 from ipl_tui.capture.store import Store
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
-from ipl_tui.networks.interface import Interface, Network, SendError
+from ipl_tui.networks.interface import Interface, Network, SendError, network_of
+from ipl_tui.networks.links import describe_link
 from ipl_tui.networks.sending import Order, Outcome, carry_out
-from ipl_tui.packets.fields import FIELDS, read_header
+from ipl_tui.networks.trail import Trail
+from ipl_tui.packets.fields import FIELD, FIELDS, read_header
+from ipl_tui.packets.icmp import describe_error
 from ipl_tui.packets.text import printable
 from ipl_tui.screens.help import HelpScreen, Place
 from ipl_tui.screens.interfaces import InterfaceScreen
+from ipl_tui.screens.links import LinkScreen
 from ipl_tui.screens.save import SaveScreen
 from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import Cell, HeaderGrid, show_value
@@ -45,11 +49,12 @@ from ipl_tui.widgets.meaning import Meaning
 from ipl_tui.widgets.packet_list import PacketList
 from ipl_tui.widgets.packet_tree import PacketTree
 from ipl_tui.widgets.pane_bar import PaneBar
+from ipl_tui.widgets.path_line import PathLine
 
 if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
     from scapy.supersocket import SuperSocket
 
-    from ipl_tui.capture.sniffer import Sniffer
+    from ipl_tui.capture.sniffer import CaptureSocket, Sniffer
     from ipl_tui.exchange.responder import Responder
 
 FRAMES_A_SECOND = 12
@@ -60,6 +65,9 @@ WAITING = 15.0
 
 ETHERNET = 1
 """The link type to check a filter against while the interface has not told its own."""
+
+PROTOCOL_UNREACHABLE = 3, 2
+"""Type and code (RFC 792)."""
 
 PANES = {"packets": "1 Packets", "compose": "2 Compose", "header": "3 Header", "fields": "4 Fields"}
 
@@ -72,7 +80,12 @@ class Options:
     filter: str = ""
     read: Path | None = None
     """A capture file to show, instead of capturing."""
-    responder: bool = False
+    responder: bool | None = None
+    """Whether ClientMessage is answered; None: as the network does it."""
+    path: bool = False
+    """Whether all interfaces of the network are captured on at once."""
+    on_interface_chosen: Callable[[str], None] = lambda name: None
+    """Called with the full name of an interface that the user has chosen."""
 
 
 class LabScreen(Screen[None]):
@@ -83,9 +96,11 @@ class LabScreen(Screen[None]):
         Binding("f2", "interface", "Interface", id="lab.interface", tooltip="Choose where to capture and send"),
         Binding("f3,slash", "filter", "Filter", id="lab.filter", tooltip="Go to the capture filter"),
         Binding("f5", "send", "Send", id="lab.send", tooltip="Send the packet in the composer, or stop sending"),
-        Binding("f6", "responder", "Responder", id="lab.responder", tooltip="Answer ClientMessage, or stop answering"),
+        Binding("f6", "responder", "Answer", id="lab.responder", tooltip="Answer ClientMessage, or stop answering"),
         Binding("f7,space", "pause", "Pause", id="lab.pause", tooltip="Hold the list still; capturing goes on"),
         Binding("f8", "save", "Save", id="lab.save", tooltip="Save the capture as pcapng or pcap"),
+        Binding("f9", "path", "Path", id="lab.path", tooltip="Capture on all interfaces of the network, join the hops"),
+        Binding("n", "links", "Links", show=False, id="lab.links", tooltip="Set latency, loss and MTU of the network"),
         Binding("1", "pane('packets')", "Packets", show=False, id="lab.packets", tooltip="Go to the packets"),
         Binding("2", "pane('compose')", "Compose", show=False, id="lab.compose", tooltip="Go to the composer"),
         Binding("3", "pane('header')", "Header", show=False, id="lab.header", tooltip="Go to the packet's header"),
@@ -102,13 +117,21 @@ class LabScreen(Screen[None]):
 
     paused: var[bool] = var(False)
 
+    following: var[bool] = var(False, init=False)
+    """Whether all interfaces of the network are captured on, and packets are followed from hop to hop."""
+
     def __init__(self, store: Store, networks: Sequence[Network], options: Options) -> None:
         super().__init__(classes="-packets")
+        self.set_reactive(LabScreen.following, options.path)
         self.store = store
         self.networks = networks
         self.options = options
         self.interface = options.interface
         self.filter = options.filter
+        self.answering = options.responder
+        """Whether the user wants ClientMessage answered; None: as the network does it."""
+        self.trail = Trail(store)
+        store.taps.append(self.trail.paths)
         self.joiner = Joiner(store)
         store.taps.append(self.joiner)
         self.file = options.read
@@ -133,6 +156,8 @@ class LabScreen(Screen[None]):
         """Ends the wait for an answer."""
         self.stop_sending = threading.Event()
         self.leaving = threading.Event()
+        self.explained = 0
+        """The number of the last ICMP error that was explained."""
         self.shown = 0
         """The number of the packet in the decoded view."""
 
@@ -143,7 +168,8 @@ class LabScreen(Screen[None]):
         self.sparkline = Sparkline(id="rate")
         self.trouble_line = Static(id="trouble", markup=False)
         self.pane_bar = PaneBar(PANES, id="panes")
-        self.packets = PacketList(store, self.joiner, id="packets")
+        self.packets = PacketList(store, self.joiner, self.trail, id="packets")
+        self.path_line = PathLine(self.trail, id="path")
         self.composer = Composer(id="compose")
         self.grid, self.grid_meaning = HeaderGrid(id="header-grid"), Meaning(id="header-meaning")
         self.fields, self.meaning = PacketTree(id="tree"), Meaning(id="field-meaning")
@@ -162,6 +188,8 @@ class LabScreen(Screen[None]):
         yield self.trouble_line
         yield self.pane_bar
         yield self.packets
+        if self.following:
+            yield self.path_line
         with Horizontal(id="lower"):
             yield self.composer
             with Vertical(id="header"):
@@ -186,8 +214,7 @@ class LabScreen(Screen[None]):
     async def begin(self) -> None:
         """What waits until the first screen is up."""
         await asyncio.to_thread(load_scapy)
-        if self.options.responder:
-            await self.answer(True)
+        await self.settle_responder()
         if self.file is not None:
             self.read_file(self.file)
             self.settled.set()
@@ -207,16 +234,24 @@ class LabScreen(Screen[None]):
                 running.stop()
         self.stop_waiting()
         self.interface.close()
+        for network in self.networks:
+            network.close()
 
     # The interface
+
+    @property
+    def network(self) -> Network:
+        """The network of the selected interface."""
+        return network_of(self.interface, self.networks)
 
     def use(self, interface: Interface) -> None:
         """Make an interface the one that everything happens on."""
         if interface is not self.interface:
             self.interface.close()
         self.interface = interface
+        host, network = (f"{interface.host} ", f"  ({interface.network})") if interface.host else ("", "")
         address = f"  {interface.addresses[0].ip}" if interface.addresses else ""
-        self.interface_button.label = Text(f"{interface.name}{address} ▾")
+        self.interface_button.label = Text(f"{host}{interface.name}{address}{network} ▾")
         self.interface_button.refresh(layout=True)  # by itself it keeps the width of the name before
         self.composer.interface = interface
         self.check_filter()
@@ -227,42 +262,72 @@ class LabScreen(Screen[None]):
         interface = await self.app.push_screen_wait(InterfaceScreen(self.networks, self.interface))
         if interface is None or (interface == self.interface and self.sniffer is not None):
             return
+        self.options.on_interface_chosen(interface.full_name)
         self.stop_sending.set()
         self.stop_waiting()
-        answering = self.responder is not None
-        if answering:
-            await self.answer(False)
+        if self.sniffer is None or interface.network != self.interface.network:
+            await self.stop_responder()  # it may listen in a network that has ended
         self.use(interface)
+        self.following = self.following and bool(self.network.path())
         self.capture()
-        if answering:
-            await self.answer(True)
+        await self.settle_responder()
+
+    def action_path(self) -> None:
+        """Capture on all interfaces of the network, or only on the selected one again."""
+        if not self.network.path():
+            self.notify("Only simulated and sandbox interfaces form a path: choose one with F2.", title="Path")
+            return
+        self.following = not self.following
+        self.capture()
+
+    @work
+    async def action_links(self) -> None:
+        network = self.network
+        if not network.links():
+            self.notify(f"Nothing of the {network.name} network's links can be set here.", title="Links")
+        elif await self.app.push_screen_wait(LinkScreen(network)):
+            self.notify(", ".join(map(describe_link, network.links())), title="Links", markup=False)
+
+    async def watch_following(self, following: bool) -> None:
+        if following and not self.path_line.is_attached:
+            await self.mount(self.path_line, after=self.packets)
+        self.path_line.display = following
+        self.show_way()
+
+    def show_way(self) -> None:
+        if self.path_line.is_attached:
+            self.path_line.show(self.shown)
 
     # Capturing
 
     @work(exclusive=True, group="capture")
     async def capture(self) -> None:
-        """Own the capture on the selected interface for as long as it is selected, or until it ends by itself."""
+        """Own the capture on the selected interface, or on its whole path, until another is wanted or it ends."""
         from ipl_tui.capture.sniffer import Sniffer
 
-        interface, loop, grown = self.interface, asyncio.get_running_loop(), asyncio.Event()
+        interfaces = self.network.path() if self.following else (self.interface,)
+        network, loop, grown = self.network, asyncio.get_running_loop(), asyncio.Event()
         ended: asyncio.Future[CaptureError | None] = loop.create_future()
         self.settled.clear()
         self.file = None
 
         async with self.capturing:
             try:
-                socket = await asyncio.to_thread(interface.open_capture, self.filter)
-                number = self.store.add_interface(interface.name, socket.linktype, self.filter)
+                socket = await asyncio.to_thread(open_captures, interfaces, self.filter)
+                add = self.store.add_interface
+                places = {add(each.name, socket.linktype, self.filter): each for each in interfaces}
             except CaptureError as error:
                 self.show_trouble(str(error))
                 self.settled.set()
                 return
             packets = self.packets
-            packets.own = {**packets.own, number: frozenset(str(a.ip) for a in interface.addresses)}
+            own = {number: frozenset(str(a.ip) for a in each.addresses) for number, each in places.items()}
+            packets.own = {**packets.own, **own}
+            self.trail.follow(network, places)
             sniffer = self.sniffer = Sniffer(
                 socket,
                 self.store,
-                number,
+                list(places),
                 on_grown=partial(in_loop, loop, grown.set),
                 on_end=partial(in_loop, loop, ended.set_result),
             )
@@ -302,6 +367,8 @@ class LabScreen(Screen[None]):
         packets = self.packets
         if not self.paused:
             packets.show_up_to(len(self.store))
+            self.show_way()
+        self.explain_error()
         self.show_state()
 
     def show_state(self) -> None:
@@ -310,7 +377,7 @@ class LabScreen(Screen[None]):
         if self.file is not None:
             state, counts = f"○ {printable(self.file.name)}", f"{captured:,} packets · {shown:,} shown"
         elif self.sniffer is not None:
-            state = "● capturing"
+            state = "● capturing" + (" the path" if self.following else "")
         elif self.trouble:
             state = "✖ not capturing"
         else:
@@ -318,6 +385,8 @@ class LabScreen(Screen[None]):
         if self.paused:
             state = "‖ view paused"
         responder = "   ↩ responder on" if self.responder is not None else ""
+        if self.responder is not None and self.responder.interface is not self.interface:
+            responder += f" ({self.responder.interface.host})"
         rate = f"   {self.rates[-1]:,}/s" if any(self.rates) else ""
         self.state_line.update(Text(f"{state}   {counts}{responder}{rate}"), layout=False)
 
@@ -399,6 +468,7 @@ class LabScreen(Screen[None]):
     @on(PacketList.Selected)
     def show_packet(self, event: PacketList.Selected) -> None:
         self.shown = event.number
+        self.show_way()
         self.show_dissection()
 
     def show_dissection(self) -> None:
@@ -411,12 +481,18 @@ class LabScreen(Screen[None]):
             return
         dissection = dissect(frame.data, self.store.interfaces[frame.interface].linktype)
         self.dump.data = frame.data
-        self.fields.show(dissection.layers)
+        changed = self.trail.changes(self.shown)
+        was = {change.field: show_value(change.field, change.before) for change in changed}
+        hop = self.trail.paths.previous(self.shown)
+        before = f"on {self.trail.interface(hop)}" if hop is not None else ""
+        remarks = {FIELD[name].scapy: f"was {value} {before}" for name, value in was.items()}
+        self.fields.show(dissection.layers, remarks)
         grid = self.grid
         start, stop = dissection.ipv4 or (0, 0)
         grid.values = {name: show_value(name, value) for name, value in read_header(frame.data[start:stop]).items()}
         wrong = {node.field for layer in dissection.layers for node in layer.children if node.note.startswith("wrong")}
-        grid.marks = {field.name: "warning" for field in FIELDS if field.scapy in wrong - {""}}
+        warnings = {field.name: "warning" for field in FIELDS if field.scapy in wrong - {""}}
+        grid.earlier, grid.marks = was, {**dict.fromkeys(was, "changed"), **warnings}
         kind = "" if dissection.ipv4 else ": not IPv4"
         self.query_one("#header").border_title = f"{PANES['header']} of packet {frame.number}{kind}"
         self.query_one("#fields").border_title = f"{PANES['fields']} of packet {frame.number}"
@@ -502,22 +578,33 @@ class LabScreen(Screen[None]):
             self.awaited.close()
             self.awaited = None
 
+    def explain_error(self) -> None:
+        """Say what an ICMP error that came back for a ClientMessage means, where it was sent from."""
+        number = self.joiner.newest_error
+        if number == self.explained or (answer := self.joiner.request_of(number)) is None or answer.error is None:
+            return
+        self.explained = number
+        source = read_header(self.trail.packet(number)).get("src")
+        advice = "; F6 turns the responder on" if answer.error == PROTOCOL_UNREACHABLE and not self.responder else ""
+        self.composer.say(f"{source!s} says {describe_error(*answer.error)}{advice}", "warning")
+
     # The responder
 
     @work(exclusive=True, group="responder")
     async def action_responder(self) -> None:
-        await self.answer(self.responder is None)
+        self.answering = self.responder is None
+        await self.settle_responder()
 
-    async def answer(self, on: bool) -> None:
-        """Begin or end answering ClientMessage on the selected interface."""
+    async def settle_responder(self) -> None:
+        """Begin or end answering ClientMessage, as the user wants it or else as the network does it."""
         from ipl_tui.exchange.responder import Responder
 
-        if self.responder is not None:
-            await asyncio.to_thread(self.responder.stop)
-            self.responder = None
-        if on:
-            loop = asyncio.get_running_loop()
-            responder = Responder(self.interface, partial(in_loop, loop, self.responder_failed))
+        wanted = self.network.answers if self.answering is None else self.answering
+        place = self.network.responder_at(self.interface)
+        if self.responder is not None and (not wanted or place != self.responder.interface):
+            await self.stop_responder()
+        if wanted and self.responder is None:
+            responder = Responder(place, partial(in_loop, asyncio.get_running_loop(), self.responder_failed))
             try:
                 await asyncio.to_thread(responder.start)
             except SendError as error:
@@ -525,6 +612,11 @@ class LabScreen(Screen[None]):
             else:
                 self.responder = responder
         self.show_state()
+
+    async def stop_responder(self) -> None:
+        if self.responder is not None:
+            await asyncio.to_thread(self.responder.stop)
+            self.responder = None
 
     def responder_failed(self, sentence: str) -> None:
         self.notify(printable(sentence), title="Responder", severity="error", markup=False)
@@ -584,6 +676,16 @@ def load_scapy() -> None:
     """Import what needs Scapy: 0.4 s, for a thread while the first screen is up. Its other imports are then at once."""
     for name in ("capture.sniffer", "exchange.responder", "packets.dissect"):
         import_module(f"ipl_tui.{name}")
+
+
+def open_captures(interfaces: Sequence[Interface], filter: str) -> CaptureSocket:
+    """One capture on all of them. Raises CaptureError."""
+    from ipl_tui.capture.merging import MergedSocket
+
+    with ExitStack() as opened:
+        sockets = [opened.enter_context(closing(interface.open_capture(filter))) for interface in interfaces]
+        opened.pop_all()
+    return sockets[0] if len(sockets) == 1 else MergedSocket(sockets)
 
 
 def filter_problem(text: str, interface: Interface) -> str:

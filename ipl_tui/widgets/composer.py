@@ -113,7 +113,7 @@ class Composer(Widget):
 
     def on_mount(self) -> None:
         self.count.value, self.interval.value = "1", "1.0"  # only now: an Input made with a value wants a screen
-        self.form.inputs["dst"].value = default_destination(self.interface)
+        self.form.inputs["dst"].value = destination_of(self.interface)
         self.fill(PRESETS[0])
 
     # The draft
@@ -133,8 +133,8 @@ class Composer(Widget):
         own = [str(address.ip) for address in interface.addresses]
         source, destination = (self.form.query_one(f"#cell-{name}", Input) for name in ("src", "dst"))
         source.suggester = destination.suggester = SuggestFromList(own)
-        if destination.value == default_destination(old):
-            destination.value = default_destination(interface)
+        if destination.value == destination_of(old):
+            destination.value = destination_of(interface)
         destination.placeholder = f"in {interface.addresses[0].network}" if interface.addresses else "10.0.1.20"
         self.check_draft()
 
@@ -283,12 +283,9 @@ class Composer(Widget):
         self.post_message(self.SendAsked(Order(self.crafted.packet, method, count, interval)))
 
 
-def default_destination(interface: Interface | None) -> str:
-    """Where a new draft goes: to the machine itself on loopback; elsewhere the user has to say."""
-    if interface is None:
-        return Draft().dst
-    own = [address.ip for address in interface.addresses]
-    return str(own[0]) if own and own[0].is_loopback else ""
+def destination_of(interface: Interface | None) -> str:
+    """Where a new draft goes, if that is known."""
+    return interface.destination if interface is not None else ""
 
 
 def read_number(text: str, what: str, least: float, most: float, kind: type[float] = float) -> float:

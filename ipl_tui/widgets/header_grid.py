@@ -26,7 +26,7 @@ HEIGHT = 14
 
 RULER = {0: "0", 4: "4", 8: "8", 14: "14", 16: "16", 19: "19", 31: "31"}
 SHORT_LABELS = {"reserved": "R", "df": "D", "mf": "M"}
-MARKS = {"error": "✖", "warning": "▲"}
+MARKS = {"error": "✖", "warning": "▲", "changed": "Δ"}
 
 
 def row_of(field: Field) -> int:
@@ -74,6 +74,7 @@ class HeaderGrid(Widget, can_focus=True):
         "header-grid--chosen",
         "header-grid--error",
         "header-grid--warning",
+        "header-grid--changed",
     }
 
     values: reactive[Mapping[str, str]] = reactive(dict)
@@ -83,7 +84,10 @@ class HeaderGrid(Widget, can_focus=True):
     """The name of the highlighted field, or nothing."""
 
     marks: reactive[Mapping[str, str]] = reactive(dict)
-    """"error" or "warning" for each field that has a problem."""
+    """"error" or "warning" for each field that has a problem, "changed" for one that a router changed."""
+
+    earlier: reactive[Mapping[str, str]] = reactive(dict)
+    """What changed fields held before; shown beside the value where there is room."""
 
     class FieldChosen(Message):
         """The user went to a field of the header."""
@@ -175,6 +179,8 @@ class HeaderGrid(Widget, can_focus=True):
             left, right = columns_of(field)
             room = right - left - 1
             text = self.values.get(field.name, "")
+            if (was := self.earlier.get(field.name)) and len(both := f"{text} (was {was})") < room:
+                text = both
             text = f" {text}" if len(text) < room else text
             if len(text) > room:
                 text = text[: room - 1] + "…"

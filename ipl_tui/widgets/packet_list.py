@@ -22,6 +22,7 @@ from textual.strip import Strip
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.store import Frame, Store
 from ipl_tui.exchange.joining import Joiner
+from ipl_tui.networks.trail import Trail, in_brief
 from ipl_tui.packets.text import printable
 
 if TYPE_CHECKING:  # loads Scapy, which the first screen must not wait for
@@ -52,6 +53,8 @@ class PacketList(ScrollView, can_focus=True):
         "packet-list--sent",
         "packet-list--received",
         "packet-list--answer",
+        "packet-list--hop",
+        "packet-list--lost",
     }
 
     count: var[int] = var(0)
@@ -76,10 +79,11 @@ class PacketList(ScrollView, can_focus=True):
     class Opened(Message):
         """The user wants to read the selected packet."""
 
-    def __init__(self, store: Store, joiner: Joiner, *, id: str | None = None) -> None:
+    def __init__(self, store: Store, joiner: Joiner, trail: Trail, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.store = store
         self.joiner = joiner
+        self.trail = trail
         self.own: Mapping[int, frozenset[str]] = {}
         """The addresses of each of the store's interfaces, which tell what was sent and what received."""
         self.elapsed = 0
@@ -227,10 +231,17 @@ class PacketList(ScrollView, can_focus=True):
             str(frame.length),
         )
         segments = [Segment(line, base + self.look(arrow) if arrow else base), Segment(summary.info, base)]
-        if joined := self.joined(number, columns.roomy):
-            # Where it is narrow it comes before the info, which would push it out of view.
-            text = f"  {joined}" if columns.roomy else f"{joined} "
-            segments.insert(2 if columns.roomy else 1, Segment(text, base + self.look("answer")))
+        notes = {
+            "answer": self.joined(number, columns.roomy),
+            "hop": self.hop(number, columns.roomy),
+            "lost": self.lost(number, columns.roomy),
+        }
+        shown = [(part, note) for part, note in notes.items() if note]
+        # Where it is narrow they come before the info, which would push them out of view.
+        if columns.roomy:
+            segments += [Segment(f"  {note}", base + self.look(part)) for part, note in shown]
+        else:
+            segments[1:1] = [Segment(f"{note} ", base + self.look(part)) for part, note in shown]
         return [*segments, Segment(" " * self.size.width, base)]
 
     def look(self, part: str = "") -> Style:
@@ -264,12 +275,28 @@ class PacketList(ScrollView, can_focus=True):
                 return RECEIVED
         return PASSING
 
+    def hop(self, number: int, roomy: bool) -> str:
+        """Which frame was this packet one interface earlier, and what changed since."""
+        if (before := self.trail.paths.previous(number)) is None:
+            return ""
+        changed = in_brief(self.trail.changes(number))
+        return f"⇢ from {before}{f': {changed}' if changed else ''}" if roomy else f"⇢{before}"
+
+    def lost(self, number: int, roomy: bool) -> str:
+        """Why the packet was seen no more after this frame."""
+        loss = self.trail.loss(number)
+        return f"✖ {loss}" if loss and roomy else "✖" if loss else ""
+
     def joined(self, number: int, roomy: bool) -> str:
-        """What the packet answers, or what answers it."""
+        """What the packet answers or is about, or what came back for it."""
         if (answer := self.joiner.request_of(number)) is not None:
+            if answer.error is not None:
+                return f"↯ about {answer.request}, {answer.delay / 1e6:.1f} ms" if roomy else f"↯{answer.request}"
             return f"↩ answers {answer.request}, {answer.delay / 1e6:.1f} ms" if roomy else f"↩{answer.request}"
         if (response := self.joiner.response_of(number)) is not None:
-            return f"answered by {response}" if roomy else f"↪{response}"
+            back = self.joiner.request_of(response)
+            word = "answered" if back is None or back.error is None else "refused"
+            return f"{word} by {response}" if roomy else f"↪{response}"
         return ""
 
 

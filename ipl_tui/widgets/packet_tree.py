@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.style import Style
@@ -46,9 +46,12 @@ class PacketTree(Tree["Node"]):
         self.guide_depth = 2
         self.folded: set[Path] = {(("Ethernet", 1),)}
         """What stays folded: at first the link header, so that IP is in view."""
+        self.remarks: Mapping[str, str] = {}
+        """What is remarked on a field of the outermost IPv4 header, by Scapy's name for it."""
 
-    def show(self, layers: Iterable[Node]) -> None:
+    def show(self, layers: Iterable[Node], remarks: Mapping[str, str] | None = None) -> None:
         """Show another packet."""
+        self.remarks = remarks or {}
         shown = {path: node.is_expanded for path, node in self.walk() if node.allow_expand}
         self.folded = {path for path in self.folded if path not in shown} | {
             p for p, is_open in shown.items() if not is_open
@@ -134,4 +137,6 @@ class PacketTree(Tree["Node"]):
             label = Text(f"{fold}{data.name:<9} = {value}", base_style + style)
         if data.note:
             label.append(f"   {data.note}", Style(italic=True))
+        if data.name == data.field and (remark := self.remarks.get(data.field)):
+            label.append(f"   {remark}", Style(italic=True))
         return label

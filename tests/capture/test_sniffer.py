@@ -62,7 +62,7 @@ class Watch:
         self.reasons: list[CaptureError | None] = []
         self.threads: set[str] = set()
         place = store.add_interface("watched", sock.linktype, text)
-        self.sniffer = Sniffer(sock, store, place, self.on_grown, self.on_end)
+        self.sniffer = Sniffer(sock, store, [place], self.on_grown, self.on_end)
 
     def on_grown(self) -> None:
         self.threads.add(threading.current_thread().name)
@@ -179,7 +179,7 @@ def test_a_callback_that_fails_ends_the_capture_quietly(
 
     sock = ScriptedSocket()
     sock.script = [TWO]
-    sniffer = Sniffer(sock, store, store.add_interface("x", 1), on_grown, on_end)
+    sniffer = Sniffer(sock, store, [store.add_interface("x", 1)], on_grown, on_end)
     sniffer.start()
     assert ended.wait(PATIENCE)
     sniffer.stop()
@@ -218,7 +218,7 @@ def test_stop_from_a_callback(store: Store, callback: str) -> None:
         pass
 
     calls: dict[str, Callable[..., None]] = {"on_grown": nothing, "on_end": nothing, callback: stop}
-    sniffer = Sniffer(sock, store, store.add_interface("x", 1), calls["on_grown"], calls["on_end"])
+    sniffer = Sniffer(sock, store, [store.add_interface("x", 1)], calls["on_grown"], calls["on_end"])
     sniffer.start()
     assert done.wait(PATIENCE)
     sniffer.stop()

@@ -22,6 +22,7 @@ from textual.widget import Widget
 
 from ipl_tui.capture.store import Batch, Store
 from ipl_tui.exchange.joining import Joiner
+from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.dissect import dissect, load_layers
 from ipl_tui.packets.fields import read_header
 from ipl_tui.widgets.header_grid import HeaderGrid, show_value
@@ -84,7 +85,7 @@ class Panes:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.interfaces = {linktype: store.add_interface(f"[b]lab{linktype}\x1b[m", linktype) for linktype in LINKTYPES}
-        self.list = PacketList(store, Joiner(store))
+        self.list = PacketList(store, Joiner(store), Trail(store))
         self.tree, self.grid, self.hex = PacketTree(), HeaderGrid(), HexDump()
         for widget, height in ((self.list, 12), (self.tree, TREE_LINES), (self.hex, 10)):
             widget.styles.height = height

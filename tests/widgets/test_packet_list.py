@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 
 from ipl_tui.capture.store import Batch, Frame, Store
 from ipl_tui.exchange.joining import Joiner
+from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.widgets.packet_list import TIMES, Columns, PacketList, fit
 from tests.screen import seen, until, until_seen
@@ -53,7 +54,7 @@ def packets(store: Store) -> PacketList:
     """The list of that capture, as the lab has it."""
     joiner = Joiner(store)
     store.taps.append(joiner)
-    return PacketList(store, joiner, id="packets")
+    return PacketList(store, joiner, Trail(store), id="packets")
 
 
 def rows(stage: Stage) -> list[str]:
@@ -361,7 +362,7 @@ class Million(Store):
 async def test_only_the_rows_in_view_are_read_of_a_million() -> None:
     with Million() as store:
         store.add_interface("lab0", RAW_IP)
-        packets = PacketList(store, Joiner(store), id="packets")
+        packets = PacketList(store, Joiner(store), Trail(store), id="packets")
         async with staged(packets) as (pilot, stage):
             packets.show_up_to(1_000_000)
             await until_seen(pilot, "number 1000000")

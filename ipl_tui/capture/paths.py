@@ -1,0 +1,342 @@
+"""Joins the frames that are one IPv4 packet on its way from interface to interface, and tells what changed."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.store import Batch, Store
+from ipl_tui.packets.fields import FIELDS, SHORTEST_HEADER, read_header
+from ipl_tui.packets.link_layer import network_layer
+
+PATIENCE = 64_000_000_000
+"""How long a packet may take to the next interface, in ns: the simulated network delays it by 60 s at most, ARP gives
+up after 3 s, and a second is for slow machines."""
+
+PROMPT = 1_000_000_000
+"""What no packet needs on a network that delays nothing, in ns."""
+
+MOST_JOINS = 200_000
+MOST_WAITING = 10_000
+
+MOST_COMPARED = 64
+"""With how many different packets of one Identification a fragment is compared, the newest first: each comparison reads
+from the file."""
+
+UNIT = 8
+"""Bytes: what Fragment Offset counts in (RFC 791 §3.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A header field that is not the same any more; a value has the type that read_header() gives it."""
+
+    field: str
+    """A name of packets.fields.FIELDS."""
+    before: int | str | bytes
+    after: int | str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Where a packet was seen: several frames if it was in pieces by then."""
+
+    interface: int
+    """Index in Store.interfaces."""
+    frames: tuple[int, ...]
+    """Their numbers, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """The whole way of a packet."""
+
+    stops: tuple[Stop, ...]
+    """In the order in which it passed them."""
+    ends: tuple[int, ...]
+    """The numbers of the frames that nothing follows, in order: where the packet, or a piece of it, was last seen."""
+
+
+class _Piece(NamedTuple):
+    """The part of a datagram's payload that a packet carries."""
+
+    start: int
+    """Offset in the datagram's payload, in bytes; -1 for a packet whose header does not tell its payload."""
+    end: int
+    more: bool
+    """Whether More Fragments is set."""
+    digest: int
+    """The hash of the bytes; it differs from process to process, so nobody can aim at it."""
+
+    def is_within(self, whole: "_Piece") -> bool:
+        """Whether it is what fragmenting the whole gives (RFC 791 §3.2), by its place."""
+        inside = whole.start <= self.start < self.end <= whole.end
+        return inside and self.more == (whole.more or self.end < whole.end)
+
+
+@dataclass(slots=True, eq=False)
+class _Sighting:
+    """A frame that may be seen again at a next interface."""
+
+    number: int
+    time: int
+    interface: int
+    position: int
+    datagram: bytes
+    piece: _Piece
+    direction: int = 0
+    """Where it goes on the path: 1, -1, or 0 as long as it may be either."""
+    continued: int = 0
+    """The units of the piece that were seen at the next interface, a bit each."""
+
+
+class _Underway:
+    """The sightings that wait to be continued, by the position where that is to be, oldest first."""
+
+    def __init__(self, interfaces: Sequence[int]) -> None:
+        self.positions = {interface: position for position, interface in enumerate(interfaces)}
+        self.sightings: OrderedDict[int, _Sighting] = OrderedDict()
+        self.awaited: dict[tuple[int, bytes], dict[_Piece, OrderedDict[int, _Sighting]]] = {}
+
+    def add(self, sighting: _Sighting) -> None:
+        """Wait for what continues it, unless the path ends here."""
+        for place in self._places(sighting):
+            pieces = self.awaited.setdefault((place, sighting.datagram), {})
+            pieces.setdefault(sighting.piece, OrderedDict())[sighting.number] = sighting
+            self.sightings[sighting.number] = sighting
+        if len(self.sightings) > MOST_WAITING:
+            self.remove(next(iter(self.sightings.values())))
+
+    def remove(self, sighting: _Sighting) -> None:
+        for place in self._places(sighting):
+            self._leave(place, sighting)
+        del self.sightings[sighting.number]
+
+    def go_on(self, sighting: _Sighting, place: int, units: int) -> None:
+        """These units of it were seen at this position."""
+        if not sighting.direction:
+            for other in self._places(sighting):
+                if other != place:
+                    self._leave(other, sighting)
+            sighting.direction = place - sighting.position
+        sighting.continued |= units
+        if sighting.continued == _units(sighting.piece, sighting.piece):
+            self.remove(sighting)
+
+    def expire(self, time: int) -> None:
+        """Remove those that have waited too long at this time."""
+        while self.sightings:
+            oldest = next(iter(self.sightings.values()))
+            if time - oldest.time <= PATIENCE:
+                return
+            self.remove(oldest)
+
+    def _places(self, sighting: _Sighting) -> list[int]:
+        """The positions where it may be seen next."""
+        steps = (sighting.direction,) if sighting.direction else (-1, 1)
+        return [sighting.position + step for step in steps if 0 <= sighting.position + step < len(self.positions)]
+
+    def _leave(self, place: int, sighting: _Sighting) -> None:
+        pieces = self.awaited[place, sighting.datagram]
+        queue = pieces[sighting.piece]
+        del queue[sighting.number]
+        if not queue:
+            del pieces[sighting.piece]
+            if not pieces:
+                del self.awaited[place, sighting.datagram]
+
+
+class Paths:
+    """A tap for Store.taps: called in the thread that appends, asked from any.
+
+    A frame continues one that was appended before it, on the interface before or after its own on the path, never back
+    to where that one came from. Both have the same addresses, protocol and Identification, and what the later carries
+    of the datagram's payload is what the earlier carries, or a fragment of it, byte for byte, and not continued yet.
+    The rest of the header may differ. A packet whose header does not tell where its payload is (version, IHL, Total
+    Length) is continued by the very same bytes only.
+
+    Of several packets that are the same (a composer sends the same again and again) the oldest is continued, for a link
+    keeps the order. Once one of them was lost, each later one would be taken for the one before it; so those that the
+    network says are gone are left out. Where the network can't say, one that has waited for more than a second is given
+    up as soon as a younger one fits: what is lost is mixed up with what follows it within a second, and so are packets
+    that really take longer than that. Where the network says that a packet is on its way, its age does not count.
+
+    Frames of the same time must be appended in the order in which the packet passed: an earlier hop that is appended
+    after a later one stays apart, or is taken for the way back.
+
+    The newest 200,000 joins are kept, and 10,000 frames wait for what continues them, 64 seconds at most.
+    """
+
+    def __init__(self, store: Store, gone: Callable[[int, int], bool | None] = lambda interface, time: None) -> None:
+        """`gone` tells what the network knows of a frame, by the store's number of its interface and its time in ns.
+
+        True: it went no further. False: it has arrived, or is on its way. None: nobody knows. It is called in the
+        appending thread.
+        """
+        self._store = store
+        self._gone = gone
+        self._underway = _Underway(())
+        self._previous: OrderedDict[int, int] = OrderedDict()
+        self._following: dict[int, tuple[int, ...]] = {}
+
+    def follow(self, interfaces: Sequence[int]) -> None:
+        """Join what is appended from now on for these interfaces (the store's numbers), in the order in which packets
+        pass them; none: join nothing, as at first. What was joined stays."""
+        self._underway = _Underway(interfaces)  # a batch that is being joined elsewhere goes on with the old one
+
+    def previous(self, number: int) -> int | None:
+        """The frame that was this packet, or that this one is a piece of, one interface earlier."""
+        return self._previous.get(number)
+
+    def following(self, number: int) -> tuple[int, ...]:
+        """The frames that this one became at the next interface, in order: several if it was fragmented in between."""
+        return self._following.get(number, ())
+
+    def journey(self, number: int) -> Journey:
+        """The way of the packet that a frame belongs to, from its first frame to all its last. Raises as Store.frame().
+
+        What was joined so long ago that it is forgotten is not in it.
+        """
+        while (previous := self.previous(number)) is not None:
+            number = previous
+        stops: list[Stop] = []
+        ends: list[int] = []
+        frames = [number]
+        while frames:
+            stops.append(Stop(self._store.frame(frames[0]).interface, tuple(frames)))
+            next_frames: list[int] = []
+            for frame in frames:
+                following = self.following(frame)
+                next_frames += following
+                if not following:
+                    ends.append(frame)
+            frames = sorted(next_frames)
+        return Journey(tuple(stops), tuple(sorted(ends)))
+
+    def __call__(self, interface: int, first: int, batch: Batch) -> None:
+        """Join the frames of a batch whose first has this number."""
+        underway = self._underway
+        position = underway.positions.get(interface)
+        if position is None:
+            return
+        linktype = self._store.interfaces[interface].linktype
+        data, records = batch
+        for number, (time, start, captured, _) in enumerate(records, first):
+            frame = data[start : start + captured]
+            packet = frame[network_layer(frame, linktype) :]
+            if not packet:
+                continue
+            piece, payload = _read_piece(packet)
+            seen = _Sighting(number, time, interface, position, _datagram(packet), piece)
+            underway.expire(time)
+            earlier = self._find(underway, seen, payload)
+            if earlier is not None:
+                seen.direction = position - earlier.position
+                underway.go_on(earlier, position, _units(piece, earlier.piece))
+                self._join(earlier.number, number)
+            underway.add(seen)
+
+    def _find(self, underway: _Underway, seen: _Sighting, payload: bytes) -> _Sighting | None:
+        """What a frame continues: a packet with the same payload, or else a longer one that it is a fragment of."""
+        pieces = underway.awaited.get((seen.position, seen.datagram))
+        if pieces is None:
+            return None
+        piece = seen.piece
+        if piece in pieces and (earlier := self._choose(underway, pieces[piece], seen)):
+            return earlier
+        for whole in list(islice(reversed(pieces), MOST_COMPARED)):
+            if not piece.is_within(whole):
+                continue
+            sample = next(iter(pieces[whole].values()))  # those that wait in one queue have the same bytes
+            if self._read_payload(sample).startswith(payload, piece.start - whole.start) and (
+                earlier := self._choose(underway, pieces[whole], seen)
+            ):
+                return earlier
+        return None
+
+    def _choose(self, underway: _Underway, queue: OrderedDict[int, _Sighting], seen: _Sighting) -> _Sighting | None:
+        """Which of several same packets a frame continues; those that it shows to be lost wait no longer."""
+        newest = next(reversed(queue.values()))
+        hesitant = seen.time - newest.time <= PROMPT  # else none is young, and there is no need to go through all
+        chosen: _Sighting | None = None
+        lost: list[_Sighting] = []
+        old: list[_Sighting] = []
+        for sighting in queue.values():
+            if sighting.continued & _units(seen.piece, sighting.piece):
+                continue
+            gone = self._gone(sighting.interface, sighting.time)
+            if gone:
+                lost.append(sighting)
+            elif gone is None and hesitant and seen.time - sighting.time > PROMPT:
+                old.append(sighting)
+            else:
+                chosen = sighting
+                break
+        if chosen is None and old:
+            chosen, old = old[0], []
+        for sighting in lost + old:
+            underway.remove(sighting)
+        return chosen
+
+    def _read_payload(self, sighting: _Sighting) -> bytes:
+        """What a sighting carries of the datagram's payload, from the file; nothing if the file is gone."""
+        try:
+            frame = self._store.frame(sighting.number).data
+        except CaptureError:
+            return b""
+        linktype = self._store.interfaces[sighting.interface].linktype
+        return _read_piece(frame[network_layer(frame, linktype) :])[1]
+
+    def _join(self, earlier: int, later: int) -> None:
+        self._following[earlier] = (*self._following.get(earlier, ()), later)
+        self._previous[later] = earlier
+        if len(self._previous) > MOST_JOINS:
+            _, oldest = self._previous.popitem(last=False)
+            # It is the first of those that follow, for all are joined in the order of their numbers.
+            if rest := self._following[oldest][1:]:
+                self._following[oldest] = rest
+            else:
+                del self._following[oldest]
+
+
+def changes(before: bytes, after: bytes) -> tuple[Change, ...]:
+    """The header fields that differ between two packets (IPv4 header first), in the order of FIELDS.
+
+    A field that either is too short to have is left out. Never raises.
+    """
+    old, new = read_header(before), read_header(after)
+    return tuple(
+        Change(field.name, old[field.name], new[field.name])
+        for field in FIELDS
+        if field.name in old and field.name in new and old[field.name] != new[field.name]
+    )
+
+
+def _datagram(packet: bytes) -> bytes:
+    """What all fragments of a datagram have in common (RFC 791 §3.2): Identification, protocol and addresses."""
+    return packet[4:6] + packet[9:10] + packet[12:20]
+
+
+def _read_piece(packet: bytes) -> tuple[_Piece, bytes]:
+    """The part of its datagram's payload that a packet carries: which, and the bytes. Ethernet's padding is not in it.
+
+    A Total Length that says more than there is counts for what there is. Where the header makes no sense, the piece is
+    the whole packet, which is no part of anything.
+    """
+    length = (packet[0] & 15) * 4
+    end = min(int.from_bytes(packet[2:4]), len(packet))
+    if packet[0] >> 4 != 4 or not SHORTEST_HEADER <= length <= end:
+        return _Piece(-1, -1, False, hash(packet)), packet
+    payload = packet[length:end]
+    flags_offset = int.from_bytes(packet[6:8])
+    start = (flags_offset & 0x1FFF) * UNIT
+    return _Piece(start, start + len(payload), bool(flags_offset & 0x2000), hash(payload)), payload
+
+
+def _units(piece: _Piece, whole: _Piece) -> int:
+    """The units of a whole that a piece of it covers, a bit each."""
+    first = (piece.start - whole.start) // UNIT
+    count = -((piece.start - piece.end) // UNIT)  # rounded up
+    return (1 << count) - 1 << first

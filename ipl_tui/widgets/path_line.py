@@ -1,0 +1,49 @@
+"""The way of one packet: the interfaces it was seen on, what changed in between, and where it ended."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Static
+
+from ipl_tui.networks.trail import Trail, in_brief
+
+MOST_FRAMES = 4
+"""Numbers of fragments that are named at one interface."""
+
+
+class PathLine(Static):
+    """Two lines: the way, and how it ended."""
+
+    def __init__(self, trail: Trail, *, id: str | None = None) -> None:
+        super().__init__(id=id, markup=False)
+        self.trail = trail
+
+    def show(self, number: int) -> None:
+        """Show the way of the packet that a frame carries; 0: of none."""
+        self.update(way(self.trail, number) if number else Text("Path: choose a packet to see its way."), layout=False)
+
+
+def way(trail: Trail, number: int) -> Text:
+    """The way of the packet in a frame, in two lines."""
+    journey = trail.paths.journey(number)
+    text = Text("Path  ")
+    for place, stop in enumerate(journey.stops):
+        if place:
+            changed = in_brief(trail.changes(stop.frames[0]))
+            text.append(f" ─ {changed} ─▶ " if changed else " ─▶ ", "dim")
+        text.append(f"{trail.interface(stop.frames[0])} ")
+        for at, frame in enumerate(stop.frames[:MOST_FRAMES]):
+            text.append(", " if at else "")
+            text.append(f"#{frame}", "bold reverse" if frame == number else "bold")
+        if len(stop.frames) > MOST_FRAMES:
+            text.append(f" and {len(stop.frames) - MOST_FRAMES} more")
+    return text.append("\n      ").append(ending(trail, journey.ends))
+
+
+def ending(trail: Trail, ends: tuple[int, ...]) -> str:
+    """How the way of a packet, or of the first of its fragments that did not arrive, ended."""
+    for frame in ends:
+        if loss := trail.loss(frame):
+            return f"✖ {loss}"
+    hosts = {host: None for frame in ends if (host := trail.arrival(frame))}
+    return f"✔ Arrived at the {' and the '.join(hosts)}." if hosts else ""

@@ -1,0 +1,143 @@
+"""What is told of packets on their way: what a hop changed, and where and why they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ipl_tui.capture.paths import changes
+from ipl_tui.capture.store import Batch, Store
+from ipl_tui.networks.interface import Interface
+from ipl_tui.networks.plan import PATH
+from ipl_tui.networks.trail import Trail, in_brief
+from ipl_tui.packets.craft import Draft, craft
+from tests.fake_interface import FakeInterface, FakeNetwork
+
+MAC = {port.name: port.hardware_address for port in PATH}
+
+
+class Line(FakeNetwork):
+    """The plan's four interfaces; `fates` is what it knows."""
+
+    def __init__(self) -> None:
+        super().__init__("line")
+        for port in PATH:
+            interface = FakeInterface(port.name, str(port.address))
+            interface.network, interface.host, interface.hardware_address = "line", port.host, port.hardware_address
+            self.listed.append(interface)
+        self.fates: dict[tuple[str, int], str] = {}
+
+    explains = True
+
+    def path(self) -> tuple[Interface, ...]:
+        return tuple(self.listed)
+
+    def fate(self, interface: str, time: int) -> str:
+        return self.fates.get((interface, time), "")
+
+
+class Told:
+    """A store with a trail, and frames that are said to have been seen."""
+
+    def __init__(self, store: Store, follow: bool = True) -> None:
+        self.store, self.network = store, Line()
+        self.trail = Trail(store)
+        store.taps.append(self.trail.paths)
+        seen = self.network.listed if follow else self.network.listed[:1]
+        self.trail.follow(self.network, {store.add_interface(i.name, 1): i for i in seen})
+
+    def see(self, *hops: str, **fields: object) -> None:
+        """A packet from the client to the server at some interfaces, each with its TTL: "c0 64"."""
+        for hop in hops:
+            name, ttl = hop.split()
+            packet = craft(Draft(**{"src": "10.0.1.10", "dst": "10.0.2.20", "ttl": int(ttl), **fields})).packet  # type: ignore[arg-type]
+            sender = {"c0": "c0", "r0": "c0", "r1": "r1", "s0": "r1"}[name]
+            frame = bytes(6) + MAC[sender] + b"\x08\x00" + packet
+            number = [interface.name for interface in self.network.listed].index(name)
+            self.store.append(number, Batch(frame, [(1000 * (len(self.store) + 1), 0, len(frame), len(frame))]))
+
+
+@pytest.fixture
+def told() -> Iterator[Told]:
+    with Store() as store:
+        yield Told(store)
+
+
+def test_a_packet_that_arrives(told: Told) -> None:
+    told.see("c0 64", "r0 64", "r1 63", "s0 63")
+    assert [in_brief(told.trail.changes(number)) for number in (1, 2, 3, 4)] == ["", "", "TTL 64→63, checksum", ""]
+    assert [told.trail.loss(number) for number in (1, 2, 3, 4)] == [""] * 4
+    assert [told.trail.arrival(number) for number in (1, 2, 3, 4)] == ["", "", "", "server"]
+    assert [told.trail.interface(number) for number in (1, 4)] == ["c0", "s0"]
+
+
+@pytest.mark.parametrize(
+    ("hops", "sentence"),
+    [
+        (["c0 64"], "Last seen leaving the client on c0: it did not arrive on r0."),
+        (["c0 64", "r0 64"], "Last seen on r0: the router did not pass it on."),
+        (["c0 64", "r0 64", "r1 63"], "Last seen leaving the router on r1: it did not arrive on s0."),
+    ],
+)
+def test_a_packet_that_vanishes(told: Told, hops: list[str], sentence: str) -> None:
+    told.see(*hops)
+    assert told.trail.loss(len(hops)) == sentence
+    assert told.trail.arrival(len(hops)) == ""
+
+
+def test_the_network_knows_better(told: Told) -> None:
+    told.network.fates["r0", 2000] = "The router was tired."
+    told.see("c0 1", "r0 1")
+    assert told.trail.loss(2) == "The router was tired."
+    assert told.trail.loss(1) == ""
+
+
+def test_one_that_is_known_to_be_gone_is_not_continued(told: Told) -> None:
+    told.network.fates["c0", 1000] = "Lost."
+    told.see("c0 64", "c0 64", "r0 64")
+    assert told.trail.paths.previous(3) == 2
+
+
+def test_on_one_interface_only_the_network_tells() -> None:
+    with Store() as store:
+        told = Told(store, follow=False)
+        told.network.fates["c0", 2000] = "Lost on the link."
+        told.see("c0 64", "c0 64")
+        assert [told.trail.loss(number) for number in (1, 2)] == ["", "Lost on the link."]
+        assert told.trail.arrival(1) == ""
+
+
+def test_frames_of_a_file_are_nowhere() -> None:
+    with Store() as store:
+        told = Told(store)
+        frame = bytes(14)
+        store.append(store.add_interface("from a file", 1), Batch(frame, [(1, 0, 14, 14)]))
+        assert (told.trail.loss(1), told.trail.arrival(1), told.trail.changes(1), told.trail.packet(1)) == (
+            "",
+            "",
+            (),
+            b"",
+        )
+
+
+def test_what_is_no_packet_is_not_missed(told: Told) -> None:
+    frame = bytes(12) + b"\x08\x06" + bytes(28)
+    told.store.append(0, Batch(frame, [(1, 0, len(frame), len(frame))]))
+    assert told.trail.loss(1) == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ({}, {}, ""),
+        ({"ttl": 64}, {"ttl": 63}, "TTL 64→63, checksum"),
+        ({"payload": bytes(24)}, {"payload": bytes(16), "mf": 1}, "fragmented, checksum"),
+        ({"options": b"\x07\x07\x04" + bytes(5)}, {"options": b"\x07\x07\x08" + bytes(5)}, "options, checksum"),
+        ({"payload": b""}, {"payload": b"x"}, "length, checksum"),
+        ({"dscp": 1, "chksum": 0}, {"dscp": 2, "chksum": 0}, "DSCP"),
+    ],
+)
+def test_changes_in_brief(before: dict[str, object], after: dict[str, object], words: str) -> None:
+    old, new = (craft(Draft(src="10.0.1.10", dst="10.0.2.20", **each)).packet for each in (before, after))  # type: ignore[arg-type]
+    assert in_brief(changes(old, new)) == words
