@@ -1,4 +1,4 @@
-"""Fixtures for every area's tests: network namespaces with real kernels in them."""
+"""Fixtures for every area's tests: network namespaces with real kernels in them, and the sandbox."""
 
 import ctypes
 import os
@@ -7,11 +7,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import pytest
+
+from ipl_tui.networks.sandbox import SandboxNetwork
 
 CLONE_NEWNET = 0x40000000
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
@@ -158,3 +160,15 @@ def own_loopback(needs_root: None) -> Iterator[None]:
             yield
     finally:
         run_ip("netns", "delete", namespace)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxNetwork]:
+    """A sandbox of its own for each test. Skips where the system forbids it; in CI it fails instead."""
+    with closing(SandboxNetwork()) as network:
+        ability = network.ability()
+        if not ability.possible and os.environ.get("CI") == "true":
+            pytest.fail(f"{ability.reason} And CI must not skip.")
+        if not ability.possible:
+            pytest.skip(ability.reason)
+        yield network

@@ -79,5 +79,5 @@ SERVER = _S0
 
 
 def default_destination(port: Port) -> str:
-    """The address a new draft from this port goes to: the server; from the server, the client."""
-    return str((_C0 if port is SERVER else SERVER).address.ip)
+    """The address a new draft from this port goes to: the other end, or the end that is on the router's link."""
+    return str((_C0 if port in (_R0, _S0) else _S0).address.ip)
