@@ -39,7 +39,8 @@ class Joiner:
     """A tap for Store.taps: called in the thread that appends, asked from any.
 
     A response goes to the oldest unanswered request of the same interface with source and destination swapped, and an
-    ICMP error to the oldest that has the addresses it quotes, if that is no more than 15 seconds old. The newest 100,000 joins and the newest 10,000 waiting requests are kept.
+    ICMP error to the oldest that has the addresses it quotes, if that is no more than 15 seconds old. The newest
+    100,000 joins and the newest 10,000 waiting requests are kept.
     """
 
     def __init__(self, store: Store) -> None:

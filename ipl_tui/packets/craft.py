@@ -344,5 +344,10 @@ PRESETS = (
         "ICMP echo request", "A ping: any host answers with an echo reply.", Draft(proto=1, payload=_echo_request())
     ),
     Preset("Empty datagram", "A header and nothing else: the smallest packet there is.", Draft()),
+    Preset(
+        "Long datagram",
+        "1,000 bytes, which a narrow link takes in fragments only; each unit of 8 bytes says its Fragment Offset.",
+        Draft(payload=b"".join(b"%7d " % unit for unit in range(125))),
+    ),
 )
 """The drafts that the composer offers."""

@@ -14,6 +14,7 @@ from scapy.packet import NoPayload, Packet, Padding, Raw
 from .checksum import internet_checksum
 from .craft import payload_text
 from .fields import PROTOCOLS, SHORTEST_HEADER
+from .icmp import ERROR_TYPES, describe_error
 from .text import printable
 
 # Scapy complains about odd packets on standard error, which is where the screen is drawn.
@@ -287,7 +288,10 @@ def _summarise(packet: Packet) -> Summary:
     if isinstance(top, IP | IPv6):
         number = top.proto if isinstance(top, IP) else top.nh
         protocol = _KEYWORD.get(number, str(number))
-    if top is not network and (top is not chain[0] or not text):
+    if isinstance(icmp, ICMP) and icmp.type in ERROR_TYPES:
+        mtu = f", MTU {icmp.nexthopmtu}" if (icmp.type, icmp.code) == (3, 4) else ""
+        parts.append(describe_error(icmp.type, icmp.code).partition(":")[0] + mtu)
+    elif top is not network and (top is not chain[0] or not text):
         parts.append(_short(top.summary(), protocol, source, destination))
     info = ": ".join(filter(None, [*parts, text]))
     return Summary(*map(printable, (source, destination, protocol, info[:_INFO])))

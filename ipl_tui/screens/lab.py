@@ -60,6 +60,9 @@ if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
 FRAMES_A_SECOND = 12
 """How often the screen is told that the capture has grown, at most."""
 
+GATHER = 0.01
+"""Seconds from the first packet after a silence to showing it: its answer is mostly there by then, and shown too."""
+
 WAITING = 15.0
 """Seconds that a sent ClientMessage keeps the kernel from objecting to its answer."""
 
@@ -207,6 +210,7 @@ class LabScreen(Screen[None]):
         self.filter_input.value = self.filter
         self.packets.focus()
         self.use(self.interface)
+        self.show_way()
         self.set_interval(1.0, self.count_rate)
         self.call_after_refresh(self.begin)
 
@@ -321,8 +325,7 @@ class LabScreen(Screen[None]):
                 self.settled.set()
                 return
             packets = self.packets
-            own = {number: frozenset(str(a.ip) for a in each.addresses) for number, each in places.items()}
-            packets.own = {**packets.own, **own}
+            packets.own = {**packets.own, **{number: own_addresses(each) for number, each in places.items()}}
             self.trail.follow(network, places)
             sniffer = self.sniffer = Sniffer(
                 socket,
@@ -341,9 +344,10 @@ class LabScreen(Screen[None]):
                     wake = asyncio.ensure_future(grown.wait())
                     await asyncio.wait((wake, ended), return_when=asyncio.FIRST_COMPLETED)
                     wake.cancel()
+                    await asyncio.sleep(GATHER)
                     grown.clear()
                     self.show_capture()
-                    await asyncio.sleep(1 / FRAMES_A_SECOND)
+                    await asyncio.sleep(1 / FRAMES_A_SECOND - GATHER)
             finally:
                 await asyncio.shield(asyncio.to_thread(sniffer.stop))
                 self.dropped += sniffer.dropped()
@@ -368,7 +372,8 @@ class LabScreen(Screen[None]):
         if not self.paused:
             packets.show_up_to(len(self.store))
             self.show_way()
-        self.explain_error()
+        if not self.composer.sending:
+            self.explain_error()
         self.show_state()
 
     def show_state(self) -> None:
@@ -536,6 +541,7 @@ class LabScreen(Screen[None]):
     @on(Composer.SendAsked)
     def begin_order(self, event: Composer.SendAsked) -> None:
         self.composer.sending = True
+        self.explained = self.joiner.newest_error
         self.stop_sending = threading.Event()
         self.carry_out(event.order, self.interface, self.stop_sending)
 
@@ -552,6 +558,7 @@ class LabScreen(Screen[None]):
             done += "" if outcome.sent == order.count else f"; stopped before {order.count:,}"
             composer.say(done if self.sniffer is not None else f"{done}; nothing is captured now (F2)")
         composer.sending = False
+        self.explain_error()
         if self.waiting is not None:
             self.waiting.stop()
         self.waiting = self.set_timer(WAITING, self.stop_waiting)
@@ -686,6 +693,11 @@ def open_captures(interfaces: Sequence[Interface], filter: str) -> CaptureSocket
         sockets = [opened.enter_context(closing(interface.open_capture(filter))) for interface in interfaces]
         opened.pop_all()
     return sockets[0] if len(sockets) == 1 else MergedSocket(sockets)
+
+
+def own_addresses(interface: Interface) -> frozenset[str]:
+    """An interface's addresses as they are written in packets' summaries."""
+    return frozenset([*(str(address.ip) for address in interface.addresses), interface.hardware_address.hex(":")])
 
 
 def filter_problem(text: str, interface: Interface) -> str:

@@ -193,7 +193,10 @@ class Composer(Widget):
 
     def say(self, text: str, kind: Literal["", "error", "warning"] = "") -> None:
         """One line about the draft or what became of it."""
-        self.verdict.update(Text({"error": "✖ ", "warning": "▲ "}.get(kind, "") + text))
+        verdict = self.verdict
+        verdict.update(Text({"error": "✖ ", "warning": "▲ "}.get(kind, "") + text), layout=False)
+        if verdict.get_content_height(self.size, self.app.size, verdict.size.width) != verdict.size.height:
+            verdict.refresh(layout=True)  # only then: what else has changed is drawn a moment later when it must
         self.verdict.set_class(kind == "error", "-error")
         self.verdict.set_class(kind == "warning", "-warning")
 

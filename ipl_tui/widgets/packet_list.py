@@ -231,17 +231,13 @@ class PacketList(ScrollView, can_focus=True):
             str(frame.length),
         )
         segments = [Segment(line, base + self.look(arrow) if arrow else base), Segment(summary.info, base)]
-        notes = {
-            "answer": self.joined(number, columns.roomy),
-            "hop": self.hop(number, columns.roomy),
-            "lost": self.lost(number, columns.roomy),
-        }
-        shown = [(part, note) for part, note in notes.items() if note]
-        # Where it is narrow they come before the info, which would push them out of view.
-        if columns.roomy:
-            segments += [Segment(f"  {note}", base + self.look(part)) for part, note in shown]
-        else:
-            segments[1:1] = [Segment(f"{note} ", base + self.look(part)) for part, note in shown]
+        loss, joined = self.trail.loss(number), self.joined(number, columns.roomy)
+        before = [("hop", self.hop(number, columns.roomy)), ("lost", "✖" if loss else "")]
+        after = [("answer", joined), ("lost", loss)]
+        if not columns.roomy:  # the info would push it out of view
+            before, after = [*before, ("answer", joined)], []
+        segments[1:1] = [Segment(f"{note} ", base + self.look(part)) for part, note in before if note]
+        segments += [Segment(f"  {note}", base + self.look(part)) for part, note in after if note]
         return [*segments, Segment(" " * self.size.width, base)]
 
     def look(self, part: str = "") -> Style:
@@ -280,16 +276,15 @@ class PacketList(ScrollView, can_focus=True):
         if (before := self.trail.paths.previous(number)) is None:
             return ""
         changed = in_brief(self.trail.changes(number))
-        return f"⇢ from {before}{f': {changed}' if changed else ''}" if roomy else f"⇢{before}"
-
-    def lost(self, number: int, roomy: bool) -> str:
-        """Why the packet was seen no more after this frame."""
-        loss = self.trail.loss(number)
-        return f"✖ {loss}" if loss and roomy else "✖" if loss else ""
+        return f"⇢ {before}{f', {changed}' if changed else ''}" if roomy else f"⇢{before}"
 
     def joined(self, number: int, roomy: bool) -> str:
-        """What the packet answers or is about, or what came back for it."""
-        if (answer := self.joiner.request_of(number)) is not None:
+        """What the packet answers or is about, or what came back for it; said where the request began, not at each
+        hop."""
+        answer, previous = self.joiner.request_of(number), self.trail.paths.previous
+        if previous(answer.request if answer is not None else number) is not None:
+            return ""
+        if answer is not None:
             if answer.error is not None:
                 return f"↯ about {answer.request}, {answer.delay / 1e6:.1f} ms" if roomy else f"↯{answer.request}"
             return f"↩ answers {answer.request}, {answer.delay / 1e6:.1f} ms" if roomy else f"↩{answer.request}"

@@ -20,7 +20,7 @@ class PathLine(Static):
 
     def show(self, number: int) -> None:
         """Show the way of the packet that a frame carries; 0: of none."""
-        self.update(way(self.trail, number) if number else Text("Path: choose a packet to see its way."), layout=False)
+        self.update(way(self.trail, number) if number else Text("Path: choose a packet to see its way."))
 
 
 def way(trail: Trail, number: int) -> Text:

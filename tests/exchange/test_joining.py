@@ -65,6 +65,38 @@ def test_a_response_is_joined_to_its_request(store: Store, joiner: Joiner) -> No
     assert [joiner.response_of(number) for number in (1, 3)] == [None, None]
 
 
+def icmp_error(quoted: bytes, kind: int = 3, code: int = 2, source: str = SERVER) -> bytes:
+    return packet(source, CLIENT, bytes([kind, code]) + bytes(6) + quoted, proto=1)
+
+
+def test_an_icmp_error_is_joined_to_the_request_that_it_quotes(store: Store, joiner: Joiner) -> None:
+    error = icmp_error(REQUEST, kind=11, code=0, source="10.0.1.1")
+    store.append(0, batch((100, ETHERNET + REQUEST), (300, ETHERNET + error), (400, ETHERNET + RESPONSE)))
+    assert joiner.request_of(2) == Answer(request=1, delay=200, error=(11, 0))
+    assert joiner.response_of(1) == 2
+    assert joiner.newest_error == 2
+    assert joiner.request_of(3) is None, "the request has had its answer"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        icmp_error(REQUEST[:-1]),
+        icmp_error(RESPONSE),
+        icmp_error(REQUEST, kind=8),
+        icmp_error(packet(CLIENT, "10.0.1.99", CLIENT_MESSAGE)),
+        packet(SERVER, CLIENT, b"\x03\x02" + bytes(6), proto=1),
+        packet(SERVER, CLIENT, b"", proto=1),
+    ],
+    ids=["quoted in part", "about a response", "an echo request", "about another", "quotes nothing", "is nothing"],
+)
+def test_what_only_looks_like_an_error(store: Store, joiner: Joiner, frame: bytes) -> None:
+    store.append(0, batch((1, ETHERNET + REQUEST), (2, ETHERNET + frame), (3, ETHERNET + RESPONSE)))
+    assert joiner.request_of(2) is None
+    assert joiner.request_of(3) == Answer(1, 2)
+    assert joiner.newest_error == 0
+
+
 def test_both_in_one_batch(store: Store, joiner: Joiner) -> None:
     store.append(0, batch((1, ETHERNET + REQUEST), (2, ETHERNET + RESPONSE), (3, ETHERNET + RESPONSE)))
     assert joiner.request_of(2) == Answer(1, 1)

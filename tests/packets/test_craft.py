@@ -323,9 +323,12 @@ def test_the_presets_have_no_problems() -> None:
         "ServerResponse",
         "ICMP echo request",
         "Empty datagram",
+        "Long datagram",
     ]
     for preset in PRESETS:
         assert craft(preset.draft, "10.0.1.10").problems == ()
+    units = PRESETS[4].draft.payload
+    assert all(int(units[at : at + 8]) == at // 8 for at in range(0, len(units), 8))
     echo = IP(craft(PRESETS[2].draft).packet)
     assert echo.summary() == "IP / ICMP 0.0.0.0 > 127.0.0.1 echo-request 0 / Raw"
     assert internet_checksum(bytes(echo.payload)) == 0

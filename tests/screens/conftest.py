@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.store import Store
+from ipl_tui.networks.interface import Network, find_interface
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.screens.lab import LabScreen, Options
 
@@ -28,11 +29,15 @@ def running(tmp_path: Path) -> Running:
         path: Path | None = None,
         filter: str = "",
         read: Path | None = None,
-        responder: bool = False,
+        responder: bool | None = None,
+        networks: Sequence[Network] = (),
+        follow: bool = False,
+        on_interface_chosen: Callable[[str], None] = lambda name: None,
     ) -> AsyncIterator[tuple[Pilot[None], LabScreen]]:
-        network = KernelNetwork()
+        networks = networks or [KernelNetwork()]
+        options = Options(find_interface(interface, networks), filter, read, responder, follow, on_interface_chosen)
         with Store(path) as store:
-            app = PacketLab(store, [network], Options(network.find(interface), filter, read, responder))
+            app = PacketLab(store, networks, options)
             async with app.run_test(size=size, notifications=True) as pilot:
                 yield pilot, app.lab
 

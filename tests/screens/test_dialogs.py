@@ -52,6 +52,16 @@ class TestInterfaces:
             await until_seen(pilot, "✖ can't capture  ✖ can't send")
             await until_seen(pilot, "Capturing on wlan0 needs permission: run with sudo.")
 
+    async def test_what_stands_in_the_way_of_a_whole_network_is_said_once(self) -> None:
+        forbidden = Ability(False, "The sandbox is forbidden here: run sudo sysctl something.")
+        ports = [FakeInterface(name, ability=forbidden) for name in ("c0", "r0")]
+        for port in ports:
+            port.host = "host"
+        async with asking(InterfaceScreen([FakeNetwork("sandbox", *ports)], CABLE)) as (pilot, _):
+            await until_seen(pilot, "✖ The sandbox is forbidden here")
+            await until_seen(pilot, "host    c0")
+            assert sum("forbidden" in line for line in seen(pilot.app)) == 1
+
     @pytest.mark.parametrize(
         ("current", "keys", "chosen"),
         [

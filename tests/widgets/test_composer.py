@@ -247,7 +247,7 @@ class TestPresets:
     def holds(self, composer: Composer, packet: bytes) -> bool:
         return packet_of(composer) == packet
 
-    @pytest.mark.parametrize("index", [1, 2, 3], ids=[preset.name for preset in PRESETS[1:]])
+    @pytest.mark.parametrize("index", range(1, len(PRESETS)), ids=[preset.name for preset in PRESETS[1:]])
     async def test_a_preset_fills_everything_in_but_the_destination(self, index: int) -> None:
         async with composing(CABLE) as (pilot, _, composer):
             await enter(pilot, composer, "dst", "10.0.1.99")
