@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,15 @@ if TYPE_CHECKING:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-i", "--interface", "name", metavar="IFACE", help="Capture on and send from IFACE.  [default: loopback]")
+@click.option(
+    "-i",
+    "--interface",
+    "name",
+    metavar="IFACE",
+    help="Capture on and send from IFACE: simulated:client, sandbox:router/r0, lo, any interface of this machine.  "
+    "[default: the one chosen last, at first simulated:client]",
+)
+@click.option("--path", is_flag=True, help="Capture on every interface of that network at once, and join the hops.")
 @click.option("-f", "--filter", metavar="FILTER", default="", help="Capture only what passes a BPF filter.")
 @click.option("-r", "--read", type=click.Path(path_type=Path), metavar="FILE", help="Show a pcap or pcapng file.")
 @click.option(
@@ -25,30 +34,60 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Write the capture there as it grows (pcapng).",
 )
-@click.option("--responder", is_flag=True, help="Answer ClientMessage with ServerResponse from the start.")
+@click.option(
+    "--responder/--no-responder",
+    default=None,
+    help="Answer ClientMessage with ServerResponse, or not, from the start.  "
+    "[default: simulated and sandbox answer, this machine does not]",
+)
+@click.option(
+    "--link",
+    "links",
+    multiple=True,
+    metavar="LINK",
+    help="Set a link of the simulated network, such as r1-s0:mtu=300,latency=50ms,loss=20%, or a sandbox link's mtu.",
+)
+@click.option("--seed", default=0, show_default=True, help="The same seed loses the same packets.")
 @click.option("-D", "--list-interfaces", is_flag=True, help="List the interfaces and what each can do, and leave.")
 @click.version_option(package_name="ipl-tui", prog_name="ipl-tui")
 def main(
-    name: str | None, filter: str, read: Path | None, write: Path | None, responder: bool, list_interfaces: bool
+    name: str | None,
+    path: bool,
+    filter: str,
+    read: Path | None,
+    write: Path | None,
+    responder: bool | None,
+    links: tuple[str, ...],
+    seed: int,
+    list_interfaces: bool,
 ) -> None:
     """An Internet Protocol lab in the terminal: compose IPv4 packets, send them, watch them arrive, read every bit."""
     # What starting makes stays; looking for garbage in it costs a tenth of the start. The lab turns this on again.
     gc.disable()
     from ipl_tui.capture.errors import CaptureError
     from ipl_tui.capture.store import Store
-    from ipl_tui.networks.interface import UnknownInterface
+    from ipl_tui.memory import remember_interface
+    from ipl_tui.networks.interface import LinkError, UnknownInterface, find_interface, network_of
     from ipl_tui.networks.kernel import KernelNetwork
+    from ipl_tui.networks.links import read_link
+    from ipl_tui.networks.sandbox import SandboxNetwork
+    from ipl_tui.networks.simulated import SimulatedNetwork
 
-    networks = (KernelNetwork(),)
+    networks = (SimulatedNetwork(seed=seed), SandboxNetwork(), KernelNetwork())
     if list_interfaces:
         print_interfaces(networks)
         return
     try:
-        interface = networks[0].find(name) if name is not None else loopback(networks[0])
+        interface = find_interface(name, networks) if name is not None else first_interface(networks)
+        network = network_of(interface, networks)
+        for text in links:
+            network.set_link(read_link(text, network.links()))
+        if path and not network.path():
+            raise UnknownInterface(f"--path needs a network whose interfaces form a path; {network.name} has none.")
         if read is not None:
             refuse_to_read(read, write)
         store = Store(write)
-    except (UnknownInterface, CaptureError) as error:
+    except (UnknownInterface, LinkError, CaptureError) as error:
         raise click.ClickException(str(error)) from error
 
     from ipl_tui.app import PacketLab  # loads Textual, which -D, --help and the errors above do without
@@ -59,7 +98,7 @@ def main(
             raise click.ClickException(f"The filter does not compile: {problem}")
         if not sys.stdin.isatty():
             raise click.ClickException("The lab needs a terminal to read keys from; -D and --help do without.")
-        lab = PacketLab(store, networks, Options(interface, filter, read, responder))
+        lab = PacketLab(store, networks, Options(interface, filter, read, responder, path, remember_interface))
         lab.run()
         click.echo(f"{counted(len(store))} {'read' if lab.only_read else 'captured'}", err=True)
         click.echo(f"{counted(lab.dropped)} dropped by kernel", err=True)
@@ -81,22 +120,24 @@ def refuse_to_read(path: Path, write: Path | None) -> None:
         raise CaptureError(f"{path} can't be read into itself: write to another file.")
 
 
-def loopback(network: Network) -> Interface:
-    """The loopback interface, or the first there is. Raises UnknownInterface."""
-    from ipl_tui.networks.interface import UnknownInterface
+def first_interface(networks: Sequence[Network]) -> Interface:
+    """The interface chosen last, if it is still there; else the first network's first, which is always there."""
+    from ipl_tui.memory import remembered_interface
+    from ipl_tui.networks.interface import UnknownInterface, find_interface
 
-    interfaces = network.interfaces()
-    if not interfaces:
-        raise UnknownInterface("This machine has no network interfaces.")
-    return next((i for i in interfaces if any(a.ip.is_loopback for a in i.addresses)), interfaces[0])
+    with suppress(UnknownInterface):
+        if name := remembered_interface():
+            return find_interface(name, networks)
+    return networks[0].interfaces()[0]
 
 
 def print_interfaces(networks: Sequence[Network]) -> None:
-    """Every interface: name, state, addresses, link type, and what it can't do, and why."""
+    """Every interface, by network: name, state, addresses, link type, and what it can't do, and why."""
     for network in networks:
+        click.echo(f"{network.name}: {network.purpose}")
         for interface in network.interfaces():
             can = [what for what, ability in interface.abilities().items() if ability.possible]
             able = f"can {' and '.join(can)}" if can else "can't capture or send"
-            click.echo(f"{interface.name}  {interface.state}  {interface.properties}  {able}")
+            click.echo(f"  {interface.full_name}  {interface.state}  {interface.properties}  {able}")
             for reason in interface.obstacles():
-                click.echo(f"    {reason}")
+                click.echo(f"      {reason}")

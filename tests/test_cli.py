@@ -17,7 +17,11 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_interfaces_are_listed() -> None:
     done = run("-D")
     assert done.returncode == 0
-    assert "127.0.0.1/8" in next(line for line in done.stdout.splitlines() if line.startswith("lo"))
+    lines = done.stdout.splitlines()
+    assert "127.0.0.1/8" in next(line for line in lines if line.startswith("  lo "))
+    assert "10.0.1.10/24" in next(line for line in lines if line.startswith("  simulated:client/c0 "))
+    assert "10.0.2.1/24" in next(line for line in lines if line.startswith("  sandbox:router/r1 "))
+    assert [line.partition(":")[0] for line in lines if line[0] != " "] == ["simulated", "sandbox", "kernel"]
 
 
 def test_the_version_is_told() -> None:
@@ -26,13 +30,18 @@ def test_the_version_is_told() -> None:
 
 def test_help_names_every_option() -> None:
     words = run("-h").stdout
-    assert all(f" {option}" in words for option in ("-i", "-f", "-r", "-w", "--responder", "-D", "--version"))
+    assert all(f" {option}" in words for option in ("-i", "-f", "-r", "-w", "--path", "--responder", "--link", "-D"))
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["-i", "nosuch0"], 'There is no interface "nosuch0"; there are: '),
+        (["-i", "simulated:nosuch"], "there are: client/c0, router/r0, router/r1, server/s0."),
+        (["-i", "lo", "--path"], "--path needs a network whose interfaces form a path; kernel has none."),
+        (["--link", "c0-s0:mtu=300"], 'There is no link "c0-s0"; there are c0-r0 and r1-s0.'),
+        (["--link", "r1-s0:mtu=67"], "The MTU is 68 to 65,535 bytes."),
+        (["-i", "sandbox", "--link", "r1-s0:loss=5%"], "The loss can't be set here, only the MTU."),
         (["-f", "ip prot 1"], "The filter does not compile: "),
         (["-w", "/nonexistent/x.pcapng"], "Cannot write the capture to /nonexistent/x.pcapng: no such file"),
         (["-w", "/dev/null"], "/dev/null is not a plain file"),

@@ -21,7 +21,7 @@ from ipl_tui.capture.files import read_capture
 from ipl_tui.capture.store import Store
 
 ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-9;?>=]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[=>])")
-F5, F6, F7 = "\x1b[15~", "\x1b[17~", "\x1b[18~"
+F2, F5, F6, F7, F9 = "\x1bOQ", "\x1b[15~", "\x1b[17~", "\x1b[18~", "\x1b[20~"
 
 
 class Terminal:

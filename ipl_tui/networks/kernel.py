@@ -200,7 +200,7 @@ class KernelNetwork(Network):
     """The interfaces of this machine, as its kernel has them."""
 
     name = "kernel"
-    purpose = "This machine's own interfaces: real packets, real neighbours."
+    purpose = "This machine's own interfaces: real packets and neighbours."
 
     def interfaces(self) -> list[Interface]:
         addresses = psutil.net_if_addrs()

@@ -239,7 +239,7 @@ class SandboxNetwork(Network):
     """Three hosts in namespaces of this machine's kernel. They are made when they are first used."""
 
     name = "sandbox"
-    purpose = "The same three hosts, each with a real Linux kernel: no root needed."
+    purpose = "The same hosts, each with a real Linux kernel: no root."
     answers = True
 
     def __init__(self, links: Sequence[Link] = LINKS, reassembly_timeout: float | None = None) -> None:

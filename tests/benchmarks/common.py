@@ -113,6 +113,10 @@ class Terminal:
             self._ended = True
             self._arrived.notify()
 
+    def press(self, keys: str) -> None:
+        """Press keys in it."""
+        os.write(self._master, keys.encode())
+
     def wait_for(self, *texts: str, seconds: float = 30) -> float:
         """When all the texts had been shown, in s since the start. Raises TimeoutError with what was shown instead."""
         deadline = self.started + seconds
@@ -136,7 +140,7 @@ class Terminal:
         family = _family(self.pid)
         for key in self.leave:
             with suppress(OSError):
-                os.write(self._master, key.encode())
+                self.press(key)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(5)
         for process in family:

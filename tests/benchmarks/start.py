@@ -15,7 +15,7 @@ ROUNDS = 9
 
 STARTED = {
     # name: command, what its first full frame shows, the keys that end it
-    "ipl-tui": ((*APP, "-i", "lo"), FULL, "q"),
+    "ipl-tui": ((*APP, "-i", "simulated"), FULL, "q"),
     "an empty Textual app": (EMPTY_APP, ("ready",), "\x11"),
     "Scapy's shell": ((sys.executable, str(Path(sys.executable).with_name("scapy"))), (">>> ",), "\x04"),
 }

@@ -1,0 +1,147 @@
+"""The simulated network: the three hosts of the plan in this program, for everybody, without permission.
+
+Nothing runs and no Scapy is loaded before it is used; see simulation.py for what happens then.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from random import Random
+from typing import TYPE_CHECKING
+
+from ipl_tui.networks.interface import Ability, Interface, Method, Network, SendError
+from ipl_tui.networks.links import check_link
+from ipl_tui.networks.plan import HOSTS, LINKS, PATH, SERVER, Host, Link, Port, default_destination
+
+if TYPE_CHECKING:  # they load Scapy
+    from scapy.supersocket import SuperSocket
+
+    from ipl_tui.capture.sniffer import CaptureSocket
+    from ipl_tui.networks.simulation import Simulation
+
+ETHERNET = 1
+
+
+@dataclass(frozen=True)
+class Line:
+    """One direction of a link."""
+
+    link: Link
+    far: Port
+    """Where its frames arrive."""
+    luck: Random
+    """Decides which frames are lost, while the link loses some: one number is drawn for each."""
+
+
+class SimulatedInterface(Interface):
+    """A port of one of the simulated hosts. Its MTU is always that of its link."""
+
+    network = "simulated"
+    state = "up"
+    linktype = ETHERNET
+
+    def __init__(self, network: SimulatedNetwork, host: Host, port: Port, mtu: int) -> None:
+        self.host = host.name
+        self.name = port.name
+        self.addresses = (port.address,)
+        self.hardware_address = port.hardware_address
+        self.mtu = mtu
+        self.destination = default_destination(port)
+        self._network = network
+        self._port = port
+        self._own = {each.address.ip for each in host.ports}
+
+    def can_capture(self) -> Ability:
+        return Ability(True)
+
+    def can_send(self) -> Ability:
+        return Ability(True)
+
+    def open_capture(self, filter: str = "") -> CaptureSocket:
+        return self._network.simulation().capture(self._port, filter)
+
+    def choose_method(self, destination: str) -> Method:
+        address = IPv4Address(destination)
+        return "kernel" if address.is_loopback or address in self._own else "exact"
+
+    def send(self, packet: bytes, method: Method) -> None:
+        if len(packet) < 20:
+            raise SendError(f"A packet begins with a header of 20 bytes; this one has {len(packet)} bytes.")
+        self._network.simulation().send(self._port, packet, method)
+
+    def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
+        return self._network.simulation().listen(self._port, proto, deaf)
+
+    def close(self) -> None:
+        """Nothing is kept from send to send."""
+
+
+class SimulatedNetwork(Network):
+    """Three hosts in memory, and the frames between them."""
+
+    name = "simulated"
+    purpose = "Three hosts in memory: no permission, no real network."
+    answers = True
+    explains = True
+
+    def __init__(self, links: Sequence[Link] = LINKS, seed: int = 0, reassembly_timeout: float = 30.0) -> None:
+        """Connect the hosts of the plan; reassembly_timeout in seconds.
+
+        With the same seed a link loses the same frames, counted in each direction from when it was last set.
+        """
+        self._seed = seed
+        self._reassembly_timeout = reassembly_timeout
+        self._ports = {port.name: port for port in PATH}
+        self._lines: dict[str, Line] = {}
+        for link in links:
+            self._connect(link)
+        hosts = {port.name: host for host in HOSTS for port in host.ports}
+        self._interfaces = {
+            name: SimulatedInterface(self, hosts[name], port, self._lines[name].link.mtu)
+            for name, port in self._ports.items()
+        }
+        self._simulation: Simulation | None = None
+        self._lock = threading.Lock()
+
+    def _connect(self, link: Link) -> None:
+        for near, far in (link.ends, link.ends[::-1]):
+            self._lines[near] = Line(link, self._ports[far], Random(f"{self._seed} {link.name} {near}"))
+
+    def interfaces(self) -> list[Interface]:
+        return list(self._interfaces.values())
+
+    def path(self) -> tuple[Interface, ...]:
+        return tuple(self._interfaces.values())
+
+    def responder_at(self, interface: Interface) -> Interface:
+        return self._interfaces[SERVER.name]
+
+    def fate(self, interface: str, time: int) -> str:
+        return self._simulation.fate(interface, time) if self._simulation is not None else ""
+
+    def links(self) -> tuple[Link, ...]:
+        return tuple({line.link.name: line.link for line in self._lines.values()}.values())
+
+    def set_link(self, link: Link) -> None:
+        """Frames that are on their way are not touched; its losses begin anew."""
+        check_link(link, self.links())
+        self._connect(link)
+        for end in link.ends:
+            self._interfaces[end].mtu = link.mtu
+
+    def simulation(self) -> Simulation:
+        """The running part, which loads Scapy when it is asked for the first time."""
+        with self._lock:
+            if self._simulation is None:
+                from ipl_tui.networks.simulation import Simulation
+
+                self._simulation = Simulation(self._lines, self._reassembly_timeout)
+            return self._simulation
+
+    def close(self) -> None:
+        """End the thread, all sockets and what still waits to be sent; what the hosts have learnt is forgotten."""
+        if self._simulation is not None:
+            self._simulation.end()
