@@ -1,4 +1,4 @@
-"""What may be loaded when: no Textual below the widgets, and no Scapy before the first screen is up."""
+"""What may be loaded when: no Textual below the widgets, and no Scapy and psutil before the first screen is up."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ def test_packets_capture_networks_and_exchange_load_no_textual() -> None:
         "ipl_tui.capture.files",
         "ipl_tui.capture.sniffer",
         "ipl_tui.networks.kernel",
+        "ipl_tui.networks.sandbox",
+        "ipl_tui.networks.simulation",
+        "ipl_tui.networks.trail",
         "ipl_tui.exchange.joining",
         "ipl_tui.exchange.responder",
     ]
     assert not {"textual", "rich"} & loaded_by(*below)
 
 
-@pytest.mark.parametrize("module", ["ipl_tui.cli", "ipl_tui.app"])
-def test_the_first_screen_does_not_wait_for_scapy(module: str) -> None:
-    assert "scapy" not in loaded_by(module)
+@pytest.mark.parametrize("name", ["simulated", "sandbox", "kernel"])
+def test_the_first_screen_does_not_wait_for_scapy_and_psutil(name: str) -> None:
+    assert not {"scapy", "psutil"} & loaded_by("ipl_tui.cli", "ipl_tui.app", f"ipl_tui.networks.{name}")

@@ -85,9 +85,7 @@ class Joiner:
             oldest = next(iter(self._waiting.values()))[0]
             self._take(oldest)
 
-    def _answer(
-        self, conversation: Conversation, number: int, time: int, error: tuple[int, int] | None = None
-    ) -> None:
+    def _answer(self, conversation: Conversation, number: int, time: int, error: tuple[int, int] | None = None) -> None:
         while conversation in self._queues:
             request, asked = self._take(conversation)
             if time - asked <= PATIENCE:

@@ -1,6 +1,7 @@
 """This machine's own interfaces: listed with psutil, captured on with libpcap, sent from with the kernel's sockets.
 
-Scapy takes 0.3 s to import and the first screen does not wait for it: whatever loads it is imported inside functions.
+Scapy takes 0.3 s to import, psutil 0.03 s, and the first screen does not wait for them: whatever loads them is imported
+inside functions.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import psutil
 
 from ipl_tui.capture.errors import CaptureError, permission_remedy
 from ipl_tui.networks.interface import Ability, Interface, Method, Network, SendError, State
@@ -203,6 +202,8 @@ class KernelNetwork(Network):
     purpose = "This machine's own interfaces: real packets and neighbours."
 
     def interfaces(self) -> list[Interface]:
+        import psutil
+
         addresses = psutil.net_if_addrs()
         interfaces: list[Interface] = []
         for name, stats in psutil.net_if_stats().items():
@@ -240,6 +241,8 @@ class KernelNetwork(Network):
 
 def _is_own(destination: IPv4Address) -> bool:
     """Whether packets to this address end in this machine."""
+    import psutil
+
     own = (entry.address for entries in psutil.net_if_addrs().values() for entry in entries)
     return destination.is_loopback or str(destination) in own
 
