@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from threading import Thread
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
@@ -17,6 +20,10 @@ from textual.screen import Screen
 from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Network
 from ipl_tui.screens.lab import LabScreen, Options
+
+
+LAST_WORDS = 5.0
+"""Seconds that leaving may take once the terminal is gone."""
 
 
 class PacketLab(App[None]):
@@ -40,12 +47,19 @@ class PacketLab(App[None]):
         for name in ("SIGHUP", "SIGTERM"):
             with suppress(AttributeError, NotImplementedError):  # Windows has neither
                 loop.add_signal_handler(getattr(signal, name), self.exit)
-        self.set_interval(1.0, self.leave_without_terminal)
+        Thread(target=self.leave_without_terminal, args=[loop], name="terminal", daemon=True).start()
 
-    def leave_without_terminal(self) -> None:
-        """Not every lost terminal sends a signal, and Textual reads on from one that is gone, for ever."""
-        if terminal_is_gone():
-            self.exit()
+    def leave_without_terminal(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Not every lost terminal sends a signal, and Textual reads on from one that is gone, for ever.
+
+        In a thread of its own: if the terminal took no output before it went, Textual waits for ever to write it.
+        """
+        while not terminal_is_gone():
+            time.sleep(1.0)
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(self.exit)
+        time.sleep(LAST_WORDS)
+        os._exit(1)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         if screen is self.lab:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from ipl_tui.capture.files import read_capture
 from ipl_tui.capture.store import Store
 
 ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-9;?>=]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[=>])")
-F2, F5, F6, F7, F9 = "\x1bOQ", "\x1b[15~", "\x1b[17~", "\x1b[18~", "\x1b[20~"
+F1, F2, F5, F6, F7, F9 = "\x1bOP", "\x1bOQ", "\x1b[15~", "\x1b[17~", "\x1b[18~", "\x1b[20~"
 
 
 class Terminal:
@@ -120,6 +121,19 @@ def test_it_leaves_when_its_terminal_is_gone(tmp_path: Path) -> None:
     os.close(terminal.master)
     terminal.process.wait(20)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_it_leaves_when_its_terminal_is_gone_that_took_no_output_before(tmp_path: Path) -> None:
+    terminal = Terminal(temporary=tmp_path)
+    terminal.wait_for("capturing")
+    before, unread = -1, 0
+    while unread != before:  # until nothing more can be drawn, for nobody reads it
+        terminal.type(F1 * 50)  # the help, on and off
+        with suppress(subprocess.TimeoutExpired):
+            terminal.process.wait(1)
+        before, unread = unread, struct.unpack("i", fcntl.ioctl(terminal.master, termios.FIONREAD, bytes(4)))[0]
+    os.close(terminal.master)
+    terminal.process.wait(20)
 
 
 def test_nothing_but_the_summary_is_left_on_the_terminal() -> None:
