@@ -11,8 +11,7 @@ from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import FilterError, compile_filter
 from ipl_tui.capture.sniffer import BATCH, CaptureSocket
 from ipl_tui.capture.store import Batch
-
-ETHERNET = 1
+from ipl_tui.packets.link_layer import ETHERNET
 
 _SOL_PACKET, _ETH_P_ALL = 263, 3  # linux/if_packet.h, if_ether.h, as the rest
 _PACKET_RX_RING, _PACKET_STATISTICS, _PACKET_COPY_THRESH, _PACKET_VERSION = 5, 6, 7, 10

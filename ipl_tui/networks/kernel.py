@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from ipl_tui.capture.errors import CaptureError, permission_remedy
 from ipl_tui.networks.interface import Ability, Interface, Method, Network, SendError, State
-from ipl_tui.networks.wire import ETHERNET, ETHERTYPE_IPV4, GONE, LINUX, Kept, WireInterface
+from ipl_tui.networks.wire import ETHERTYPE_IPV4, GONE, LINUX, Kept, WireInterface
+from ipl_tui.packets.link_layer import ETHERNET
 
 if TYPE_CHECKING:
     from scapy.supersocket import SuperSocket

@@ -22,10 +22,11 @@ from select import select
 from typing import TYPE_CHECKING, Any
 
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.networks.interface import Ability, Interface, LinkError, Method, Network, SendError
+from ipl_tui.networks.interface import Ability, LinkError, Method, SendError
 from ipl_tui.networks.links import check_link
-from ipl_tui.networks.plan import HOSTS, LINKS, PATH, SERVER, Host, Link, Port, default_destination
-from ipl_tui.networks.wire import ETHERNET, LINUX, Kept, WireInterface
+from ipl_tui.networks.plan import HOSTS, LINKS, Host, Link, Port
+from ipl_tui.networks.planned import PlannedInterface, PlannedNetwork
+from ipl_tui.networks.wire import LINUX, Kept, WireInterface
 
 if TYPE_CHECKING:
     from scapy.supersocket import SuperSocket
@@ -139,23 +140,16 @@ class _Helper:
             self._lifeline.close()
 
 
-class SandboxInterface(WireInterface):
-    """A port of one of the sandbox's hosts. Its MTU is always that of its link."""
+class SandboxInterface(PlannedInterface, WireInterface):
+    """A port of one of the sandbox's hosts."""
 
     network = "sandbox"
-    state = "up"
-    linktype = ETHERNET
     asks_arp = True
     remedy_for_no_route = "send from another interface"
 
     def __init__(self, network: SandboxNetwork, host: Host, port: Port, mtu: int) -> None:
-        self.host = host.name
+        super().__init__(host, port, mtu)
         self.owner = f"the {host.name}"
-        self.name = port.name
-        self.addresses = (port.address,)
-        self.hardware_address = port.hardware_address
-        self.mtu = mtu
-        self.destination = default_destination(port)
         self._network = network
         self._plan = host
         self._helper: _Helper | None = None  # the one that opened the sockets that are kept
@@ -235,33 +229,24 @@ class SandboxInterface(WireInterface):
         return f"{doing} on {self.name} failed: {error.strerror}."
 
 
-class SandboxNetwork(Network):
+class SandboxNetwork(PlannedNetwork[SandboxInterface]):
     """Three hosts in namespaces of this machine's kernel. They are made when they are first used."""
 
     name = "sandbox"
     purpose = "The same hosts, each with a real Linux kernel: no root."
-    answers = True
 
     def __init__(self, links: Sequence[Link] = LINKS, reassembly_timeout: float | None = None) -> None:
         """Take the plan; reassembly_timeout in seconds, whole ones as Linux counts it (None: as Linux has it)."""
         self._links = tuple(replace(link, latency=None, loss=None) for link in links)
         self._reassembly_timeout = reassembly_timeout
-        hosts = {port.name: host for host in HOSTS for port in host.ports}
-        mtus = {end: link.mtu for link in links for end in link.ends}
-        self._interfaces = {port.name: SandboxInterface(self, hosts[port.name], port, mtus[port.name]) for port in PATH}
+        super().__init__(links)
         self._helper: _Helper | None = None
         self._ability: Ability | None = None
         self._ability_expires = 0.0  # on the monotonic clock; only what is forbidden does
         self._lock = threading.Lock()
 
-    def interfaces(self) -> list[Interface]:
-        return list(self._interfaces.values())
-
-    def path(self) -> tuple[Interface, ...]:
-        return tuple(self._interfaces.values())
-
-    def responder_at(self, interface: Interface) -> Interface:
-        return self._interfaces[SERVER.name]
+    def _make_interface(self, host: Host, port: Port, mtu: int) -> SandboxInterface:
+        return SandboxInterface(self, host, port, mtu)
 
     def links(self) -> tuple[Link, ...]:
         """Linux has no latency or loss on these links, so that only their MTU can be set."""
@@ -276,8 +261,7 @@ class SandboxNetwork(Network):
                 except (OSError, SandboxError) as error:
                     raise LinkError(f"The link {link.name} could not be set: {error}") from error
             self._links = tuple(link if each.ends == link.ends else each for each in self._links)
-            for end in link.ends:
-                self._interfaces[end].mtu = link.mtu
+            self._tell_mtu(link)
 
     def ability(self) -> Ability:
         """Whether there can be a sandbox here, now: found out by making one, unless there is one."""

@@ -12,17 +12,16 @@ from ipaddress import IPv4Address
 from random import Random
 from typing import TYPE_CHECKING
 
-from ipl_tui.networks.interface import Ability, Interface, Method, Network, SendError
+from ipl_tui.networks.interface import Ability, Method, SendError
 from ipl_tui.networks.links import check_link
-from ipl_tui.networks.plan import HOSTS, LINKS, PATH, SERVER, Host, Link, Port, default_destination
+from ipl_tui.networks.plan import LINKS, PATH, Host, Link, Port
+from ipl_tui.networks.planned import PlannedInterface, PlannedNetwork
 
 if TYPE_CHECKING:  # they load Scapy
     from scapy.supersocket import SuperSocket
 
     from ipl_tui.capture.sniffer import CaptureSocket
     from ipl_tui.networks.simulation import Simulation
-
-ETHERNET = 1
 
 
 @dataclass(frozen=True)
@@ -36,20 +35,13 @@ class Line:
     """Decides which frames are lost, while the link loses some: one number is drawn for each."""
 
 
-class SimulatedInterface(Interface):
-    """A port of one of the simulated hosts. Its MTU is always that of its link."""
+class SimulatedInterface(PlannedInterface):
+    """A port of one of the simulated hosts."""
 
     network = "simulated"
-    state = "up"
-    linktype = ETHERNET
 
     def __init__(self, network: SimulatedNetwork, host: Host, port: Port, mtu: int) -> None:
-        self.host = host.name
-        self.name = port.name
-        self.addresses = (port.address,)
-        self.hardware_address = port.hardware_address
-        self.mtu = mtu
-        self.destination = default_destination(port)
+        super().__init__(host, port, mtu)
         self._network = network
         self._port = port
         self._own = {each.address.ip for each in host.ports}
@@ -79,12 +71,11 @@ class SimulatedInterface(Interface):
         """Nothing is kept from send to send."""
 
 
-class SimulatedNetwork(Network):
+class SimulatedNetwork(PlannedNetwork[SimulatedInterface]):
     """Three hosts in memory, and the frames between them."""
 
     name = "simulated"
     purpose = "Three hosts in memory: no permission, no real network."
-    answers = True
     explains = True
 
     def __init__(self, links: Sequence[Link] = LINKS, seed: int = 0, reassembly_timeout: float = 30.0) -> None:
@@ -98,11 +89,7 @@ class SimulatedNetwork(Network):
         self._lines: dict[str, Line] = {}
         for link in links:
             self._connect(link)
-        hosts = {port.name: host for host in HOSTS for port in host.ports}
-        self._interfaces = {
-            name: SimulatedInterface(self, hosts[name], port, self._lines[name].link.mtu)
-            for name, port in self._ports.items()
-        }
+        super().__init__(links)
         self._simulation: Simulation | None = None
         self._lock = threading.Lock()
 
@@ -110,14 +97,8 @@ class SimulatedNetwork(Network):
         for near, far in (link.ends, link.ends[::-1]):
             self._lines[near] = Line(link, self._ports[far], Random(f"{self._seed} {link.name} {near}"))
 
-    def interfaces(self) -> list[Interface]:
-        return list(self._interfaces.values())
-
-    def path(self) -> tuple[Interface, ...]:
-        return tuple(self._interfaces.values())
-
-    def responder_at(self, interface: Interface) -> Interface:
-        return self._interfaces[SERVER.name]
+    def _make_interface(self, host: Host, port: Port, mtu: int) -> SimulatedInterface:
+        return SimulatedInterface(self, host, port, mtu)
 
     def fate(self, interface: str, time: int) -> str:
         return self._simulation.fate(interface, time) if self._simulation is not None else ""
@@ -129,8 +110,7 @@ class SimulatedNetwork(Network):
         """Frames that are on their way are not touched; its losses begin anew."""
         check_link(link, self.links())
         self._connect(link)
-        for end in link.ends:
-            self._interfaces[end].mtu = link.mtu
+        self._tell_mtu(link)
 
     def simulation(self) -> Simulation:
         """The running part, which loads Scapy when it is asked for the first time."""

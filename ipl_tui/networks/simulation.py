@@ -17,8 +17,9 @@ from typing import NamedTuple
 from ipl_tui.capture.queue_socket import ProtocolSocket, QueueSocket
 from ipl_tui.networks.interface import Method, SendError
 from ipl_tui.networks.plan import HOSTS, Port
-from ipl_tui.networks.simulated import ETHERNET, Line
+from ipl_tui.networks.simulated import Line
 from ipl_tui.networks.stack import Deliver, Discard, Effect, Sent, Stack, Transmit, Unreachable
+from ipl_tui.packets.link_layer import ETHERNET
 
 FATES_KEPT = 10_000
 """Frames whose end is remembered; of more, the oldest are forgotten."""

@@ -17,6 +17,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from ipl_tui.networks.interface import Interface, Method, SendError
+from ipl_tui.packets.link_layer import ETHERNET
 
 if TYPE_CHECKING:
     from scapy.supersocket import SuperSocket
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 LINUX = sys.platform == "linux"
 
 ETHERTYPE_IPV4 = 0x0800
-ETHERNET = 1
 LIMITED_BROADCAST = IPv4Address("255.255.255.255")
 ETHERNET_BROADCAST = b"\xff" * 6
 

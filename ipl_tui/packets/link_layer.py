@@ -1,6 +1,7 @@
 """Where in a captured frame the IPv4 packet begins."""
 
 ETHERNET = 1
+"""libpcap's link type."""
 
 _NETWORK_LAYER = {0: 4, 12: 0, 14: 0, 101: 0, 108: 4, 113: 16, 228: 0, 276: 20}
 """Offset of the packet by link type. Ethernet is not here: VLAN tags shift it."""

@@ -36,6 +36,7 @@ from ipl_tui.networks.sending import Order, Outcome, carry_out
 from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.fields import FIELD, FIELDS, read_header
 from ipl_tui.packets.icmp import describe_error
+from ipl_tui.packets.link_layer import ETHERNET
 from ipl_tui.packets.text import printable
 from ipl_tui.screens.help import HelpScreen, Place
 from ipl_tui.screens.interfaces import InterfaceScreen
@@ -65,9 +66,6 @@ GATHER = 0.01
 
 WAITING = 15.0
 """Seconds that a sent ClientMessage keeps the kernel from objecting to its answer."""
-
-ETHERNET = 1
-"""The link type to check a filter against while the interface has not told its own."""
 
 PROTOCOL_UNREACHABLE = 3, 2
 """Type and code (RFC 792)."""
@@ -701,7 +699,10 @@ def own_addresses(interface: Interface) -> frozenset[str]:
 
 
 def filter_problem(text: str, interface: Interface) -> str:
-    """libpcap's words about a filter that does not compile for an interface; nothing for one that does."""
+    """libpcap's words about a filter that does not compile for an interface; nothing for one that does.
+
+    An interface that has not told its link type yet is taken for Ethernet.
+    """
     try:
         compile_filter(text, interface.linktype if interface.linktype is not None else ETHERNET)
     except FilterError as error:

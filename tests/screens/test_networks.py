@@ -205,7 +205,7 @@ class TestSelector:
     ) -> None:
         chosen: list[str] = []
         with closing(SimulatedNetwork()) as simulated:
-            networks = [simulated, sandbox, KernelNetwork()]
+            networks: list[Network] = [simulated, sandbox, KernelNetwork()]
             async with running("simulated", networks=networks, filter="ip", on_interface_chosen=chosen.append) as (
                 pilot,
                 lab,

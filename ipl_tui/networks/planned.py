@@ -1,0 +1,58 @@
+"""What the networks that follow the plan have in common: the simulated one and the sandbox."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from ipl_tui.networks.interface import Interface, Network
+from ipl_tui.networks.plan import HOSTS, PATH, SERVER, Host, Link, Port, default_destination
+from ipl_tui.packets.link_layer import ETHERNET
+
+
+class PlannedInterface(Interface):
+    """A port of one of the plan's hosts. Its MTU is always that of its link."""
+
+    state = "up"
+    linktype = ETHERNET
+
+    def __init__(self, host: Host, port: Port, mtu: int) -> None:
+        self.host = host.name
+        self.name = port.name
+        self.addresses = (port.address,)
+        self.hardware_address = port.hardware_address
+        self.mtu = mtu
+        self.destination = default_destination(port)
+
+
+Planned = TypeVar("Planned", bound=PlannedInterface)
+
+
+class PlannedNetwork(Network, Generic[Planned]):
+    """The plan's four interfaces, in the order of its path; its server answers."""
+
+    answers = True
+
+    def __init__(self, links: Sequence[Link]) -> None:
+        hosts = {port.name: host for host in HOSTS for port in host.ports}
+        mtus = {end: link.mtu for link in links for end in link.ends}
+        self._interfaces = {port.name: self._make_interface(hosts[port.name], port, mtus[port.name]) for port in PATH}
+
+    @abstractmethod
+    def _make_interface(self, host: Host, port: Port, mtu: int) -> Planned:
+        """The interface at a port."""
+
+    def interfaces(self) -> list[Interface]:
+        return list(self._interfaces.values())
+
+    def path(self) -> tuple[Interface, ...]:
+        return tuple(self._interfaces.values())
+
+    def responder_at(self, interface: Interface) -> Interface:
+        return self._interfaces[SERVER.name]
+
+    def _tell_mtu(self, link: Link) -> None:
+        """Let the interfaces at a link's ends say what MTU it has now."""
+        for end in link.ends:
+            self._interfaces[end].mtu = link.mtu
