@@ -1,53 +1,60 @@
-"""Make the pictures that the README shows, from the running app: `sudo python3 -m uv run screenshots/make.py`.
+"""Make the pictures that the README shows, from the running app: `python3 -m uv run screenshots/make.py`.
 
-It sends ClientMessage on the loopback interface, with the responder on, so it needs the permission to.
+It sends ClientMessage on the simulated network, so it needs no permission.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from textual.pilot import Pilot
 
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.store import Store
-from ipl_tui.cli import loopback
-from ipl_tui.networks.kernel import KernelNetwork
-from ipl_tui.screens.lab import Options
-from ipl_tui.widgets.packet_list import PacketList
+from ipl_tui.networks.simulated import SimulatedNetwork
+from ipl_tui.screens.lab import LabScreen, Options
 
 FOLDER = Path(__file__).parent
 
+PICTURES: dict[str, tuple[tuple[int, int], bool, int, str]] = {
+    # name: size, whether the path is followed, packets of one exchange, keys that lead to what is to be seen
+    "lab-120x36": ((120, 36), False, 2, "end 4 down down down down down down down"),
+    "lab-80x24": ((80, 24), False, 2, "2"),
+    "path-120x36": ((120, 36), True, 8, "down down 3"),
+}
 
-async def until(pilot: Pilot[None], packets: PacketList, count: int) -> None:
+
+async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while packets.count < count:
+        while not condition():
             await pilot.pause(0.05)
 
 
 def save(app: PacketLab, name: str) -> None:
     """Save the screen as SVG, without the web font it would fetch."""
     svg = re.sub(r"@font-face \{.*?\}\s*", "", app.export_screenshot(title="ipl-tui"), flags=re.DOTALL)
-    (FOLDER / name).write_text(svg.replace("Fira Code", "DejaVu Sans Mono"))
+    (FOLDER / f"{name}.svg").write_text(svg.replace("Fira Code", "DejaVu Sans Mono"))
+
+
+def ready(lab: LabScreen) -> bool:
+    return lab.settled.is_set() and lab.responder is not None
 
 
 async def main() -> None:
-    network = KernelNetwork()
-    for width, height in (120, 36), (80, 24):
-        with Store() as store:
-            app = PacketLab(store, [network], Options(loopback(network), filter="ip proto 253", responder=True))
-            async with app.run_test(size=(width, height)) as pilot:
-                packets = app.lab.query_one(PacketList)
+    for name, (size, follow, count, keys) in PICTURES.items():
+        with closing(SimulatedNetwork()) as network, Store() as store:
+            app = PacketLab(store, [network], Options(network.find("client"), filter="ip proto 253", path=follow))
+            async with app.run_test(size=size) as pilot:
+                await until(pilot, lambda lab=app.lab: ready(lab))
                 await pilot.press("f5")
-                await until(pilot, packets, 2)
-                await pilot.press("end", "4", "down", "down", "down", "down", "down", "down", "down")
+                await until(pilot, lambda lab=app.lab, count=count: lab.packets.count == count)
+                await pilot.press(*keys.split())
                 await pilot.pause(0.5)
-                if width == 80:
-                    await pilot.press("2")
-                    await pilot.pause(0.5)
-                save(app, f"lab-{width}x{height}.svg")
+                save(app, name)
 
 
 asyncio.run(main())
