@@ -111,7 +111,8 @@ class Neighbours:
 
     def tick(self, now: float) -> tuple[list[Outgoing], list[Outgoing]]:
         """Whose next hops to ask for again, a packet each; and the packets whose next hop never answered."""
-        again, given_up = [], []
+        again: list[Outgoing] = []
+        given_up: list[Outgoing] = []
         for place, question in list(self._questions.items()):
             if question.again > now:
                 continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipl_tui.packets.fields import SHORTEST_HEADER
 
 END, NO_OPERATION = 0, 1
-RECORD_ROUTE, TIMESTAMP, ROUTER_ALERT = 7, 68, 148
+RECORD_ROUTE, TIMESTAMP, COMMERCIAL_SECURITY, ROUTER_ALERT = 7, 68, 134, 148
 SOURCE_ROUTES = (131, 137)
 """Loose and strict."""
 COPIED = 0x80
@@ -27,9 +27,10 @@ class Options:
     changed: bool = False
     """Whether something was written that the header checksum does not cover yet."""
     source_route: int = 0
-    """Where it is; 0: there is none. Likewise the next two."""
+    """Where it is; 0: there is none. Likewise the next three."""
     record_route: int = 0
     timestamp: int = 0
+    security: int = 0
     recorded: bool = False
     """Whether the route got an address."""
     stamped_address: bool = False
@@ -62,6 +63,9 @@ def fill_in(packet: bytearray, address: bytes, is_own: Callable[[bytes], bool], 
             options.problem = _record(packet, at, options, address)
         elif kind == TIMESTAMP:
             options.problem = _stamp(packet, at, options, address, is_own, time)
+        elif kind == COMMERCIAL_SECURITY:  # a domain of interpretation that nobody here has configured (FIPS 188)
+            options.problem = at + (1 if length < 8 else 2)
+            options.security = at
         elif kind == ROUTER_ALERT and length < 4:  # RFC 2113 §2.1
             options.problem = at + 1
         at += length
@@ -161,6 +165,8 @@ def answer(packet: bytes, options: Options, source: bytes, is_own: Callable[[byt
             stamps[pointer - 1 : pointer - 1 + len(entry)] = entry
             stamps[2] += len(entry)
         result += stamps
+    if options.security:
+        result += _option(packet, options.security)
     return result + bytes(-len(result) % 4)
 
 

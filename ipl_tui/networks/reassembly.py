@@ -29,10 +29,11 @@ def write_checksum(packet: bytearray) -> None:
     packet[10:12] = internet_checksum(bytes(packet[: (packet[0] & 15) * 4])).to_bytes(2)
 
 
-def cut(packet: bytes, mtu: int) -> list[bytes]:
+def cut(packet: bytes, mtu: int, raw: bool = False) -> list[bytes]:
     """A packet's fragments, of at most `mtu` bytes (68 or more; RFC 791 §3.2); the packet itself where it fits.
 
-    Don't Fragment is the caller's to obey; the reserved flag is lost, as in Linux.
+    Don't Fragment is the caller's to obey; the reserved flag is lost, as in Linux. And as in Linux, the options of a
+    packet from a `raw` socket are not looked at: all its fragments have them.
     """
     if len(packet) <= mtu:
         return [packet]
@@ -53,7 +54,7 @@ def cut(packet: bytes, mtu: int) -> list[bytes]:
         ).to_bytes(2)
         write_checksum(header)
         fragments.append(bytes(header) + payload[begin : begin + size])
-        if begin == 0 and not flags & OFFSET:  # in a fragment of a fragment they are as they should be
+        if begin == 0 and not flags & OFFSET and not raw:  # in a fragment of a fragment they are as they should be
             header[20:] = for_later_fragments(bytes(header[20:]))
         begin += size
     return fragments

@@ -82,7 +82,7 @@ class Simulation:
         with self._changed:
             self._begin()
             self._listeners[listener] = (port, proto)
-            self._stacks[port.host].listeners[proto] += 1
+            self._stacks[port.host].listeners[port.name, proto] += 1
         return listener
 
     def send(self, port: Port, packet: bytes, method: Method) -> None:
@@ -141,7 +141,7 @@ class Simulation:
         with self._changed:
             if listener in self._listeners:
                 port, proto = self._listeners.pop(listener)
-                self._stacks[port.host].listeners[proto] -= 1
+                self._stacks[port.host].listeners[port.name, proto] -= 1
 
     def _begin(self) -> None:
         if self._thread is None:
@@ -154,7 +154,7 @@ class Simulation:
         host = next(host for host in HOSTS if host.name == name)
         self._stacks[name] = stack = Stack(host, lambda port: self._lines[port].link.mtu, self._reassembly_timeout)
         for port, proto in self._listeners.values():
-            stack.listeners[proto] += port.host == name
+            stack.listeners[port.name, proto] += port.host == name
 
     def _run(self) -> None:
         with self._changed:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 
 from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import ARP, Ether
@@ -44,6 +44,7 @@ ARP_START, ARP_LENGTH = bytes.fromhex("0001 0800 06 04"), 28
 LIMITED_BROADCAST, UNSPECIFIED = b"\xff" * 4, bytes(4)
 MULTICAST, LOOPBACK = 0xE0, 127
 """The first four bits, and the first byte, of such addresses (RFC 1122 §3.2.1.3)."""
+LOOPBACK_ADDRESS = IPv4Interface("127.0.0.1/8")
 ALL_SYSTEMS = bytes([224, 0, 0, 1])
 """The one multicast group that a host is always in (RFC 1112 §6.1)."""
 
@@ -57,6 +58,15 @@ PARAMETER_PROBLEM, TIMESTAMP, TIMESTAMP_REPLY = 12, 13, 14
 
 QUERIES = (0, 8, 13, 14, 15, 16, 17, 18)
 """The ICMP types that are no errors: only about these may an error be sent (RFC 1122 §3.2.2)."""
+
+FRAGMENTATION_NEEDED = bytes([UNREACHABLE, 4])
+
+MOST_PATH_MTUS = 128
+"""Destinations whose path MTU is known; the one noted first makes room."""
+PATH_MTU_HOLDS = 600.0
+"""Seconds (RFC 1191 §6.3)."""
+SHORTEST_PATH_MTU = 552
+"""Bytes that Linux believes any way to take, whatever a router says."""
 
 ICMP_HEADER = 8
 LONGEST_ERROR = 576
@@ -82,7 +92,7 @@ class Deliver:
 
     packet: bytes
     port: Port
-    """Where it arrived; for what the host sends to itself, the port that has the address."""
+    """Where it arrived; for what the host sends to itself, the port that has the address, or "lo"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +147,10 @@ class Stack:
     def __init__(self, host: Host, mtu_of: Callable[[str], int], reassembly_timeout: float = 30.0) -> None:
         """`mtu_of` tells the MTU of the link at a port, by the port's name, in bytes, whenever it is asked."""
         self.host = host
-        self.listeners: Counter[int] = Counter()
-        """How many raw sockets listen, by IP protocol number; the owner counts them up and down."""
+        self.listeners: Counter[tuple[str, int]] = Counter()
+        """How many raw sockets listen, by port name and IP protocol number; the owner counts them up and down."""
         self._mtu_of = mtu_of
+        self._loopback = Port(host.name, "lo", LOOPBACK_ADDRESS)
         self._own = {port.address.ip.packed: port for port in host.ports}
         self._subnets = sorted(
             ((int(port.address.netmask), int(port.address.network.network_address), port) for port in host.ports),
@@ -152,6 +163,7 @@ class Stack:
             self._gateway = self._route(host.gateway.packed)
         self._neighbours = Neighbours()
         self._reassembly = Reassembly(reassembly_timeout)
+        self._path_mtus: dict[bytes, tuple[int, float]] = {}
         self._identification = 0
 
     def receive(self, port: Port, frame: bytes, now: float) -> list[Effect]:
@@ -198,16 +210,17 @@ class Stack:
         ready = bytearray(packet)
         ready[2:4] = len(packet).to_bytes(2)
         if ready[12:16] == UNSPECIFIED:
-            ready[12:16] = destination if own else out.address.ip.packed
+            ready[12:16] = destination if own and destination != UNSPECIFIED else out.address.ip.packed
         if ready[4:6] == b"\0\0" and not int.from_bytes(ready[6:8]) & DONT_FRAGMENT:
             ready[4:6] = self._next_identification()
         write_checksum(ready)
         if own:
             return list(self._receive_own(bytes(ready), own, now))
-        effects = list(self._transmit(Outgoing(bytes(ready), out, hop, now), now))
-        if destination in self._broadcasts or destination in (LIMITED_BROADCAST, ALL_SYSTEMS):
-            effects += self._receive_own(bytes(ready), out, now, alone=False)
-        return effects
+        mtu = self._path_mtu(destination, out, now)
+        if len(ready) > mtu and int.from_bytes(ready[6:8]) & DONT_FRAGMENT:
+            more = f"more than a router towards {IPv4Address(destination)} said it takes"
+            raise SendError(f"The packet has {len(packet):,} bytes, {more}.")
+        return list(self._send_out(bytes(ready), cut(bytes(ready), mtu, raw=True), out, hop, now))
 
     def due(self) -> float | None:
         """When tick() must be called next; None as long as nothing waits."""
@@ -232,7 +245,7 @@ class Stack:
     def _own_port(self, address: bytes, bound: Port | None) -> Port | None:
         """The port that a packet to an address of the host's own is delivered at; None where it leaves the host."""
         if address == UNSPECIFIED or (address[0] == LOOPBACK and bound is None):
-            return bound or self.host.ports[0]
+            return bound or self._loopback
         port = self._own.get(address)
         return port if bound in (None, port) else None  # a socket bound to another port looks for it on that link
 
@@ -271,6 +284,20 @@ class Stack:
         if len(packet) > most:
             name = port.name if port else self.host.name
             raise SendError(f"The packet has {len(packet):,} bytes and {name} takes {most:,} at most (its MTU).")
+
+    def _path_mtu(self, destination: bytes, port: Port, now: float) -> int:
+        """The longest packet that this host may send to a destination through a port, in bytes (RFC 1191 §6.3)."""
+        mtu, until = self._path_mtus.get(destination, (LONGEST_DATAGRAM, 0.0))
+        return min(mtu if now < until else LONGEST_DATAGRAM, self._mtu_of(port.name))
+
+    def _send_out(self, packet: bytes, pieces: list[bytes], port: Port, hop: bytes, now: float) -> Iterator[Effect]:
+        """Send a packet of this host, in these pieces; what is for all is for this host as well."""
+        destination = packet[16:20]
+        if packet[8] or destination != ALL_SYSTEMS:  # RFC 1112 §6.1: to a group of its own, TTL 0 stays in the host
+            for piece in pieces:
+                yield from self._transmit(Outgoing(piece, port, hop, now), now)
+        if destination in self._broadcasts or destination in (LIMITED_BROADCAST, ALL_SYSTEMS):
+            yield from self._receive_own(packet, port, now, alone=False)
 
     def _next_identification(self) -> bytes:
         self._identification = self._identification % 0xFFFF + 1
@@ -453,7 +480,7 @@ class Stack:
                 return
             arrival = whole
         proto = arrival.packet[9]
-        listens = self.listeners[proto] > 0
+        listens = self.listeners[arrival.port.name, proto] > 0
         if listens:
             yield Deliver(arrival.packet, arrival.port)
         if proto == ICMP_PROTOCOL:
@@ -498,6 +525,19 @@ class Stack:
             times = {"ts_ori": _number(message[8:12]), "ts_rx": now, "ts_tx": now}
             reply = _icmp(type=TIMESTAMP_REPLY, id=_number(message[4:6]), seq=_number(message[6:8]), **times)
             yield from self._answer(arrival, reply)
+        elif message[:2] == FRAGMENTATION_NEEDED:
+            self._learn_path_mtu(arrival, _number(message[6:8]), message[8:])
+
+    def _learn_path_mtu(self, arrival: Arrival, mtu: int, quoted: bytes) -> None:
+        """Note how long a packet its way takes, as a router said about one (RFC 1191 §6): only if somebody listens to
+        its protocol, for the kernel leaves it to the sockets that may have sent it."""
+        header = (quoted[0] & 15) * 4 if quoted else 0
+        if SHORTEST_HEADER <= header <= len(quoted) - 8 and self.listeners[arrival.port.name, quoted[9]] > 0:
+            destination = quoted[16:20]
+            self._path_mtus.pop(destination, None)
+            if len(self._path_mtus) >= MOST_PATH_MTUS:
+                del self._path_mtus[next(iter(self._path_mtus))]
+            self._path_mtus[destination] = max(mtu, SHORTEST_PATH_MTU), arrival.received + PATH_MTU_HOLDS
 
     def _receive_udp(self, arrival: Arrival) -> Iterator[Effect]:
         """No UDP port is open on these hosts (RFC 1122 §4.1.3.1)."""
@@ -599,7 +639,7 @@ class Stack:
         options = answer(arrival.packet, arrival.options, source, self._is_ours, time)
         if options is None:
             return None
-        mtu = LONGEST_DATAGRAM if own else self._mtu_of(port.name)
+        mtu = LONGEST_DATAGRAM if own else self._path_mtu(arrival.source, port, arrival.received)
         return _WayBack(port, hop, bool(own), source, options, mtu)
 
     def _send_own(
@@ -615,12 +655,13 @@ class Stack:
             # Of nothing but zeros, as in the reply to an empty echo request, it may be 0 or 0xFFFF: Linux writes 0.
             packet[at + 2 : at + 4] = (internet_checksum(message) % 0xFFFF).to_bytes(2)
             packet[4:6] = self._next_identification()
+        if destination[0] & 0xF0 == MULTICAST:
+            packet[8] = 1  # RFC 1112 §6.1
         write_checksum(packet)
         if way.is_own:
             yield from self._receive_own(bytes(packet), way.port, now)
-            return
-        for piece in cut(bytes(packet), way.mtu):
-            yield from self._transmit(Outgoing(piece, way.port, way.hop, now), now)
+        else:
+            yield from self._send_out(bytes(packet), cut(bytes(packet), way.mtu), way.port, way.hop, now)
 
     def _drop(self, cause: str, port: Port | None, received: float) -> Discard:
         return Discard(f"The {self.host.name} discards it: {cause}.", port, received)

@@ -277,7 +277,9 @@ class LabScreen(Screen[None]):
     def action_path(self) -> None:
         """Capture on all interfaces of the network, or only on the selected one again."""
         if not self.network.path():
-            self.notify("Only simulated and sandbox interfaces form a path: choose one with F2.", title="Path")
+            others = " or ".join(network.name for network in self.networks if network.path())
+            advice = f": choose a {others} one with F2" if others else ""
+            self.notify(f"The interfaces of the {self.network.name} network form no path{advice}.", title="Path")
             return
         self.following = not self.following
         self.capture()

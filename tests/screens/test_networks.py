@@ -149,9 +149,10 @@ class TestPath:
             await until_seen(pilot, "2 captured")
 
     async def test_this_machine_has_no_path(self, running: Running) -> None:
-        async with running() as (pilot, lab):
+        async with running(networks=[KernelNetwork(), SimulatedNetwork(), SandboxNetwork()]) as (pilot, lab):
             await pilot.press("f9")
-            await until_seen(pilot, "Only simulated and sandbox interfaces form a path")
+            await until_seen(pilot, "The interfaces of the kernel network form")
+            await until_seen(pilot, "choose a simulated or sandbox one")
             assert not lab.following
 
 
