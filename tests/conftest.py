@@ -162,13 +162,18 @@ def own_loopback(needs_root: None) -> Iterator[None]:
         run_ip("netns", "delete", namespace)
 
 
+@pytest.fixture(scope="session")
+def needs_sandbox() -> None:
+    """Skips where the system forbids the sandbox; in CI it fails instead."""
+    ability = SandboxNetwork().ability()
+    if not ability.possible and os.environ.get("CI") == "true":
+        pytest.fail(f"{ability.reason} And CI must not skip.")
+    if not ability.possible:
+        pytest.skip(ability.reason)
+
+
 @pytest.fixture
-def sandbox() -> Iterator[SandboxNetwork]:
-    """A sandbox of its own for each test. Skips where the system forbids it; in CI it fails instead."""
+def sandbox(needs_sandbox: None) -> Iterator[SandboxNetwork]:
+    """A sandbox of its own for each test."""
     with closing(SandboxNetwork()) as network:
-        ability = network.ability()
-        if not ability.possible and os.environ.get("CI") == "true":
-            pytest.fail(f"{ability.reason} And CI must not skip.")
-        if not ability.possible:
-            pytest.skip(ability.reason)
         yield network

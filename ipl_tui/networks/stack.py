@@ -197,16 +197,16 @@ class Stack:
     def send_packet(self, packet: bytes, port: Port | None, now: float) -> list[Effect]:
         """Send through a raw socket that includes the header (raw(7)), bound to a port or not. Raises SendError."""
         destination = _destination(packet)
-        header = (packet[0] & 15) * 4
-        if not SHORTEST_HEADER <= header <= len(packet):
-            says = f"IHL says {header} bytes, the packet has {len(packet)}" if header >= 20 else "IHL is below 5"
-            raise SendError(f"The kernel refuses this header ({says}); exact sends it as it is.")
         own = self._own_port(destination, port)
         way = (own, destination) if own else self._route(destination, port)
         if way is None:
             raise _no_route(destination, self.host.ports[0])
         out, hop = way
         self._check_size(packet, None if own else out)
+        header = (packet[0] & 15) * 4
+        if not SHORTEST_HEADER <= header <= len(packet):
+            says = f"IHL says {header} bytes, the packet has {len(packet)}" if header >= 20 else "IHL is below 5"
+            raise SendError(f"The kernel refuses this header ({says}); exact sends it as it is.")
         ready = bytearray(packet)
         ready[2:4] = len(packet).to_bytes(2)
         if ready[12:16] == UNSPECIFIED:
@@ -481,6 +481,8 @@ class Stack:
             arrival = whole
         proto = arrival.packet[9]
         listens = self.listeners[arrival.port.name, proto] > 0
+        if proto == ICMP_PROTOCOL and len(arrival.packet) < arrival.header + ICMP_HEADER:
+            listens = False  # Linux gives raw sockets no ICMP message without a whole header
         if listens:
             yield Deliver(arrival.packet, arrival.port)
         if proto == ICMP_PROTOCOL:

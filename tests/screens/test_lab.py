@@ -461,7 +461,7 @@ class TestHelp:
             await pilot.press("f1")
             for text in ("Everywhere", "F5 ", "Hold the list still", "Last packet, and follow", "F4 "):
                 await until_seen(pilot, text)
-            await pilot.press("escape", "ctrl+p", *"respo")
+            await pilot.press("escape", "ctrl+p", *"answ")
             await until_seen(pilot, "Answer ClientMessage, or stop answering")
             await pilot.press("enter")
             await until(pilot, lambda: lab.responder is not None)
