@@ -16,6 +16,8 @@ from ipl_tui.networks.interface import Ability, Method, SendError
 from ipl_tui.networks.links import check_link
 from ipl_tui.networks.plan import LINKS, PATH, Host, Link, Port
 from ipl_tui.networks.planned import PlannedInterface, PlannedNetwork
+from ipl_tui.networks.refusals import no_header
+from ipl_tui.packets.fields import SHORTEST_HEADER
 
 if TYPE_CHECKING:  # they load Scapy
     from scapy.supersocket import SuperSocket
@@ -60,8 +62,8 @@ class SimulatedInterface(PlannedInterface):
         return "kernel" if address.is_loopback or address in self._own else "exact"
 
     def send(self, packet: bytes, method: Method) -> None:
-        if len(packet) < 20:
-            raise SendError(f"A packet begins with a header of 20 bytes; this one has {len(packet)} bytes.")
+        if len(packet) < SHORTEST_HEADER:
+            raise SendError(no_header(len(packet)))
         self._network.simulation().send(self._port, packet, method)
 
     def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from ipl_tui.capture.queue_socket import ProtocolSocket, QueueSocket
 from ipl_tui.networks.interface import Method, SendError
 from ipl_tui.networks.plan import HOSTS, Port
+from ipl_tui.networks.refusals import no_neighbour
 from ipl_tui.networks.simulated import Line
 from ipl_tui.networks.stack import Deliver, Discard, Effect, Sent, Stack, Transmit, Unreachable
 from ipl_tui.packets.link_layer import ETHERNET
@@ -222,7 +223,7 @@ class Simulation:
                     port = self._sendings[ticket].port
                     to = self._sendings[ticket].destination
                     hop = to if to in port.address.network else self._stacks[port.host].host.gateway
-                    self._give_up_one(ticket, f"Nobody at {hop} answered ARP on {port.name}.")
+                    self._give_up_one(ticket, no_neighbour(hop, port.name))
 
     def _transmit(self, port: Port, frame: bytes) -> None:
         seen = self._show(port, frame)

@@ -30,6 +30,14 @@ from ipl_tui.networks.reassembly import (
     cut,
     write_checksum,
 )
+from ipl_tui.networks.refusals import (
+    impossible_header,
+    longer_than_link,
+    longer_than_path,
+    no_header,
+    no_route,
+    own_address,
+)
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.fields import LONGEST_DATAGRAM, PROTOCOLS, SHORTEST_HEADER
 from ipl_tui.packets.icmp import describe_error
@@ -184,8 +192,7 @@ class Stack:
         """
         destination = _destination(packet)
         if self._is_own(destination) and destination != UNSPECIFIED:
-            own = f"{IPv4Address(destination)} is the {self.host.name}'s own address"
-            raise SendError(f"{own} and no frame reaches it: kernel delivers it.")
+            raise SendError(own_address(IPv4Address(destination), f"the {self.host.name}"))
         hop = destination
         if not _is_group(destination) and IPv4Address(destination) not in port.address.network:
             if self._gateway is None or self._gateway[0] != port:
@@ -205,8 +212,7 @@ class Stack:
         self._check_size(packet, None if own else out)
         header = (packet[0] & 15) * 4
         if not SHORTEST_HEADER <= header <= len(packet):
-            says = f"IHL says {header} bytes, the packet has {len(packet)}" if header >= 20 else "IHL is below 5"
-            raise SendError(f"The kernel refuses this header ({says}); exact sends it as it is.")
+            raise SendError(impossible_header(header, len(packet)))
         ready = bytearray(packet)
         ready[2:4] = len(packet).to_bytes(2)
         if ready[12:16] == UNSPECIFIED:
@@ -218,8 +224,7 @@ class Stack:
             return list(self._receive_own(bytes(ready), own, now))
         mtu = self._path_mtu(destination, out, now)
         if len(ready) > mtu and int.from_bytes(ready[6:8]) & DONT_FRAGMENT:
-            more = f"more than a router towards {IPv4Address(destination)} said it takes"
-            raise SendError(f"The packet has {len(packet):,} bytes, {more}.")
+            raise SendError(longer_than_path(len(packet), IPv4Address(destination)))
         return list(self._send_out(bytes(ready), cut(bytes(ready), mtu, raw=True), out, hop, now))
 
     def due(self) -> float | None:
@@ -282,8 +287,7 @@ class Stack:
     def _check_size(self, packet: bytes, port: Port | None) -> None:
         most = self._mtu_of(port.name) if port else LONGEST_DATAGRAM
         if len(packet) > most:
-            name = port.name if port else self.host.name
-            raise SendError(f"The packet has {len(packet):,} bytes and {name} takes {most:,} at most (its MTU).")
+            raise SendError(longer_than_link(len(packet), port.name if port else self.host.name, most))
 
     def _path_mtu(self, destination: bytes, port: Port, now: float) -> int:
         """The longest packet that this host may send to a destination through a port, in bytes (RFC 1191 §6.3)."""
@@ -686,13 +690,12 @@ def _is_group(address: bytes) -> bool:
 def _destination(packet: bytes) -> bytes:
     """Where a packet is to go. Raises SendError."""
     if len(packet) < SHORTEST_HEADER:
-        length = len(packet)
-        raise SendError(f"A packet begins with a header of {SHORTEST_HEADER} bytes; this one has {length} bytes.")
+        raise SendError(no_header(len(packet)))
     return packet[16:20]
 
 
 def _no_route(destination: bytes, port: Port) -> SendError:
-    return SendError(f"No route to {IPv4Address(destination)} on {port.name}: send from another interface.")
+    return SendError(no_route(IPv4Address(destination), port.name))
 
 
 def _header_fault(data: bytes) -> str:

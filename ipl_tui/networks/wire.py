@@ -17,6 +17,16 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from ipl_tui.networks.interface import Interface, Method, SendError
+from ipl_tui.networks.refusals import (
+    impossible_header,
+    longer_than_link,
+    longer_than_path,
+    no_header,
+    no_neighbour,
+    no_route,
+    own_address,
+)
+from ipl_tui.packets.fields import SHORTEST_HEADER
 from ipl_tui.packets.link_layer import ETHERNET
 
 if TYPE_CHECKING:
@@ -92,8 +102,8 @@ class WireInterface(Interface):
         """The sentence for a socket that was not opened; `doing` is its first word."""
 
     def send(self, packet: bytes, method: Method) -> None:
-        if len(packet) < 20:
-            raise SendError(f"A packet begins with a header of 20 bytes; this one has {len(packet)} bytes.")
+        if len(packet) < SHORTEST_HEADER:
+            raise SendError(no_header(len(packet)))
         destination = IPv4Address(packet[16:20])
         transmit = self._send_exact if method == "exact" else self._send_kernel
         try:
@@ -178,7 +188,7 @@ class WireInterface(Interface):
     def _next_hop(self, destination: IPv4Address) -> IPv4Address:
         """Who takes a packet to this destination from this interface: itself on the same subnet, else a router."""
         if self._is_own(destination):
-            raise SendError(f"{destination} is {self.owner}'s own address and no frame reaches it: kernel delivers it.")
+            raise SendError(own_address(destination, self.owner))
         if any(destination in address.network for address in self.addresses):
             return destination
         router = self._router_for(destination)
@@ -198,11 +208,11 @@ class WireInterface(Interface):
         except PermissionError as error:
             raise SendError(self._why_not_opened("Sending", error)) from error
         if answer is None:
-            raise SendError(f"Nobody at {hop} answered ARP on {self.name}.")
+            raise SendError(no_neighbour(hop, self.name))
         return bytes.fromhex(answer[ARP].hwsrc.replace(":", ""))
 
     def _no_route(self, destination: IPv4Address) -> str:
-        return f"No route to {destination} on {self.name}: {self.remedy_for_no_route}."
+        return no_route(destination, self.name, self.remedy_for_no_route)
 
     def _why_not_sent(self, packet: bytes, destination: IPv4Address, method: Method, error: OSError) -> str:
         """What the kernel objects to, and what would help."""
@@ -213,12 +223,11 @@ class WireInterface(Interface):
             case errno.ENETDOWN | errno.ENETUNREACH if not self._is_up_now():
                 return f"{self.name} is down: bring it up first."
             case errno.EMSGSIZE if len(packet) > (mtu := self._mtu_now()):
-                return f"The packet has {len(packet):,} bytes and {self.name} takes {mtu:,} at most (its MTU)."
+                return longer_than_link(len(packet), self.name, mtu)
             case errno.EMSGSIZE:
-                return f"The packet has {len(packet):,} bytes, more than a router towards {destination} said it takes."
+                return longer_than_path(len(packet), destination)
             case errno.EINVAL if method == "kernel" and not 20 <= header <= len(packet):
-                says = f"IHL says {header} bytes, the packet has {len(packet)}" if header >= 20 else "IHL is below 5"
-                return f"The kernel refuses this header ({says}); exact sends it as it is."
+                return impossible_header(header, len(packet))
             case errno.EINVAL if method == "kernel":
                 return "The kernel refuses this header; exact sends it as it is."
             case errno.ENETUNREACH | errno.EHOSTUNREACH:
