@@ -64,6 +64,8 @@ def main(
     """An Internet Protocol lab in the terminal: compose IPv4 packets, send them, watch them arrive, read every bit."""
     # What starting makes stays; looking for garbage in it costs a tenth of the start. The lab turns this on again.
     gc.disable()
+    # Threads that capture, answer and send take turns with the one that draws: the usual 5 ms a turn are felt.
+    sys.setswitchinterval(0.001)
     from ipl_tui.capture.errors import CaptureError
     from ipl_tui.capture.store import Store
     from ipl_tui.memory import remember_interface
@@ -78,7 +80,7 @@ def main(
         print_interfaces(networks)
         return
     try:
-        interface = find_interface(name, networks) if name is not None else first_interface(networks)
+        interface = find_interface(name, networks) if name is not None else first_interface(networks, path or links)
         network = network_of(interface, networks)
         for text in links:
             network.set_link(read_link(text, network.links()))
@@ -120,14 +122,17 @@ def refuse_to_read(path: Path, write: Path | None) -> None:
         raise CaptureError(f"{path} can't be read into itself: write to another file.")
 
 
-def first_interface(networks: Sequence[Network]) -> Interface:
-    """The interface chosen last, if it is still there; else the first network's first, which is always there."""
+def first_interface(networks: Sequence[Network], on_path: object = False) -> Interface:
+    """The interface chosen last, if it is still there, and its network has a path where one is needed; else the first
+    network's first, which is always there."""
     from ipl_tui.memory import remembered_interface
-    from ipl_tui.networks.interface import UnknownInterface, find_interface
+    from ipl_tui.networks.interface import UnknownInterface, find_interface, network_of
 
     with suppress(UnknownInterface):
         if name := remembered_interface():
-            return find_interface(name, networks)
+            interface = find_interface(name, networks)
+            if not on_path or network_of(interface, networks).path():
+                return interface
     return networks[0].interfaces()[0]
 
 

@@ -29,6 +29,11 @@ def test_the_last_choice_is_taken_again() -> None:
     assert first_interface(NETWORKS).name == "lo"
 
 
+def test_where_a_path_is_needed_one_without_is_not_taken() -> None:
+    remember_interface("lo")
+    assert first_interface(NETWORKS, on_path=True).name == "c0"
+
+
 def test_one_that_is_gone_is_forgotten() -> None:
     remember_interface("wlan9")
     assert first_interface(NETWORKS).name == "c0"

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -43,9 +43,10 @@ class Joiner:
     100,000 joins and the newest 10,000 waiting requests are kept.
     """
 
-    def __init__(self, store: Store) -> None:
-        self.newest_error = 0
-        """The number of the last frame that was joined as an ICMP error."""
+    def __init__(self, store: Store, gone: Callable[[int, int], object] = lambda interface, time: False) -> None:
+        """`gone` tells whether the network knows that a frame went no further, by the number of its interface and its
+        time in ns: nothing answers a request that is lost."""
+        self._gone = gone
         self._interfaces = store.interfaces
         self._answers: OrderedDict[int, Answer] = OrderedDict()
         self._responses: OrderedDict[int, int] = OrderedDict()
@@ -88,11 +89,9 @@ class Joiner:
     def _answer(self, conversation: Conversation, number: int, time: int, error: tuple[int, int] | None = None) -> None:
         while conversation in self._queues:
             request, asked = self._take(conversation)
-            if time - asked <= PATIENCE:
+            if time - asked <= PATIENCE and (error is not None or not self._gone(conversation[0], asked)):
                 self._answers[number] = Answer(request, time - asked, error)
                 self._responses[request] = number
-                if error is not None:
-                    self.newest_error = number
                 if len(self._answers) > MOST_JOINS:
                     _, forgotten = self._answers.popitem(last=False)
                     del self._responses[forgotten.request]

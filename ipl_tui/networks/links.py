@@ -38,6 +38,8 @@ def read_link(text: str, links: Sequence[Link]) -> Link:
     """
     name, _, settings = text.partition(":")
     link = next((each for each in links if each.name == name.strip()), None)
+    if not links:
+        raise LinkError("This machine's own links can't be set: choose a simulated or sandbox interface with -i.")
     if link is None:
         names = " and ".join(each.name for each in links)
         raise LinkError(f'There is no link "{name}"; there are {names}.')

@@ -569,7 +569,7 @@ class Stack:
         source, port, flags = _number(segment[0:2]), _number(segment[2:4]), segment[13]
         if flags & RST:
             return
-        cause = f"TCP port {port} is closed; a reset goes back to the source (RFC 9293 §3.10.7.1)"
+        cause = f"TCP port {port} is closed; a reset goes back (RFC 9293 §3.10.7.1)"
         yield self._drop(cause, arrival.port, arrival.received)
         if flags & ACK:
             says, seq, ack = "R", _number(segment[8:12]), 0
@@ -614,7 +614,7 @@ class Stack:
         """What the source of a discarded packet hears of it: the end of a sentence."""
         silent = self._why_silent(arrival)
         name = describe_error(error[0], error[1]).partition(":")[0]
-        return f"; no error is sent about {silent}" if silent else f"; {name} goes back to the source"
+        return f"; no error is sent about {silent}" if silent else f"; {name} goes back"
 
     def _send_error(self, arrival: Arrival, error: bytes, now: float) -> Iterator[Effect]:
         """Send an ICMP error about a packet, with as much of it as fits (RFC 792, RFC 1812 §4.3.2.3)."""

@@ -23,7 +23,11 @@ also a wrong one: ▲ names what contradicts itself, and it can be sent; ✖ mar
 and that cannot be sent. F4 makes a cell automatic again.
 
 In the list → was sent from this interface, ← came to it, ↻ is from this machine to itself, · passes by. The filter \
-is a capture filter: it holds for what comes after it was set.
+is a capture filter: it holds for what comes after it was set. ↩ 3 answers packet 3, ↪ 4 is answered by it; ↯ 3 is an \
+ICMP error about it.
+
+F9 follows packets on every interface of a simulated or sandbox network: ⇢ 3 is packet 3 one interface later, Δ marks \
+what changed since, and ✖ where a packet was last seen. n sets what the links do to packets.
 
 exact sends the bytes as composed, in a frame of the link. kernel sends through a raw IP socket: the kernel always \
 rewrites Total Length and Header Checksum, and fills in an Identification of 0 and a Source of 0.0.0.0."""

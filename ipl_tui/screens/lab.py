@@ -30,6 +30,7 @@ from ipl_tui.capture.filters import FilterError, compile_filter
 from ipl_tui.capture.store import Store
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
+from ipl_tui.exchange.watching import Watch
 from ipl_tui.networks.interface import Interface, Network, SendError, network_of
 from ipl_tui.networks.links import describe_link
 from ipl_tui.networks.sending import Order, Outcome, carry_out
@@ -157,8 +158,8 @@ class LabScreen(Screen[None]):
         """Ends the wait for an answer."""
         self.stop_sending = threading.Event()
         self.leaving = threading.Event()
-        self.explained = 0
-        """The number of the last ICMP error that was explained."""
+        self.sent: Watch | None = None
+        """What comes of the last order's packet, until that is said."""
         self.shown = 0
         """The number of the packet in the decoded view."""
 
@@ -262,9 +263,11 @@ class LabScreen(Screen[None]):
     @work
     async def action_interface(self) -> None:
         interface = await self.app.push_screen_wait(InterfaceScreen(self.networks, self.interface))
-        if interface is None or (interface == self.interface and self.sniffer is not None):
+        if interface is None:
             return
         self.options.on_interface_chosen(interface.full_name)
+        if interface == self.interface and self.sniffer is not None:
+            return
         self.stop_sending.set()
         self.stop_waiting()
         if self.sniffer is None or interface.network != self.interface.network:
@@ -276,6 +279,9 @@ class LabScreen(Screen[None]):
 
     def action_path(self) -> None:
         """Capture on all interfaces of the network, or only on the selected one again."""
+        if self.file is not None:
+            self.notify("A file is shown: choose where to capture with F2.", title="Path")
+            return
         if not self.network.path():
             others = " or ".join(network.name for network in self.networks if network.path())
             advice = f": choose a {others} one with F2" if others else ""
@@ -341,13 +347,15 @@ class LabScreen(Screen[None]):
                 self.show_trouble("")
                 self.settled.set()
                 while not ended.done():
+                    was_quiet = not grown.is_set()
                     wake = asyncio.ensure_future(grown.wait())
                     await asyncio.wait((wake, ended), return_when=asyncio.FIRST_COMPLETED)
                     wake.cancel()
-                    await asyncio.sleep(GATHER)
+                    if was_quiet:
+                        await asyncio.sleep(GATHER)
                     grown.clear()
                     self.show_capture()
-                    await asyncio.sleep(1 / FRAMES_A_SECOND - GATHER)
+                    await asyncio.sleep(1 / FRAMES_A_SECOND)
             finally:
                 await asyncio.shield(asyncio.to_thread(sniffer.stop))
                 self.dropped += sniffer.dropped()
@@ -371,18 +379,17 @@ class LabScreen(Screen[None]):
         packets = self.packets
         if not self.paused:
             packets.show_up_to(len(self.store))
-            self.show_way()
-        if not self.composer.sending:
-            self.explain_error()
+        self.watch_order()
+        self.show_way()
         self.show_state()
 
     def show_state(self) -> None:
         captured, shown = len(self.store), self.packets.count
-        counts = f"{captured:,} captured · {shown:,} shown · {self.dropped_by_kernel():,} dropped by kernel"
+        counts = f"{captured:,} captured · {shown:,} shown · {self.dropped_by_kernel():,} dropped"
         if self.file is not None:
             state, counts = f"○ {printable(self.file.name)}", f"{captured:,} packets · {shown:,} shown"
         elif self.sniffer is not None:
-            state = "● capturing" + (" the path" if self.following else "")
+            state = "● capturing" + (" path" if self.following else "")
         elif self.trouble:
             state = "✖ not capturing"
         else:
@@ -541,7 +548,7 @@ class LabScreen(Screen[None]):
     @on(Composer.SendAsked)
     def begin_order(self, event: Composer.SendAsked) -> None:
         self.composer.sending = True
-        self.explained = self.joiner.newest_error
+        self.sent = Watch(self.store, event.order.packet)
         self.stop_sending = threading.Event()
         self.carry_out(event.order, self.interface, self.stop_sending)
 
@@ -558,7 +565,7 @@ class LabScreen(Screen[None]):
             done += "" if outcome.sent == order.count else f"; stopped before {order.count:,}"
             composer.say(done if self.sniffer is not None else f"{done}; nothing is captured now (F2)")
         composer.sending = False
-        self.explain_error()
+        self.watch_order()
         if self.waiting is not None:
             self.waiting.stop()
         self.waiting = self.set_timer(WAITING, self.stop_waiting)
@@ -585,15 +592,20 @@ class LabScreen(Screen[None]):
             self.awaited.close()
             self.awaited = None
 
-    def explain_error(self) -> None:
-        """Say what an ICMP error that came back for a ClientMessage means, where it was sent from."""
-        number = self.joiner.newest_error
-        if number == self.explained or (answer := self.joiner.request_of(number)) is None or answer.error is None:
+    def watch_order(self) -> None:
+        """Go to the packet that was sent, if the list is at its end, and say what an ICMP error about it means."""
+        watch = self.sent
+        if watch is None:
             return
-        self.explained = number
-        source = read_header(self.trail.packet(number)).get("src")
-        advice = "; F6 turns the responder on" if answer.error == PROTOCOL_UNREACHABLE and not self.responder else ""
-        self.composer.say(f"{source!s} says {describe_error(*answer.error)}{advice}", "warning")
+        unseen = not watch.sent_as
+        watch.look()
+        if unseen and watch.sent_as and self.packets.following and not self.paused:
+            self.packets.select(watch.sent_as)
+        if watch.error is not None and not self.composer.sending:
+            self.sent = None
+            error = (watch.error.type, watch.error.code)
+            advice = "; F6 turns the responder on" if error == PROTOCOL_UNREACHABLE and self.responder is None else ""
+            self.composer.say(f"{watch.error.source} says {describe_error(*error)}{advice}", "warning")
 
     # The responder
 

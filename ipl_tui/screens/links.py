@@ -32,7 +32,7 @@ class LinkScreen(ModalScreen[bool]):
         self.links: Sequence[Link] = network.links()
         self.inputs = [
             {
-                what: Input(text, compact=True, disabled=not text, placeholder="not here")
+                what: Input(text, compact=True, disabled=not text, placeholder="not here" if not text else "")
                 for what, text in show_link(link).items()
             }
             for link in self.links

@@ -218,7 +218,7 @@ class PacketList(ScrollView, can_focus=True):
         base = self.look()
         if selected := number == self.selected:
             base += self.look("selected")
-        direction = self.direction(frame.interface, summary)
+        direction = self.direction(frame, summary)
         arrow = {SENT: "sent", RECEIVED: "received"}.get(direction)
         line = columns.line(
             f"▸{number}" if selected else str(number),
@@ -232,8 +232,9 @@ class PacketList(ScrollView, can_focus=True):
         )
         segments = [Segment(line, base + self.look(arrow) if arrow else base), Segment(summary.info, base)]
         loss, joined = self.trail.loss(number), self.joined(number, columns.roomy)
-        before = [("hop", self.hop(number, columns.roomy)), ("lost", "✖" if loss else "")]
-        after = [("answer", joined), ("lost", loss)]
+        lost = f"✖ {loss}" if loss and columns.roomy else "✖" if loss else ""
+        before = [("hop", self.hop(number, columns.roomy)), ("lost", lost)]
+        after = [("answer", joined)]
         if not columns.roomy:  # the info would push it out of view
             before, after = [*before, ("answer", joined)], []
         segments[1:1] = [Segment(f"{note} ", base + self.look(part)) for part, note in before if note]
@@ -259,10 +260,11 @@ class PacketList(ScrollView, can_focus=True):
         since = self.store.time(1 if self.times == TIMES[0] else max(1, frame.number - 1))
         return f"{(frame.time - since) / 1e9:.6f}"
 
-    def direction(self, interface: int, summary: Summary) -> str:
-        """Where a packet went, seen from the interface it was captured on."""
-        own = self.own.get(interface, frozenset())
-        match summary.source in own, summary.destination in own:
+    def direction(self, frame: Frame, summary: Summary) -> str:
+        """Where a packet went, seen from the interface it was captured on: by the link header or else by addresses."""
+        own = self.own.get(frame.interface, frozenset())
+        destination, source = (frame.data[at : at + 6].hex(":") for at in (0, 6))
+        match summary.source in own or source in own, summary.destination in own or destination in own:
             case True, True:
                 return TO_ITSELF
             case True, False:
@@ -276,7 +278,7 @@ class PacketList(ScrollView, can_focus=True):
         if (before := self.trail.paths.previous(number)) is None:
             return ""
         changed = in_brief(self.trail.changes(number))
-        return f"⇢ {before}{f', {changed}' if changed else ''}" if roomy else f"⇢{before}"
+        return f"⇢ {before}{f', {changed}' if changed else ''}" if roomy else f"⇢{before}{'Δ' * bool(changed)}"
 
     def joined(self, number: int, roomy: bool) -> str:
         """What the packet answers or is about, or what came back for it; said where the request began, not at each

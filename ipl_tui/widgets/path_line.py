@@ -17,10 +17,14 @@ class PathLine(Static):
     def __init__(self, trail: Trail, *, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
         self.trail = trail
+        self.shown = Text()
 
     def show(self, number: int) -> None:
-        """Show the way of the packet that a frame carries; 0: of none."""
-        self.update(way(self.trail, number) if number else Text("Path: choose a packet to see its way."))
+        """Show the way of the packet that a frame carries; 0: of none. It is asked often, and mostly nothing is new."""
+        text = way(self.trail, number) if number else Text("Path: choose a packet to see its way.")
+        if text != self.shown:
+            self.shown = text
+            self.update(text)
 
 
 def way(trail: Trail, number: int) -> Text:
@@ -37,7 +41,7 @@ def way(trail: Trail, number: int) -> Text:
             text.append(f"#{frame}", "bold reverse" if frame == number else "bold")
         if len(stop.frames) > MOST_FRAMES:
             text.append(f" and {len(stop.frames) - MOST_FRAMES} more")
-    return text.append("\n      ").append(ending(trail, journey.ends))
+    return text.append("\n").append(ending(trail, journey.ends))
 
 
 def ending(trail: Trail, ends: tuple[int, ...]) -> str:

@@ -132,7 +132,7 @@ def run(peer: Peer, pair: Pair, frames: Path, home: Path, table: Table) -> None:
         longest = longest_gap(terminal.chunks, *span(peer.file)) * 1000
         gap = f"{longest:.0f} ms"
         # On the screen, and when it leaves.
-        dropped = max(int(n.replace(",", "")) for n in re.findall(r"([\d,]+) (?:packets )?dropped by kernel", text))
+        dropped = max(int(n.replace(",", "")) for n in re.findall(r"([\d,]+) (?:packets )?dropped", text))
         table.bar("Nothing dropped by the kernel", dropped == 0, f"{dropped:,}")
         table.bar("Every frame in the file", kept == SENT, f"{kept:,}")
         table.bar("Longest gap between two updates under 150 ms", longest < 150, gap)

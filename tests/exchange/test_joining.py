@@ -74,7 +74,6 @@ def test_an_icmp_error_is_joined_to_the_request_that_it_quotes(store: Store, joi
     store.append(0, batch((100, ETHERNET + REQUEST), (300, ETHERNET + error), (400, ETHERNET + RESPONSE)))
     assert joiner.request_of(2) == Answer(request=1, delay=200, error=(11, 0))
     assert joiner.response_of(1) == 2
-    assert joiner.newest_error == 2
     assert joiner.request_of(3) is None, "the request has had its answer"
 
 
@@ -94,7 +93,14 @@ def test_what_only_looks_like_an_error(store: Store, joiner: Joiner, frame: byte
     store.append(0, batch((1, ETHERNET + REQUEST), (2, ETHERNET + frame), (3, ETHERNET + RESPONSE)))
     assert joiner.request_of(2) is None
     assert joiner.request_of(3) == Answer(1, 2)
-    assert joiner.newest_error == 0
+
+
+def test_a_request_that_the_network_knows_to_be_lost_is_not_answered(store: Store) -> None:
+    joiner = Joiner(store, gone=lambda interface, time: (interface, time) == (0, 1))
+    store.taps.append(joiner)
+    store.append(0, batch((1, ETHERNET + REQUEST), (2, ETHERNET + REQUEST), (3, ETHERNET + RESPONSE)))
+    assert joiner.request_of(3) == Answer(2, 1)
+    assert joiner.response_of(1) is None
 
 
 def test_both_in_one_batch(store: Store, joiner: Joiner) -> None:

@@ -53,6 +53,11 @@ def test_where_only_the_mtu_can_be_set() -> None:
             read_link(f"r1-s0:{setting}", SANDBOX)
 
 
+def test_where_there_are_none() -> None:
+    with pytest.raises(LinkError, match="This machine's own links can't be set"):
+        read_link("c0-r0:mtu=100", ())
+
+
 def test_a_link_of_another_network_is_refused() -> None:
     with pytest.raises(LinkError, match="There is no link"):
         check_link(Link(("x", "y")), LINKS)

@@ -181,7 +181,7 @@ TRANSCRIPTS: dict[str, tuple[bytes, list[str], str]] = {
     "no route, no way back": (datagram(src="192.0.2.9", dst=ELSEWHERE), [], "no route to 192.0.2.1"),
     # Time to Live (RFC 1812 §5.3.1)
     "TTL 0": (datagram(ttl=0), ["r0 11/0 64"], "The router discards it: its Time to Live is used up (RFC 1812 §5.3.1)"),
-    "TTL 1": (datagram(ttl=1), ["r0 11/0 64"], "is used up (RFC 1812 §5.3.1); time exceeded goes back to the source."),
+    "TTL 1": (datagram(ttl=1), ["r0 11/0 64"], "is used up (RFC 1812 §5.3.1); time exceeded goes back."),
     "TTL 2": (datagram(ttl=2), ["r1 253 1", "s0 3/2 64", "r0 3/2 63"], "nobody there listens"),
     # No errors about these (RFC 1122 §3.2.2)
     "TTL 1, an error": (datagram(ICMP(type=3) / bytes(28), proto=1, ttl=1), [], "about an ICMP error"),
@@ -504,7 +504,7 @@ def test_a_missing_fragment_is_given_up(lab: Lab) -> None:
     assert lab.packets[0][1][28:] == first
     reason = (
         "The router discards it: the rest of its fragments did not come within 30 seconds (RFC 1122 §3.3.2); "
-        "time exceeded goes back to the source."
+        "time exceeded goes back."
     )
     assert lab.effects[0] == Discard(reason, R0, sent)
 
@@ -602,7 +602,7 @@ def test_nobody_answers_arp(lab: Lab) -> None:
     assert IP(lab.packets[0][1][28:]).ttl == 8, "as it would have left"
     cause = "The router discards it: nobody at 10.0.2.99 answers ARP (RFC 1812 §3.3.2)"
     assert [effect for effect in lab.effects if isinstance(effect, Discard)] == [
-        Discard(f"{cause}; host unreachable goes back to the source.", R0, given),
+        Discard(f"{cause}; host unreachable goes back.", R0, given),
         Discard(f"{cause}; no error is sent about a fragment that is not the first.", R0, given),
     ]
     assert lab.stacks["router"].due() is None

@@ -69,7 +69,7 @@ class TestExchange:
             answer = await until_seen(pilot, "ServerResponse")
             assert "↩ answers 1" in answer and "ms" in answer
             await until_seen(pilot, "ClientMessage  answered by 2")
-            await until_seen(pilot, "2 captured · 2 shown · 0 dropped by kernel   ↩ responder on")
+            await until_seen(pilot, "2 captured · 2 shown · 0 dropped   ↩ responder on")
             await until_seen(pilot, "Sent 1 × 33 bytes, kernel, on lo")
 
     async def test_the_kernel_objects_to_nothing_while_the_answer_is_awaited(self, running: Running) -> None:
@@ -198,7 +198,7 @@ class TestCapturing:
         async with running(filter="ip proto 254") as (pilot, lab):
             await settled(pilot, lab)
             raise_packets(1)
-            await until_seen(pilot, "1 captured · 1 shown · 7 dropped by kernel")
+            await until_seen(pilot, "1 captured · 1 shown · 7 dropped")
             app = pilot.app
         assert isinstance(app, PacketLab) and app.dropped == 7
 

@@ -106,15 +106,30 @@ class TestPath:
         async with running(f"{network.name}:client", networks=[network], filter="ip") as (pilot, lab):
             await settled(pilot, lab)
             await pilot.press("f9")
-            await until_seen(pilot, "● capturing the path")
+            await until_seen(pilot, "● capturing path")
             await settled(pilot, lab)
             await compose(pilot, lab, ttl="1")
             await until_seen(pilot, "▲ 10.0.1.1 says time exceeded")
             await until_seen(pilot, "Path  c0 #1 ─▶ r0 #2")
             ending = "Time to Live is used up" if network.explains else "✖ Last seen on r0: the router did not pass it"
             assert "✖" in await until_seen(pilot, ending)
-            assert "⇢ 1 ✖ ClientMessage" in await until_seen(pilot, "⇢ 1")
+            assert "⇢ 1 ✖ " in await until_seen(pilot, "⇢ 1")
             await until(pilot, lambda: lab.query_one(PacketList).count == 4)
+            await pilot.press("f5")
+            await until_seen(pilot, "Path  c0 #5 ─▶ r0 #6")
+
+    async def test_a_reader_of_another_packet_is_not_taken_away_from_it(self, running: Running) -> None:
+        with closing(SimulatedNetwork()) as network:
+            async with running("simulated:client", networks=[network], filter="ip", follow=True) as (pilot, lab):
+                await settled(pilot, lab)
+                await pilot.press("f5")
+                await until(pilot, lambda: lab.query_one(PacketList).count == 8)
+                await pilot.press("1", "end", "up", "up", "up", "up", "up", "up")
+                packets = lab.query_one(PacketList)
+                await until(pilot, lambda: packets.selected == 2 and not packets.following)
+                await pilot.press("f5")
+                await until(pilot, lambda: packets.count == 16)
+                assert packets.selected == 2
 
     async def test_the_router_fragments_and_the_pieces_are_joined(self, running: Running, network: Network) -> None:
         network.set_link(read_link("r1-s0:mtu=100", network.links()))
@@ -136,6 +151,7 @@ class TestPath:
             await settled(pilot, lab)
             await compose(pilot, lab, payload="x" * 600, df="1")
             await until_seen(pilot, "fragmentation needed, MTU 576")
+            await until_seen(pilot, "▲ 10.0.1.1 says fragmentation needed")
             await until(pilot, lambda: lab.trail.loss(2))
 
     async def test_off_again_there_is_one_interface(self, running: Running, network: Network) -> None:
@@ -182,7 +198,7 @@ class TestLinks:
                 await until_seen(pilot, "answered by 2")
                 network.set_link(read_link("c0-r0:loss=100", network.links()))
                 await pilot.press("f5")
-                await until_seen(pilot, "✖ ClientMessage  Lost on the link c0-r0, which loses 100% of its frames.")
+                await until_seen(pilot, "✖ Lost on the link c0-r0, which loses 100% of its frames. ClientMessage")
 
     async def test_in_the_sandbox_only_the_mtu(self, running: Running, sandbox: SandboxNetwork) -> None:
         async with running("sandbox:client", networks=[sandbox]) as (pilot, lab):

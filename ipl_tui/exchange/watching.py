@@ -1,0 +1,79 @@
+"""What comes of a packet that was sent: its frame in the capture, and the ICMP error about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.store import Store
+from ipl_tui.packets.icmp import ERROR_TYPES
+from ipl_tui.packets.link_layer import network_layer
+
+MOST_FRAMES = 5_000
+"""Frames that are looked at after sending: what has not come back among so many is lost in other traffic."""
+
+ICMP, ICMP_HEADER = 1, 8
+QUOTED = 8
+"""Bytes of its payload that an error quotes at least (RFC 792)."""
+UNSPECIFIED = bytes(4)
+
+
+@dataclass(frozen=True)
+class IcmpError:
+    """An ICMP error about the packet."""
+
+    source: str
+    type: int
+    code: int
+
+
+class Watch:
+    """Looks for one packet in what is captured after it was sent."""
+
+    def __init__(self, store: Store, packet: bytes) -> None:
+        """packet begins with its IPv4 header; it is about to be sent."""
+        self.sent_as = 0
+        """The number of its first frame, once that is captured."""
+        self.error: IcmpError | None = None
+        """The first ICMP error about it."""
+        self._store = store
+        self._packet = packet
+        self._looked = len(store)
+        self._last = self._looked + MOST_FRAMES
+
+    def look(self) -> None:
+        """Look at what has been captured since."""
+        end = min(len(self._store), self._last)
+        while self._looked < end and not (self.sent_as and self.error):
+            self._looked += 1
+            try:
+                frame = self._store.frame(self._looked)
+            except CaptureError:  # the file was changed below us; the list says so
+                return
+            linktype = self._store.interfaces[frame.interface].linktype
+            self._see(frame.number, frame.data[network_layer(frame.data, linktype) :])
+
+    def _see(self, number: int, packet: bytes) -> None:
+        if len(packet) < 20:
+            return
+        header = (packet[0] & 15) * 4
+        message = packet[header:]
+        if not self.sent_as and (packet.startswith(self._packet) or self._is_same(packet, message)):
+            self.sent_as = number
+        elif packet[9] == ICMP and len(message) > ICMP_HEADER and message[0] in ERROR_TYPES and not self.error:
+            quoted = message[ICMP_HEADER:]
+            if len(quoted) >= 20 and self._is_same(quoted, quoted[(quoted[0] & 15) * 4 :], QUOTED):
+                self.error = IcmpError(".".join(map(str, packet[12:16])), message[0], message[1])
+
+    def _is_same(self, packet: bytes, payload: bytes, length: int | None = None) -> bool:
+        """Whether it is the packet, for all that a kernel may have written into its header: by protocol, addresses and
+        so much of the payload."""
+        mine = self._packet
+        own = mine[(mine[0] & 15) * 4 :]
+        end = len(own) if length is None else min(length, len(own))
+        return (
+            packet[9] == mine[9]
+            and packet[16:20] == mine[16:20]
+            and mine[12:16] in (UNSPECIFIED, packet[12:16])
+            and payload[:end] == own[:end]
+        )
