@@ -212,10 +212,11 @@ class _BatchSession(DefaultSession):
         # AsyncSniffer prints what a session raises, except EOFError: that ends the socket, and the sniffer with it.
         assert isinstance(sock, CaptureSocket)
         try:
-            for place, batch in sock.recv_batches():
-                if batch.records and not self.stopping:
-                    self._store.append(self._interfaces[place], batch)
-                    self._on_grown()
+            batches = [] if self.stopping else [each for each in sock.recv_batches() if each[1].records]
+            for place, batch in batches:
+                self._store.append(self._interfaces[place], batch)
+            if batches:
+                self._on_grown()
         except EOFError:
             self._end(None)
         except CaptureError as error:

@@ -9,7 +9,7 @@ from ipl_tui.capture.store import Store
 from ipl_tui.packets.icmp import ERROR_TYPES
 from ipl_tui.packets.link_layer import network_layer
 
-MOST_FRAMES = 5_000
+MOST_FRAMES = 500
 """Frames that are looked at after sending: what has not come back among so many is lost in other traffic."""
 
 ICMP, ICMP_HEADER = 1, 8

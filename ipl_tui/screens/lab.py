@@ -59,7 +59,7 @@ if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
     from ipl_tui.capture.sniffer import CaptureSocket, Sniffer
     from ipl_tui.exchange.responder import Responder
 
-FRAMES_A_SECOND = 12
+FRAMES_A_SECOND = 14
 """How often the screen is told that the capture has grown, at most."""
 
 GATHER = 0.01
@@ -337,7 +337,7 @@ class LabScreen(Screen[None]):
                 socket,
                 self.store,
                 list(places),
-                on_grown=partial(in_loop, loop, grown.set),
+                on_grown=partial(set_in_loop, loop, grown),
                 on_end=partial(in_loop, loop, ended.set_result),
             )
             sniffer.start()
@@ -727,6 +727,12 @@ def filter_problem(text: str, interface: Interface) -> str:
 def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> None:
     """Call a function in the event loop's thread, from another."""
     loop.call_soon_threadsafe(function, *arguments)
+
+
+def set_in_loop(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    """Set an event from another thread; the loop is not woken for one that is set."""
+    if not event.is_set():
+        in_loop(loop, event.set)
 
 
 def asks_for_answer(packet: bytes) -> bool:
