@@ -15,15 +15,15 @@ PATIENCE = 64_000_000_000
 """How long a packet may take to the next interface, in ns: the simulated network delays it by 60 s at most, ARP gives
 up after 3 s, and a second is for slow machines."""
 
-PROMPT = 1_000_000_000
-"""What no packet needs on a network that delays nothing, in ns."""
+SLACK = 1_000_000
+"""How much sooner than expected a packet may be seen again, in ns: times are rounded, and clocks differ."""
 
 MOST_JOINS = 200_000
 MOST_WAITING = 10_000
 
 MOST_COMPARED = 64
 """With how many different packets of one Identification a fragment is compared, the newest first: each comparison reads
-from the file."""
+from the file. And with how many that took too long and don't fit a frame is compared, for the same payload."""
 
 UNIT = 8
 """Bytes: what Fragment Offset counts in (RFC 791 §3.1)."""
@@ -86,24 +86,39 @@ class _Sighting:
     position: int
     datagram: bytes
     piece: _Piece
+    link: bytes
+    """The link header."""
+    packet: int
+    """The hash of what follows it."""
+    ttl: int
+    left: bool | None
+    """Whether the interface's own host put it on the link; None where nobody knows."""
     direction: int = 0
     """Where it goes on the path: 1, -1, or 0 as long as it may be either."""
     continued: int = 0
     """The units of the piece that were seen at the next interface, a bit each."""
 
+    def may_become(self, later: "_Sighting") -> bool:
+        """Whether it is one hop to the later one: over a link nothing changes, and a host that passes a packet on makes
+        a new link header, if there is any, and lowers Time to Live (RFC 791 §3.2)."""
+        if later.packet == self.packet:
+            return later.link == self.link and self.left is not False and later.left is not True
+        passed_on = later.ttl < self.ttl and (later.link != self.link or not later.link)
+        return passed_on and self.left is not True and later.left is not False
+
 
 class _Underway:
-    """The sightings that wait to be continued, by the position where that is to be, oldest first."""
+    """The sightings that wait to be continued, by where they were and where that is to be, oldest first."""
 
     def __init__(self, interfaces: Sequence[int]) -> None:
         self.positions = {interface: position for position, interface in enumerate(interfaces)}
         self.sightings: OrderedDict[int, _Sighting] = OrderedDict()
-        self.awaited: dict[tuple[int, bytes], dict[_Piece, OrderedDict[int, _Sighting]]] = {}
+        self.awaited: dict[tuple[int, int, bytes], dict[_Piece, OrderedDict[int, _Sighting]]] = {}
 
     def add(self, sighting: _Sighting) -> None:
         """Wait for what continues it, unless the path ends here."""
         for place in self._places(sighting):
-            pieces = self.awaited.setdefault((place, sighting.datagram), {})
+            pieces = self.awaited.setdefault((sighting.position, place, sighting.datagram), {})
             pieces.setdefault(sighting.piece, OrderedDict())[sighting.number] = sighting
             self.sightings[sighting.number] = sighting
         if len(self.sightings) > MOST_WAITING:
@@ -139,29 +154,34 @@ class _Underway:
         return [sighting.position + step for step in steps if 0 <= sighting.position + step < len(self.positions)]
 
     def _leave(self, place: int, sighting: _Sighting) -> None:
-        pieces = self.awaited[place, sighting.datagram]
+        key = sighting.position, place, sighting.datagram
+        pieces = self.awaited[key]
         queue = pieces[sighting.piece]
         del queue[sighting.number]
         if not queue:
             del pieces[sighting.piece]
             if not pieces:
-                del self.awaited[place, sighting.datagram]
+                del self.awaited[key]
 
 
 class Paths:
     """A tap for Store.taps: called in the thread that appends, asked from any.
 
     A frame continues one that was appended before it, on the interface before or after its own on the path, never back
-    to where that one came from. Both have the same addresses, protocol and Identification, and what the later carries
-    of the datagram's payload is what the earlier carries, or a fragment of it, byte for byte, and not continued yet.
-    The rest of the header may differ. A packet whose header does not tell where its payload is (version, IHL, Total
-    Length) is continued by the very same bytes only.
+    to where that one came from. Either the hop is a link, and both are the very same frame; or it is a host that passes
+    a packet on: the link header differs and Time to Live is lower. Then both have the same addresses, protocol and
+    Identification, and what the later carries of the datagram's payload is what the earlier carries, or a fragment of
+    it, byte for byte, and not continued yet. The rest of the header may differ. A packet whose header does not tell
+    where its payload is (version, IHL, Total Length) is followed over links only.
 
-    Of several packets that are the same (a composer sends the same again and again) the oldest is continued, for a link
-    keeps the order. Once one of them was lost, each later one would be taken for the one before it; so those that the
-    network says are gone are left out. Where the network can't say, one that has waited for more than a second is given
-    up as soon as a younger one fits: what is lost is mixed up with what follows it within a second, and so are packets
-    that really take longer than that. Where the network says that a packet is on its way, its age does not count.
+    Of several that fit (a composer sends the same again and again) the one is continued whose age is nearest to what
+    the hop takes: without latency the youngest. So what was lost, or was under way when the capture began, does not
+    shift those after it. What the network says is gone is left out, and so is what is more than a millisecond too
+    young: while latency has just been raised, what is still under way is not joined.
+
+    Where the hardware address of an interface is not known, a frame does not show which way it went over a link: one
+    that arrived, and whose sending nobody saw, may be taken for the sending of the same packet going back. But a host's
+    hop has a direction, and comes first where both fit.
 
     Frames of the same time must be appended in the order in which the packet passed: an earlier hop that is appended
     after a later one stays apart, or is taken for the way back.
@@ -169,14 +189,24 @@ class Paths:
     The newest 200,000 joins are kept, and 10,000 frames wait for what continues them, 64 seconds at most.
     """
 
-    def __init__(self, store: Store, gone: Callable[[int, int], bool | None] = lambda interface, time: None) -> None:
-        """`gone` tells what the network knows of a frame, by the store's number of its interface and its time in ns.
+    def __init__(
+        self,
+        store: Store,
+        gone: Callable[[int, int], bool] = lambda interface, time: False,
+        delay: Callable[[int, int], int] = lambda earlier, later: 0,
+        own: Callable[[int], bytes] = lambda interface: b"",
+    ) -> None:
+        """`gone`, `delay` and `own` tell what the network knows; they are called in the appending thread.
 
-        True: it went no further. False: it has arrived, or is on its way. None: nobody knows. It is called in the
-        appending thread.
+        gone(interface, time): whether the frame seen there at that time, in ns, went no further.
+        delay(earlier, later): the latency of the link between two interfaces, in ns; 0 if there is none.
+        own(interface): its hardware address; empty if it has none, or nobody knows.
+        Interfaces are the store's numbers.
         """
         self._store = store
         self._gone = gone
+        self._delay = delay
+        self._own = own
         self._underway = _Underway(())
         self._previous: OrderedDict[int, int] = OrderedDict()
         self._following: dict[int, tuple[int, ...]] = {}
@@ -222,14 +252,20 @@ class Paths:
         if position is None:
             return
         linktype = self._store.interfaces[interface].linktype
+        own = self._own(interface)
         data, records = batch
         for number, (time, start, captured, _) in enumerate(records, first):
             frame = data[start : start + captured]
-            packet = frame[network_layer(frame, linktype) :]
+            at = network_layer(frame, linktype)
+            packet = frame[at:]
             if not packet:
                 continue
             piece, payload = _read_piece(packet)
-            seen = _Sighting(number, time, interface, position, _datagram(packet), piece)
+            ttl = int.from_bytes(packet[8:9])
+            left = frame[6:12] == own if own else None
+            seen = _Sighting(
+                number, time, interface, position, _datagram(packet), piece, frame[:at], hash(packet), ttl, left
+            )
             underway.expire(time)
             earlier = self._find(underway, seen, payload)
             if earlier is not None:
@@ -240,43 +276,52 @@ class Paths:
 
     def _find(self, underway: _Underway, seen: _Sighting, payload: bytes) -> _Sighting | None:
         """What a frame continues: a packet with the same payload, or else a longer one that it is a fragment of."""
-        pieces = underway.awaited.get((seen.position, seen.datagram))
-        if pieces is None:
-            return None
+        sides = [
+            pieces
+            for side in (seen.position - 1, seen.position + 1)
+            if (pieces := underway.awaited.get((side, seen.position, seen.datagram)))
+        ]
         piece = seen.piece
-        if piece in pieces and (earlier := self._choose(underway, pieces[piece], seen)):
-            return earlier
-        for whole in list(islice(reversed(pieces), MOST_COMPARED)):
-            if not piece.is_within(whole):
-                continue
-            sample = next(iter(pieces[whole].values()))  # those that wait in one queue have the same bytes
-            if self._read_payload(sample).startswith(payload, piece.start - whole.start) and (
-                earlier := self._choose(underway, pieces[whole], seen)
-            ):
-                return earlier
+        best: tuple[bool, int, _Sighting] | None = None
+        for pieces in sides:
+            if piece in pieces and (chosen := self._choose(underway, pieces[piece], seen)):
+                best = chosen if best is None or chosen[:2] < best[:2] else best
+        if best is not None:
+            return best[2]
+        for pieces in sides:
+            for whole in list(islice(reversed(pieces), MOST_COMPARED)):
+                if not piece.is_within(whole):
+                    continue
+                sample = next(iter(pieces[whole].values()))  # those that wait in one queue have the same bytes
+                if self._read_payload(sample).startswith(payload, piece.start - whole.start) and (
+                    chosen := self._choose(underway, pieces[whole], seen)
+                ):
+                    return chosen[2]
         return None
 
-    def _choose(self, underway: _Underway, queue: OrderedDict[int, _Sighting], seen: _Sighting) -> _Sighting | None:
-        """Which of several same packets a frame continues; those that it shows to be lost wait no longer."""
-        newest = next(reversed(queue.values()))
-        hesitant = seen.time - newest.time <= PROMPT  # else none is young, and there is no need to go through all
-        chosen: _Sighting | None = None
-        lost: list[_Sighting] = []
-        old: list[_Sighting] = []
-        for sighting in queue.values():
-            if sighting.continued & _units(seen.piece, sighting.piece):
+    def _choose(
+        self, underway: _Underway, queue: OrderedDict[int, _Sighting], seen: _Sighting
+    ) -> tuple[bool, int, _Sighting] | None:
+        """Which of several same packets of one interface a frame continues, behind what makes it the less likely:
+        whether the hop is a link, and how far its age is from what that takes. Those that are gone wait no longer."""
+        expected = seen.time - self._delay(next(iter(queue.values())).interface, seen.interface)
+        soonest = expected + SLACK
+        chosen: tuple[bool, int, _Sighting] | None = None
+        unfit = 0
+        gone: list[_Sighting] = []
+        for sighting in reversed(queue.values()):
+            if sighting.time > soonest:
                 continue
-            gone = self._gone(sighting.interface, sighting.time)
-            if gone:
-                lost.append(sighting)
-            elif gone is None and hesitant and seen.time - sighting.time > PROMPT:
-                old.append(sighting)
-            else:
-                chosen = sighting
+            distance = abs(expected - sighting.time)
+            if unfit == MOST_COMPARED or (chosen is not None and distance >= chosen[1]):
                 break
-        if chosen is None and old:
-            chosen, old = old[0], []
-        for sighting in lost + old:
+            if sighting.continued & _units(seen.piece, sighting.piece) or not sighting.may_become(seen):
+                unfit += 1
+            elif self._gone(sighting.interface, sighting.time):
+                gone.append(sighting)
+            else:
+                chosen = sighting.packet == seen.packet, distance, sighting
+        for sighting in gone:
             underway.remove(sighting)
         return chosen
 

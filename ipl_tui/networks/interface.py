@@ -157,8 +157,6 @@ class Network(ABC):
     name: str
     purpose: str
     """One line: what this network is for."""
-    explains: bool = False
-    """Whether fate() knows of every packet that goes no further."""
     answers: bool = False
     """Whether its responder is on unless it is switched off."""
 

@@ -78,7 +78,6 @@ class SimulatedNetwork(PlannedNetwork[SimulatedInterface]):
 
     name = "simulated"
     purpose = "Three hosts in memory: no permission, no real network."
-    explains = True
 
     def __init__(self, links: Sequence[Link] = LINKS, seed: int = 0, reassembly_timeout: float = 30.0) -> None:
         """Connect the hosts of the plan; reassembly_timeout in seconds.

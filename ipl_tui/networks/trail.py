@@ -15,7 +15,7 @@ class Trail:
     """Asked by frame number. It knows the interfaces that the store's frames were captured on."""
 
     def __init__(self, store: Store) -> None:
-        self.paths = Paths(store, self._is_gone)
+        self.paths = Paths(store, self.is_gone, self._delay, self._own)
         self._store = store
         self._where: dict[int, tuple[Network, Interface]] = {}
         self._followed: set[int] = set()
@@ -78,10 +78,26 @@ class Trail:
         """The IPv4 packet in a frame, or nothing."""
         return frame.data[network_layer(frame.data, self._store.interfaces[frame.interface].linktype) :]
 
-    def _is_gone(self, number: int, time: int) -> bool | None:
-        """Whether a frame seen on an interface at a time went no further; None where the network does not know."""
+    def is_gone(self, number: int, time: int) -> bool:
+        """Whether the network knows that a frame seen on an interface (the store's number) at a time in ns went no
+        further."""
+        if number not in self._where:
+            return False
         network, interface = self._where[number]
-        return bool(network.fate(interface.name, time)) if network.explains else None
+        return bool(network.fate(interface.name, time))
+
+    def _delay(self, earlier: int, later: int) -> int:
+        """The latency of the link between two interfaces, in ns; 0 where there is none."""
+        network, near = self._where[earlier]
+        _, far = self._where[later]
+        for link in network.links():
+            if near.name in link.ends and far.name in link.ends:
+                return round((link.latency or 0.0) * 1e9)
+        return 0
+
+    def _own(self, number: int) -> bytes:
+        """The hardware address of an interface."""
+        return self._where[number][1].hardware_address
 
     @staticmethod
     def _is_leaving(frame: Frame, interface: Interface) -> bool:

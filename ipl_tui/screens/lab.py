@@ -134,7 +134,7 @@ class LabScreen(Screen[None]):
         """Whether the user wants ClientMessage answered; None: as the network does it."""
         self.trail = Trail(store)
         store.taps.append(self.trail.paths)
-        self.joiner = Joiner(store)
+        self.joiner = Joiner(store, self.trail.is_gone)
         store.taps.append(self.joiner)
         self.file = options.read
         """The capture file that is shown, until an interface is captured on."""
@@ -349,8 +349,10 @@ class LabScreen(Screen[None]):
                 while not ended.done():
                     was_quiet = not grown.is_set()
                     wake = asyncio.ensure_future(grown.wait())
-                    await asyncio.wait((wake, ended), return_when=asyncio.FIRST_COMPLETED)
-                    wake.cancel()
+                    try:
+                        await asyncio.wait((wake, ended), return_when=asyncio.FIRST_COMPLETED)
+                    finally:
+                        wake.cancel()
                     if was_quiet:
                         await asyncio.sleep(GATHER)
                     grown.clear()

@@ -1,7 +1,6 @@
 """Following packets from hop to hop: as stories, against a world where the truth is known, and for any frames."""
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,7 +18,8 @@ MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
 PATH = ("c0", "r0", "r1", "s0")
 CLIENT, ROUTER, SERVER = "10.0.1.10", "10.0.1.1", "10.0.2.20"
-ENDS: dict[str, Any] = {"dst": "02:00:0a:00:01:01", "src": "02:00:0a:00:01:0a"}
+MAC = {"c0": "02:00:0a:00:01:0a", "r0": "02:00:0a:00:01:01", "r1": "02:00:0a:00:02:01", "s0": "02:00:0a:00:02:14"}
+ENDS: dict[str, Any] = {"dst": MAC["r0"], "src": MAC["c0"]}
 ETHERNET = bytes(Ether(**ENDS, type=0x0800))
 
 Sight = tuple[str, int, bytes]
@@ -45,19 +45,45 @@ def fragments(whole: bytes, size: int) -> list[bytes]:
     return [bytes(piece) for piece in fragment(IP(whole), size)]  # type: ignore[no-untyped-call]  # Scapy's
 
 
-class Lab:
-    """A store with the interfaces of a path, whose packets are followed."""
+def link_header(where: str, packet: bytes) -> bytes:
+    """The Ethernet header that a packet has on the link of an interface."""
+    ends = ("c0", "r0") if where in ("c0", "r0") else ("r1", "s0")
+    sender, receiver = ends[::-1] if packet[16:20] == bytes([10, 0, 1, 10]) else ends
+    return bytes(Ether(dst=MAC[receiver], src=MAC[sender], type=0x0800))
 
-    def __init__(self, store: Store, gone: Callable[[int, int], bool | None] | None = None, linktype: int = 1) -> None:
+
+class Lab:
+    """A store with the interfaces of a path, whose packets are followed; the latency of its links is in ms."""
+
+    def __init__(
+        self,
+        store: Store,
+        gone: Callable[[int, int], bool] | None = None,
+        latency: int = 0,
+        linktype: int = 1,
+        own: bool = False,
+    ) -> None:
         self.store = store
-        self.paths = Paths(store, gone) if gone else Paths(store)
+        self.latency = latency
+        self.paths = Paths(
+            store, gone or (lambda interface, time: False), self._delay, self._own if own else lambda interface: b""
+        )
         store.taps.append(self.paths)
         self.numbers = {name: store.add_interface(name, linktype) for name in PATH}
         self.paths.follow(list(self.numbers.values()))
 
-    def see(self, where: str, time: float, *packets: bytes, link: bytes = ETHERNET) -> None:
+    def _delay(self, earlier: int, later: int) -> int:
+        """Interfaces 0 and 1, and 2 and 3, are the ends of a link."""
+        assert abs(later - earlier) == 1
+        return self.latency * MILLISECOND if earlier // 2 == later // 2 else 0
+
+    @staticmethod
+    def _own(interface: int) -> bytes:
+        return bytes.fromhex(MAC[PATH[interface]].replace(":", ""))
+
+    def see(self, where: str, time: float, *packets: bytes, link: bytes | None = None) -> None:
         """Packets are seen at once; the time is in ms."""
-        frames = [link + each for each in packets]
+        frames = [(link_header(where, each) if link is None else link) + each for each in packets]
         starts = [sum(map(len, frames[:place])) for place in range(len(frames))]
         when = round(time * MILLISECOND)
         records = [(when, start, len(frame), len(frame)) for start, frame in zip(starts, frames, strict=True)]
@@ -142,7 +168,7 @@ STORIES: dict[str, tuple[list[Sight], dict[int, int]]] = {
     ),
     "fragments of two same packets": (
         [("r0", 0, BIG), ("r0", 1, BIG), *(("r1", 2, piece) for piece in PIECES * 2)],
-        {3: 1, 4: 1, 5: 1, 6: 2, 7: 2, 8: 2},
+        {3: 2, 4: 2, 5: 2, 6: 1, 7: 1, 8: 1},
     ),
     "fragments of two packets with one Identification": (
         [("r0", 0, BIG), ("r0", 1, packet(bytes(200))), *(("r1", 2, piece) for piece in PIECES)],
@@ -176,11 +202,11 @@ STORIES: dict[str, tuple[list[Sight], dict[int, int]]] = {
         {2: 1, 4: 2, 5: 3},
     ),
     "never back": (
-        [("c0", 0, P), ("r0", 1, P), ("c0", 2, P), ("r1", 3, Q), ("r0", 4, Q), ("s0", 5, Q), ("r1", 6, Q)],
+        [("c0", 0, P), ("r0", 1, P), ("c0", 2, P), ("r1", 3, Q), ("r0", 4, P), ("s0", 5, Q), ("r1", 6, Q)],
         {2: 1, 4: 2, 5: 3, 6: 4, 7: 5},
     ),
     "never both ways": (
-        [("r0", 0, BIG), ("r1", 1, PIECES[0]), ("c0", 2, PIECES[1]), ("r1", 3, PIECES[2]),
+        [("r1", 0, BIG), ("r0", 1, PIECES[0]), ("s0", 2, BIG), ("r0", 3, PIECES[2]),
          ("r0", 4, P), ("c0", 5, P), ("r1", 6, Q)],
         {2: 1, 4: 1, 6: 5},
     ),
@@ -195,15 +221,27 @@ STORIES: dict[str, tuple[list[Sight], dict[int, int]]] = {
     ),
     "no payload": (
         [("c0", 0, packet(b"")), ("c0", 1, packet(b"")), ("r0", 2, packet(b"")), ("r0", 3, packet(b""))],
-        {3: 1, 4: 2},
+        {3: 2, 4: 1},
     ),
     "Ethernet's padding is no payload": (
-        [("c0", 0, P), ("r0", 1, P + bytes(13)), ("r1", 2, Q + b"\xff" * 13)],
+        [("c0", 0, P + bytes(13)), ("r0", 1, P + bytes(13)), ("r1", 2, Q + b"\xff" * 13)],
         {2: 1, 3: 2},
+    ),
+    "a link changes nothing": (
+        [("c0", 0, P), ("r0", 1, Q), ("r0", 2, packet(tos=4)), ("r0", 3, P + bytes(1))],
+        {},
+    ),
+    "a host lowers Time to Live": (
+        [("r0", 0, Q), ("r1", 1, P), ("r1", 3, packet(ttl=63, tos=4)), ("r1", 4, packet(ttl=62))],
+        {4: 1},
+    ),
+    "what a host passes on has another link header": (
+        [("r0", 0, P), ("r1", 1, P)],
+        {},
     ),
     **{
         f"a header that lies: {lie}": ([("c0", 0, lying), ("c0", 1, lying), ("r0", 2, lying), ("r0", 3, lying)],
-                                       {3: 1, 4: 2})
+                                       {3: 2, 4: 1})
         for lie in LIES
         for lying in [packet(**lie)]
     },
@@ -248,66 +286,117 @@ def test_the_journey_of_a_packet_and_its_fragments(lab: Lab) -> None:
         lab.paths.journey(13)
 
 
-def test_a_thousand_same_packets_at_once(lab: Lab) -> None:
-    """A millisecond apart, on links that take 400 ms."""
-    sights = [(where, sent + 400 * hop) for sent in range(1000) for hop, where in enumerate(PATH)]
-    for where, time in sorted(sights, key=lambda sight: sight[1]):
-        lab.see(where, time, P if where in ("c0", "r0") else Q)
-    seen = {name: [n for n in range(1, 4001) if lab.store.frame(n).interface == lab.numbers[name]] for name in PATH}
-    expected: dict[int, int] = {}
-    for before, after in pairwise(PATH):
-        expected.update(zip(seen[after], seen[before], strict=True))
-    assert lab.joins() == expected
+def true_joins(lab: Lab, sights: list[tuple[float, str, int]], begin: float = 0) -> dict[int, int]:
+    """Let same packets be seen in the order of time, from a moment on; which frame continues which.
+
+    A sight is the time in ms, the interface, and which of the packets it is: an odd one goes back.
+    """
+    latest: dict[int, int] = {}
+    joins: dict[int, int] = {}
+    for time, where, which in sorted(sights, key=lambda sight: sight[0]):
+        if time < begin:
+            continue
+        sent, first = (BACK, ("r1", "s0")) if which % 2 else (P, ("c0", "r0"))
+        lab.see(where, time, sent if where in first else forwarded(sent))
+        if which in latest:
+            joins[len(lab.store)] = latest[which]
+        latest[which] = len(lab.store)
+    return joins
 
 
-SAME_ONE_LOST = [("c0", 0, P), ("c0", 10, P), ("c0", 20, P), ("r0", 31, P), ("r0", 41, P)]
-"""The first of three is lost."""
+def stream(count: int, spacing: float, latency: float, back: bool = False) -> list[tuple[float, str, int]]:
+    """Same packets on their way; a host takes 50 µs to pass one on."""
+    way, times = PATH[:: -1 if back else 1], (0.01, 0.02 + latency, 0.07 + latency, 0.08 + 2 * latency)
+    return [
+        (which * spacing + time, where, 2 * which + back)
+        for which in range(count)
+        for where, time in zip(way, times, strict=True)
+    ]
 
 
-def test_what_the_network_knows_to_be_lost_is_not_continued() -> None:
+@pytest.mark.parametrize("latency", [0, 50, 400])
+@pytest.mark.parametrize("begin", [0, 200.015, 200.05, 200.075, 205, 400])
+def test_a_capture_that_begins_while_same_packets_are_in_flight(latency: int, begin: float) -> None:
+    """In both directions at once."""
     with Store() as store:
-        lab = Lab(store, gone=lambda interface, time: (interface, time) == (0, 0))
+        lab = Lab(store, latency=latency)
+        sights = stream(200, 10, latency) + stream(200, 10, latency, back=True)
+        expected = true_joins(lab, sights, begin)
+        assert lab.joins() == expected
+        assert len(expected) > 900
+        assert_consistent(lab)
+
+
+def test_a_thousand_same_packets_at_once() -> None:
+    """A millisecond and a half apart, on links that take a second and a half."""
+    with Store() as store:
+        lab = Lab(store, latency=1500)
+        expected = true_joins(lab, stream(1000, 1.5, 1500))
+        assert lab.joins() == expected
+        assert len(expected) == 3000
+
+
+def test_a_burst_of_same_packets_is_joined_one_to_one(lab: Lab) -> None:
+    """Nobody can tell which is which."""
+    for hop, where in enumerate(PATH):
+        lab.see(where, hop, *[P if hop < 2 else Q] * 10)
+    joins = lab.joins()
+    assert sorted(joins) == list(range(11, 41))
+    assert sorted(joins.values()) == list(range(1, 31))
+    assert_consistent(lab)
+
+
+SAME_ONE_LOST = [("c0", 0, P), ("c0", 10, P), ("c0", 20, P), ("r0", 60, P), ("r0", 70, P)]
+"""The first of three is lost, on a link that takes 50 ms."""
+
+
+def test_what_is_lost_does_not_shift_those_after_it() -> None:
+    with Store() as store:
+        lab = Lab(store, latency=50)
         for sight in SAME_ONE_LOST:
             lab.see(*sight)
         assert lab.joins() == {4: 2, 5: 3}
 
 
-def test_what_nobody_knows_to_be_lost_is_mixed_up_for_a_second(lab: Lab) -> None:
-    for sight in SAME_ONE_LOST:
-        lab.see(*sight)
-    assert lab.joins() == {4: 1, 5: 2}
-
-
-@pytest.mark.parametrize("known", [None, False], ids=["nobody knows", "the network knows"])
-def test_an_old_one_is_given_up_when_a_younger_one_fits(known: bool | None) -> None:
+def test_what_the_network_knows_to_be_lost_is_not_continued() -> None:
+    """Though its age is the nearest."""
     with Store() as store:
-        lab = Lab(store, gone=lambda interface, time: known)
+        lab = Lab(store, gone=lambda interface, time: (interface, time) == (0, 10 * MILLISECOND), latency=50)
+        for sight in SAME_ONE_LOST:
+            lab.see(*sight)
+        assert lab.joins() == {4: 1, 5: 3}
+
+
+def test_the_nearest_age_is_taken_and_never_one_too_young() -> None:
+    """A slow machine takes longer than the link; only rounding takes less."""
+    with Store() as store:
+        lab = Lab(store, latency=50)
+        for time in (0, 10, 20, 50):
+            lab.see("c0", time, P)
+        for tenth in (5, 6, 7, 8):
+            lab.see("r0", 69 + tenth / 10, P)
+        assert lab.joins() == {5: 3, 6: 2, 7: 1}
+
+
+def test_latency_that_changes() -> None:
+    with Store() as store:
+        lab = Lab(store)
         lab.see("c0", 0, P)
-        lab.see("c0", 1, P)
-        lab.see("c0", 1500, P)
-        lab.see("r0", 1501.5, P)
-        assert lab.joins() == {4: 3 if known is None else 1}
-        lab.see("r0", 1502, P)
-        assert lab.joins() == ({4: 3} if known is None else {4: 1, 5: 2})
+        lab.latency = 50
+        lab.see("r0", 1, P)
+        assert lab.joins() == {}, "it would have been 50 ms earlier"
+        lab.latency = 0
+        lab.see("r0", 50, P)
+        assert lab.joins() == {3: 1}
 
 
-def test_old_ones_are_kept_when_the_younger_one_does_not_fit() -> None:
-    with Store() as store:
-        lab = Lab(store, gone=lambda interface, time: True if time == 1500 * MILLISECOND else None)
-        lab.see("c0", 0, P, P)
-        lab.see("c0", 1500, P)
-        lab.see("r0", 1501, P)
-        lab.see("r0", 1502, P)
-        assert lab.joins() == {4: 1, 5: 2}
-
-
-def test_each_packet_is_asked_for_once() -> None:
-    """However many wait: lost ones, and old ones that nobody knows of."""
+def test_each_lost_packet_is_asked_for_once() -> None:
+    """However many wait."""
     asked: list[int] = []
 
-    def gone(interface: int, time: int) -> bool | None:
+    def gone(interface: int, time: int) -> bool:
         asked.append(time)
-        return True if time < 100 * MILLISECOND else None
+        return time >= 100 * MILLISECOND
 
     with Store() as store:
         lab = Lab(store, gone)
@@ -315,8 +404,8 @@ def test_each_packet_is_asked_for_once() -> None:
             lab.see("c0", time, P)
         for time in range(100):
             lab.see("r0", 3000 + time, P)
-        assert lab.joins() == {201 + place: 101 + place for place in range(100)}
-        assert asked == sorted(set(asked))
+        assert lab.joins() == {201 + place: 100 - place for place in range(100)}
+        assert asked == [time * MILLISECOND for time in range(199, -1, -1)]
 
 
 def test_an_old_one_is_continued_when_no_other_fits(lab: Lab) -> None:
@@ -324,7 +413,18 @@ def test_an_old_one_is_continued_when_no_other_fits(lab: Lab) -> None:
     lab.see("c0", 1, P)
     lab.see("r0", 60_000, P)
     lab.see("r0", 60_001, P)
-    assert lab.joins() == {3: 1, 4: 2}
+    assert lab.joins() == {3: 2, 4: 1}
+
+
+def test_those_that_took_too_long_are_passed_over_until_there_are_too_many(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths_module, "MOST_COMPARED", 2)
+    lab.see("c0", 0, P, Q, Q)
+    lab.see("r0", 1, P)
+    assert lab.joins() == {}
+    lab.see("r0", 2, Q, P)
+    assert lab.joins() == {5: 3, 6: 1}
 
 
 def test_the_second_try_with_a_higher_ttl(lab: Lab) -> None:
@@ -419,17 +519,22 @@ def test_nothing_is_joined_unless_asked_for() -> None:
         assert unasked.previous(2) is None
 
 
+def tagged(vlan: int) -> bytes:
+    return bytes(Ether(**ENDS) / Dot1Q(vlan=vlan, type=0x0800))
+
+
 @pytest.mark.parametrize(
-    ("linktype", "link"),
-    [(101, b""), (12, b""), (1, bytes(Ether(**ENDS) / Dot1Q(vlan=5, type=0x0800)))],
+    ("linktype", "link", "next_link"),
+    [(101, b"", b""), (12, b"", b""), (1, tagged(5), tagged(6))],
     ids=["raw IP", "raw IP of a handle", "VLAN"],
 )
-def test_link_types(linktype: int, link: bytes) -> None:
+def test_link_types(linktype: int, link: bytes, next_link: bytes) -> None:
     with Store() as store:
         lab = Lab(store, linktype=linktype)
+        lab.see("c0", 0, BIG, link=link)
         lab.see("r0", 0, BIG, link=link)
-        lab.see("r1", 1, *PIECES, link=link)
-        assert lab.joins() == {2: 1, 3: 1, 4: 1}
+        lab.see("r1", 1, *PIECES, link=next_link)
+        assert lab.joins() == {2: 1, 3: 2, 4: 2, 5: 2}
 
 
 def test_what_is_not_ipv4_is_left_alone(lab: Lab) -> None:
@@ -509,34 +614,43 @@ LOST = st.tuples(st.booleans(), st.booleans(), st.booleans())
 TRIPS = st.builds(Trip, st.integers(0, 50), st.integers(0, 3), st.integers(1, 4), LOST)
 
 
-@given(st.lists(TRIPS, max_size=30).map(sorted), st.integers(0, 40))
-def test_a_world_that_knows_what_it_loses(trips: list[Trip], latency: int) -> None:
-    """Same packets under way in both directions, cut in pieces by the router, lost anywhere: none is mixed up."""
-    times = 0, latency, latency + 1, 2 * latency + 1
+@given(
+    st.lists(TRIPS, max_size=30, unique_by=lambda trip: (trip.start, trip.kind)).map(sorted),
+    st.sampled_from([0, 2, 7, 40]),
+    st.integers(0, 100),
+    st.booleans(),
+)
+def test_a_world(trips: list[Trip], latency: int, begin: int, known: bool) -> None:
+    """Same packets under way in both directions, cut in pieces by the router, lost anywhere: none is mixed up.
+
+    The capture begins when some are on their way already, and the network knows what it loses, or not.
+    """
+    times = 0, latency, latency, 2 * latency
     seen: list[Sighting] = []
     for order, trip in enumerate(trips):
         sent = KINDS[trip.kind]
         way = PATH if IP(sent).src == CLIENT else PATH[::-1]
         for hop, where in enumerate(way[: trip.far]):
             for piece, carried in enumerate(CUT[trip.kind] if hop > 1 else [sent]):
-                if hop < 3 or not trip.lost[piece]:
-                    seen.append(Sighting(trip.start + times[hop], order, hop, piece, where, carried))
+                time = 2 * trip.start + times[hop]
+                if time >= begin and (hop < 3 or not trip.lost[piece]):
+                    seen.append(Sighting(time, order, hop, piece, where, carried))
     seen.sort()
     numbers = {(each.trip, each.hop, each.piece): number for number, each in enumerate(seen, 1)}
     truth = {
-        number: numbers[trip, hop - 1, piece if hop == 3 else 0]
+        number: before
         for (trip, hop, piece), number in numbers.items()
-        if hop
+        if (before := numbers.get((trip, hop - 1, piece if hop == 3 else 0)))
     }
     went_on = set(truth.values())
     clock = [each.time * MILLISECOND + number for number, each in enumerate(seen, 1)]  # no two frames at a time
     gone = {
         (PATH.index(each.where), time)
         for number, (each, time) in enumerate(zip(seen, clock, strict=True), 1)
-        if number not in went_on
+        if number not in went_on and each.hop < 3
     }
     with Store() as store:
-        lab = Lab(store, gone=lambda interface, time: (interface, time) in gone)
+        lab = Lab(store, (lambda interface, time: (interface, time) in gone) if known else None, latency, own=True)
         for each, time in zip(seen, clock, strict=True):
             lab.see(each.where, time / MILLISECOND, each.packet)
         assert lab.joins() == truth
@@ -582,20 +696,20 @@ def hostile(draw: st.DrawFn) -> bytes:
 SIGHTS = st.tuples(st.sampled_from(PATH), st.integers(0, 3000), st.lists(hostile(), max_size=4))
 
 
-@given(st.lists(SIGHTS, max_size=30), st.sampled_from([None, True, False]), st.booleans())
+@given(st.lists(SIGHTS, max_size=30), st.booleans(), st.sampled_from([0, 50]), st.booleans())
 def test_any_frames_do_no_harm(
-    sights: list[tuple[str, int, list[bytes]]], known: bool | None, little_room: bool
+    sights: list[tuple[str, int, list[bytes]]], lossy: bool, latency: int, little_room: bool
 ) -> None:
     with pytest.MonkeyPatch.context() as patch, Store() as store:
         if little_room:
             patch.setattr(paths_module, "MOST_WAITING", 5)
             patch.setattr(paths_module, "MOST_JOINS", 3)
-        lab = Lab(store, gone=lambda interface, time: known if time % 2 else None)
+        lab = Lab(store, gone=lambda interface, time: lossy and time % 2 == 1, latency=latency)
         for where, time, frames in sights:
             lab.see(where, time + 1e-6, *frames, link=b"")
         assert_consistent(lab)
         assert len(lab.joins()) <= (3 if little_room else len(store))
         # Whatever came before, a packet that nobody else has is followed.
         lab.see("c0", 5000, packet(id=77))
-        lab.see("r0", 5001, packet(id=77))
+        lab.see("r0", 5001 + latency, packet(id=77))
         assert lab.paths.previous(len(store)) == len(store) - 1

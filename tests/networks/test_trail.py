@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from ipl_tui.capture.paths import changes
 from ipl_tui.capture.store import Batch, Store
 from ipl_tui.networks.interface import Interface
-from ipl_tui.networks.plan import PATH
+from ipl_tui.networks.plan import LINKS, PATH, Link
 from ipl_tui.networks.trail import Trail, in_brief
 from ipl_tui.packets.craft import Draft, craft
 from tests.fake_interface import FakeInterface, FakeNetwork
@@ -27,8 +28,7 @@ class Line(FakeNetwork):
             interface.network, interface.host, interface.hardware_address = "line", port.host, port.hardware_address
             self.listed.append(interface)
         self.fates: dict[tuple[str, int], str] = {}
-
-    explains = True
+        self.set: tuple[Link, ...] = LINKS
 
     def path(self) -> tuple[Interface, ...]:
         return tuple(self.listed)
@@ -36,12 +36,15 @@ class Line(FakeNetwork):
     def fate(self, interface: str, time: int) -> str:
         return self.fates.get((interface, time), "")
 
+    def links(self) -> tuple[Link, ...]:
+        return self.set
+
 
 class Told:
     """A store with a trail, and frames that are said to have been seen."""
 
     def __init__(self, store: Store, follow: bool = True) -> None:
-        self.store, self.network = store, Line()
+        self.store, self.network, self.clock = store, Line(), 0
         self.trail = Trail(store)
         store.taps.append(self.trail.paths)
         seen = self.network.listed if follow else self.network.listed[:1]
@@ -55,7 +58,8 @@ class Told:
             sender = {"c0": "c0", "r0": "c0", "r1": "r1", "s0": "r1"}[name]
             frame = bytes(6) + MAC[sender] + b"\x08\x00" + packet
             number = [interface.name for interface in self.network.listed].index(name)
-            self.store.append(number, Batch(frame, [(1000 * (len(self.store) + 1), 0, len(frame), len(frame))]))
+            time = self.clock + 1000 * (len(self.store) + 1)
+            self.store.append(number, Batch(frame, [(time, 0, len(frame), len(frame))]))
 
 
 @pytest.fixture
@@ -97,6 +101,20 @@ def test_one_that_is_known_to_be_gone_is_not_continued(told: Told) -> None:
     told.network.fates["c0", 1000] = "Lost."
     told.see("c0 64", "c0 64", "r0 64")
     assert told.trail.paths.previous(3) == 2
+
+
+@pytest.mark.parametrize(("seconds", "earlier"), [(None, 2), (0.0, 2), (0.01, 1)])
+def test_which_of_two_is_continued_depends_on_the_latency(told: Told, seconds: float | None, earlier: int) -> None:
+    """Now, between the two interfaces; the router itself has none."""
+    told.see("c0 64")
+    told.clock = 10_000_000
+    told.see("c0 64")
+    told.network.set = (replace(LINKS[0], latency=seconds), replace(LINKS[1], latency=0.001))
+    told.see("r0 64", "r1 63")
+    assert [told.trail.paths.previous(number) for number in (3, 4)] == [earlier, 3]
+    told.clock = 11_000_000
+    told.see("s0 63")
+    assert told.trail.paths.previous(5) == 4
 
 
 def test_on_one_interface_only_the_network_tells() -> None:
