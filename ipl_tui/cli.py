@@ -1,4 +1,4 @@
-"""The command line: chooses the network and the interface, runs the lab, and says at the end what was captured."""
+"""The command line: runs the lab, and says at the end what was captured; or one of the commands without a screen."""
 
 from __future__ import annotations
 
@@ -6,16 +6,40 @@ import gc
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
+    from ipl_tui.exchange.engine import Engine
     from ipl_tui.networks.interface import Interface, Network
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+COMMANDS: tuple[str, ...] = ()
+
+
+class Commands(click.Group):
+    """The commands without a screen, each loaded when it is named."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"ipl_tui.commands.{name}").command
+        return command
+
+
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND]",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "-i",
     "--interface",
@@ -48,9 +72,18 @@ if TYPE_CHECKING:
     help="Set a link of the simulated network, such as r1-s0:mtu=300,latency=50ms,loss=20%, or a sandbox link's mtu.",
 )
 @click.option("--seed", default=0, show_default=True, help="The same seed loses the same packets.")
+@click.option(
+    "--engine",
+    type=click.Choice(["scapy", "socket"]),
+    default="scapy",
+    show_default=True,
+    help="What ClientMessage is answered with.",
+)
 @click.option("-D", "--list-interfaces", is_flag=True, help="List the interfaces and what each can do, and leave.")
 @click.version_option(package_name="ipl-tui", prog_name="ipl-tui")
+@click.pass_context
 def main(
+    context: click.Context,
     name: str | None,
     path: bool,
     filter: str,
@@ -59,9 +92,13 @@ def main(
     responder: bool | None,
     links: tuple[str, ...],
     seed: int,
+    engine: Engine,
     list_interfaces: bool,
 ) -> None:
     """An Internet Protocol lab in the terminal: compose IPv4 packets, send them, watch them arrive, read every bit."""
+    if context.invoked_subcommand is not None:
+        refuse_options_before(context)
+        return
     # What starting makes stays; looking for garbage in it costs a tenth of the start. The lab turns this on again.
     gc.disable()
     # Threads that capture, answer and send take turns with the one that draws: the usual 5 ms a turn are felt.
@@ -100,12 +137,19 @@ def main(
             raise click.ClickException(f"The filter does not compile: {problem}")
         if not sys.stdin.isatty():
             raise click.ClickException("The lab needs a terminal to read keys from; -D and --help do without.")
-        lab = PacketLab(store, networks, Options(interface, filter, read, responder, path, remember_interface))
+        lab = PacketLab(store, networks, Options(interface, filter, read, responder, path, remember_interface, engine))
         lab.run()
         click.echo(f"{counted(len(store))} {'read' if lab.only_read else 'captured'}", err=True)
         click.echo(f"{counted(lab.dropped)} dropped by kernel", err=True)
         if write is not None:
             click.echo(f"The capture is in {write.absolute()}", err=True)
+
+
+def refuse_options_before(context: click.Context) -> None:
+    """Options of the lab before the name of a command would be lost without a word."""
+    for name in context.params:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"Options of {context.invoked_subcommand} stand after its name.")
 
 
 def counted(packets: int) -> str:

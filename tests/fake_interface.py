@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from ipaddress import IPv4Interface
 
@@ -9,7 +10,7 @@ from scapy.supersocket import SuperSocket
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.sniffer import CaptureSocket
-from ipl_tui.networks.interface import Ability, Interface, Method, Network, SendError
+from ipl_tui.networks.interface import Ability, Interface, Method, Network, RawSocket, SendError
 
 
 class FakeInterface(Interface):
@@ -46,6 +47,12 @@ class FakeInterface(Interface):
 
     def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
         raise SendError("Nothing arrives at a fake interface.")
+
+    def open_raw(self, proto: int) -> RawSocket:
+        raise SendError("Nothing arrives at a fake interface.")
+
+    def open_stream(self) -> socket.socket:
+        raise SendError("A fake interface has no TCP.")
 
     def close(self) -> None:
         pass

@@ -25,7 +25,9 @@ def test_packets_capture_networks_and_exchange_load_no_textual() -> None:
         "ipl_tui.networks.simulation",
         "ipl_tui.networks.trail",
         "ipl_tui.exchange.joining",
-        "ipl_tui.exchange.responder",
+        "ipl_tui.exchange.asyncio_engine",
+        "ipl_tui.exchange.scapy_engine",
+        "ipl_tui.exchange.socket_engine",
     ]
     assert not {"textual", "rich"} & loaded_by(*below)
 

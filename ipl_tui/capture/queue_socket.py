@@ -1,8 +1,9 @@
-"""Scapy sockets over queues in this program: to capture and to listen on networks in memory."""
+"""Sockets over queues in this program: to capture and to listen on networks in memory, for Scapy and for others."""
 
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import threading
 from collections import deque
@@ -73,8 +74,8 @@ class Mailbox:
                     self._reader.recv(64)
             return taken
 
-    def wait(self, timeout: float) -> bool:
-        """Whether there is something to take or it is closed, waiting up to `timeout` seconds for either."""
+    def wait(self, timeout: float | None) -> bool:
+        """Whether there is something to take or it is closed, waiting up to `timeout` seconds (None: for ever)."""
         with self._changed:
             return self._changed.wait_for(lambda: self.closed or bool(self._items), timeout)
 
@@ -176,5 +177,58 @@ class ProtocolSocket(SuperSocket):
     def close(self) -> None:
         if not self.closed:
             self.closed = True
+            self._mailbox.close()
+            self._on_close(self)
+
+
+class QueueRawSocket:
+    """A raw socket as raw(7) has it, of a host in memory: what socket.socket(AF_INET, SOCK_RAW, proto) is elsewhere."""
+
+    def __init__(
+        self,
+        send: Callable[[bytes], None],
+        on_close: Callable[[QueueRawSocket], None],
+        room: int = PROTOCOL_BUFFER,
+    ) -> None:
+        """send passes on an IPv4 packet, or raises an exception whose message is for the user."""
+        self._send = send
+        self._on_close = on_close
+        self._mailbox = Mailbox(room)
+        self._timeout: float | None = None
+
+    def offer(self, time: int, packet: bytes) -> None:
+        """Receive an IPv4 packet that arrived at a time in ns since the epoch."""
+        self._mailbox.put(time, packet)
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        """Nothing can be set: it is always as with IP_HDRINCL, which is needed to send from it elsewhere."""
+
+    def settimeout(self, seconds: float | None) -> None:
+        """How long recv() waits, in seconds; None for ever."""
+        self._timeout = seconds
+
+    def sendto(self, packet: bytes, address: tuple[str, int]) -> int:
+        """Send a packet, which begins with its header, to the destination that it names. Raises OSError."""
+        try:
+            self._send(packet)
+        except Exception as error:
+            raise OSError(errno.ENETUNREACH, str(error)) from error
+        return len(packet)
+
+    def recv(self, size: int) -> bytes:
+        """The next packet, cut to so many bytes. Raises TimeoutError, and OSError when it is closed."""
+        if not self._mailbox.wait(self._timeout):
+            raise TimeoutError
+        try:
+            return self._mailbox.take(1)[0][1][:size]
+        except EOFError:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF)) from None
+
+    def fileno(self) -> int:
+        return self._mailbox.fileno()
+
+    def close(self) -> None:
+        """Close; twice is fine."""
+        if not self._mailbox.closed:
             self._mailbox.close()
             self._on_close(self)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.store import Store
+from ipl_tui.packets.fields import SHORTEST_HEADER
 from ipl_tui.packets.icmp import ERROR_TYPES
 from ipl_tui.packets.link_layer import network_layer
 
@@ -54,26 +56,37 @@ class Watch:
             self._see(frame.number, frame.data[network_layer(frame.data, linktype) :])
 
     def _see(self, number: int, packet: bytes) -> None:
-        if len(packet) < 20:
+        if len(packet) < SHORTEST_HEADER:
             return
-        header = (packet[0] & 15) * 4
-        message = packet[header:]
-        if not self.sent_as and (packet.startswith(self._packet) or self._is_same(packet, message)):
+        if not self.sent_as and (packet.startswith(self._packet) or is_same(self._packet, packet)):
             self.sent_as = number
-        elif packet[9] == ICMP and len(message) > ICMP_HEADER and message[0] in ERROR_TYPES and not self.error:
-            quoted = message[ICMP_HEADER:]
-            if len(quoted) >= 20 and self._is_same(quoted, quoted[(quoted[0] & 15) * 4 :], QUOTED):
-                self.error = IcmpError(".".join(map(str, packet[12:16])), message[0], message[1])
+        elif not self.error:
+            self.error = error_about(self._packet, packet)
 
-    def _is_same(self, packet: bytes, payload: bytes, length: int | None = None) -> bool:
-        """Whether it is the packet, for all that a kernel may have written into its header: by protocol, addresses and
-        so much of the payload."""
-        mine = self._packet
-        own = mine[(mine[0] & 15) * 4 :]
-        end = len(own) if length is None else min(length, len(own))
-        return (
-            packet[9] == mine[9]
-            and packet[16:20] == mine[16:20]
-            and mine[12:16] in (UNSPECIFIED, packet[12:16])
-            and payload[:end] == own[:end]
-        )
+
+def error_about(packet: bytes, seen: bytes) -> IcmpError | None:
+    """The ICMP error that `seen` is, if it quotes `packet`; both begin with their IPv4 header."""
+    if len(seen) < SHORTEST_HEADER or seen[9] != ICMP:
+        return None
+    message = _payload(seen)
+    quoted = message[ICMP_HEADER:]
+    if len(quoted) < SHORTEST_HEADER or message[0] not in ERROR_TYPES or not is_same(packet, quoted, QUOTED):
+        return None
+    return IcmpError(str(IPv4Address(seen[12:16])), message[0], message[1])
+
+
+def is_same(packet: bytes, seen: bytes, length: int | None = None) -> bool:
+    """Whether `seen` is the packet, for all that a kernel may have written into its header: by protocol, addresses and
+    so much of the payload (None: all of it)."""
+    own, payload = _payload(packet), _payload(seen)
+    end = len(own) if length is None else min(length, len(own))
+    return (
+        seen[9] == packet[9]
+        and seen[16:20] == packet[16:20]
+        and packet[12:16] in (UNSPECIFIED, seen[12:16])
+        and payload[:end] == own[:end]
+    )
+
+
+def _payload(packet: bytes) -> bytes:
+    return packet[4 * (packet[0] & 15) :]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from ipl_tui.networks.plan import Link
 
@@ -34,6 +35,20 @@ LINK_TYPES = {
     276: "Linux cooked v2",
 }
 """Names for the link types of libpcap that interfaces have."""
+
+
+class RawSocket(Protocol):
+    """What raw(7) gives, as far as the exchange uses it: a socket.socket, or the like of it on a network in memory.
+
+    It receives whole IPv4 packets; what is sent begins with its header once IP_HDRINCL is set.
+    """
+
+    def setsockopt(self, level: int, option: int, value: int, /) -> None: ...
+    def settimeout(self, seconds: float | None, /) -> None: ...
+    def sendto(self, packet: bytes, address: tuple[str, int], /) -> int: ...
+    def recv(self, size: int, /) -> bytes: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
 
 
 class SendError(Exception):
@@ -136,6 +151,17 @@ class Interface(ABC):
         While it is open, the host does not answer that protocol with ICMP protocol unreachable (RFC 792). A deaf one
         is there for that alone: it receives nothing and so never fills (on Linux). Raises SendError.
         """
+
+    @abstractmethod
+    def open_raw(self, proto: int) -> RawSocket:
+        """Open `socket.socket(AF_INET, SOCK_RAW, proto)` in this interface's host, bound to the interface.
+
+        Raises SendError.
+        """
+
+    @abstractmethod
+    def open_stream(self) -> socket.socket:
+        """Open `socket.socket(AF_INET, SOCK_STREAM)`, TCP, in this interface's host. Raises SendError."""
 
     @abstractmethod
     def close(self) -> None:

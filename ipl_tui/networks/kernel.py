@@ -146,6 +146,9 @@ class KernelInterface(WireInterface):
             raise
         return raw
 
+    def open_stream(self) -> socket.socket:
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+
     def _open_link(self) -> SuperSocket:
         from scapy.config import conf
 

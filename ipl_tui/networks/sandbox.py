@@ -22,7 +22,7 @@ from select import select
 from typing import TYPE_CHECKING, Any
 
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.networks.interface import Ability, LinkError, Method, SendError
+from ipl_tui.networks.interface import Ability, LinkError, Method, RawSocket, SendError
 from ipl_tui.networks.links import check_link
 from ipl_tui.networks.plan import HOSTS, LINKS, Host, Link, Port
 from ipl_tui.networks.planned import PlannedInterface, PlannedNetwork
@@ -191,6 +191,20 @@ class SandboxInterface(PlannedInterface, WireInterface):
             return super().open_protocol(proto, deaf)
         except SandboxError as error:
             raise SendError(str(error)) from error
+
+    def open_raw(self, proto: int) -> RawSocket:
+        try:
+            return super().open_raw(proto)
+        except SandboxError as error:
+            raise SendError(str(error)) from error
+
+    def open_stream(self) -> socket.socket:
+        try:
+            return self._network.helper().open("open_stream", host=self.host)
+        except SandboxError as error:
+            raise SendError(str(error)) from error
+        except OSError as error:
+            raise SendError(self._why_not_opened("TCP", error)) from error
 
     def _open_frames(self) -> socket.socket:
         return self._network.helper().open("open_packet", host=self.host, kind=socket.SOCK_DGRAM)

@@ -164,6 +164,11 @@ class Sandbox:
             raise
         return raw
 
+    def open_stream(self, host: str) -> socket.socket:
+        """A TCP socket (tcp(7))."""
+        self._hosts[host].enter()
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+
     def set_mtu(self, ends: list[str], mtu: int) -> None:
         """Set the MTU of a link, at both of its ends."""
         for name in ends:

@@ -5,6 +5,7 @@ Nothing runs and no Scapy is loaded before it is used; see simulation.py for wha
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from ipaddress import IPv4Address
 from random import Random
 from typing import TYPE_CHECKING
 
-from ipl_tui.networks.interface import Ability, Method, SendError
+from ipl_tui.networks.interface import Ability, Method, RawSocket, SendError
 from ipl_tui.networks.links import check_link
 from ipl_tui.networks.plan import LINKS, PATH, Host, Link, Port
 from ipl_tui.networks.planned import PlannedInterface, PlannedNetwork
@@ -68,6 +69,12 @@ class SimulatedInterface(PlannedInterface):
 
     def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
         return self._network.simulation().listen(self._port, proto, deaf)
+
+    def open_raw(self, proto: int) -> RawSocket:
+        return self._network.simulation().open_raw(self._port, proto)
+
+    def open_stream(self) -> socket.socket:
+        raise SendError("The simulated hosts have no TCP: choose a sandbox interface, or one of this machine.")
 
     def close(self) -> None:
         """Nothing is kept from send to send."""

@@ -14,13 +14,15 @@ from ipaddress import IPv4Address
 from itertools import count
 from typing import NamedTuple
 
-from ipl_tui.capture.queue_socket import ProtocolSocket, QueueSocket
+from ipl_tui.capture.queue_socket import ProtocolSocket, QueueRawSocket, QueueSocket
 from ipl_tui.networks.interface import Method, SendError
 from ipl_tui.networks.plan import HOSTS, Port
 from ipl_tui.networks.refusals import no_neighbour
 from ipl_tui.networks.simulated import Line
 from ipl_tui.networks.stack import Deliver, Discard, Effect, Sent, Stack, Transmit, Unreachable
 from ipl_tui.packets.link_layer import ETHERNET
+
+Listener = ProtocolSocket | QueueRawSocket
 
 FATES_KEPT = 10_000
 """Frames whose end is remembered; of more, the oldest are forgotten."""
@@ -64,7 +66,7 @@ class Simulation:
         self._numbers = count()
         self._sendings: dict[int, _Sending] = {}
         self._taps: dict[QueueSocket, Port] = {}
-        self._listeners: dict[ProtocolSocket, tuple[Port, int]] = {}
+        self._listeners: dict[Listener, tuple[Port, int]] = {}
         self._ahead = 0.0
         self._last_moment = 0
         self._fates: OrderedDict[tuple[str, int], str] = OrderedDict()
@@ -77,14 +79,23 @@ class Simulation:
             self._taps[tap] = port
         return tap
 
+    def open_raw(self, port: Port, proto: int) -> QueueRawSocket:
+        """Open a raw socket for an IP protocol number on a port."""
+        receiver = QueueRawSocket(lambda packet: self.send(port, packet, "kernel"), self._forget_listener)
+        self._attach(receiver, port, proto)
+        return receiver
+
     def listen(self, port: Port, proto: int, deaf: bool) -> ProtocolSocket:
         """Listen to an IP protocol number for what arrives at a port."""
         listener = ProtocolSocket(deaf, self._forget_listener)
+        self._attach(listener, port, proto)
+        return listener
+
+    def _attach(self, listener: Listener, port: Port, proto: int) -> None:
         with self._changed:
             self._begin()
             self._listeners[listener] = (port, proto)
             self._stacks[port.host].listeners[port.name, proto] += 1
-        return listener
 
     def send(self, port: Port, packet: bytes, method: Method) -> None:
         """Send from a port; blocks until ARP has found the next hop, if exact. Raises SendError."""
@@ -138,7 +149,7 @@ class Simulation:
         with self._changed:
             self._taps.pop(tap, None)
 
-    def _forget_listener(self, listener: ProtocolSocket) -> None:
+    def _forget_listener(self, listener: Listener) -> None:
         with self._changed:
             if listener in self._listeners:
                 port, proto = self._listeners.pop(listener)

@@ -16,7 +16,7 @@ from ipaddress import IPv4Address
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from ipl_tui.networks.interface import Interface, Method, SendError
+from ipl_tui.networks.interface import Interface, Method, RawSocket, SendError
 from ipl_tui.networks.refusals import (
     impossible_header,
     longer_than_link,
@@ -138,13 +138,19 @@ class WireInterface(Interface):
 
         from ipl_tui.capture.filters import attach_reject_all
 
-        try:
-            receiver = self._open_raw(proto)
-        except OSError as error:
-            raise SendError(self._why_not_opened("Listening", error)) from error
+        receiver = self._listen(proto)
         if deaf and LINUX:  # elsewhere there are no such filters, and it fills
             attach_reject_all(receiver)
         return SimpleSocket(receiver, IP)
+
+    def open_raw(self, proto: int) -> RawSocket:
+        return self._listen(proto)
+
+    def _listen(self, proto: int) -> socket.socket:
+        try:
+            return self._open_raw(proto)
+        except OSError as error:
+            raise SendError(self._why_not_opened("Listening", error)) from error
 
     def close(self) -> None:
         self._forget_sockets()

@@ -28,6 +28,7 @@ from textual.widgets import Button, Input, Label, Sparkline, Static
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import FilterError, compile_filter
 from ipl_tui.capture.store import Store
+from ipl_tui.exchange.engine import Engine, Server, Terms, make_server
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
 from ipl_tui.exchange.watching import Watch
@@ -57,7 +58,6 @@ if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
     from scapy.supersocket import SuperSocket
 
     from ipl_tui.capture.sniffer import CaptureSocket, Sniffer
-    from ipl_tui.exchange.responder import Responder
 
 FRAMES_A_SECOND = 14
 """How often the screen is told that the capture has grown, at most."""
@@ -88,6 +88,8 @@ class Options:
     """Whether all interfaces of the network are captured on at once."""
     on_interface_chosen: Callable[[str], None] = lambda name: None
     """Called with the full name of an interface that the user has chosen."""
+    engine: Engine = "scapy"
+    """What ClientMessage is answered with: one of the raw engines."""
 
 
 class LabScreen(Screen[None]):
@@ -132,6 +134,8 @@ class LabScreen(Screen[None]):
         self.filter = options.filter
         self.answering = options.responder
         """Whether the user wants ClientMessage answered; None: as the network does it."""
+        self.engine: Engine = options.engine
+        """What the responder answers with: one of the raw engines."""
         self.trail = Trail(store)
         store.taps.append(self.trail.paths)
         self.joiner = Joiner(store, self.trail.is_gone)
@@ -151,7 +155,7 @@ class LabScreen(Screen[None]):
         """Packets captured in each of the last seconds."""
         self.counted = 0
         """Packets captured when they were last counted."""
-        self.responder: Responder | None = None
+        self.responder: Server | None = None
         self.awaited: SuperSocket | None = None
         """The deaf socket that keeps the kernel quiet while an answer is awaited."""
         self.waiting: Timer | None = None
@@ -618,14 +622,13 @@ class LabScreen(Screen[None]):
 
     async def settle_responder(self) -> None:
         """Begin or end answering ClientMessage, as the user wants it or else as the network does it."""
-        from ipl_tui.exchange.responder import Responder
-
         wanted = self.network.answers if self.answering is None else self.answering
         place = self.network.responder_at(self.interface)
         if self.responder is not None and (not wanted or place != self.responder.interface):
             await self.stop_responder()
         if wanted and self.responder is None:
-            responder = Responder(place, partial(in_loop, asyncio.get_running_loop(), self.responder_failed))
+            failed = partial(in_loop, asyncio.get_running_loop(), self.responder_failed)
+            responder = make_server(self.engine, Terms(place, on_problem=failed))
             try:
                 await asyncio.to_thread(responder.start)
             except SendError as error:
@@ -695,7 +698,7 @@ class LabScreen(Screen[None]):
 
 def load_scapy() -> None:
     """Import what needs Scapy: 0.4 s, for a thread while the first screen is up. Its other imports are then at once."""
-    for name in ("capture.sniffer", "exchange.responder", "packets.dissect"):
+    for name in ("capture.sniffer", "exchange.scapy_engine", "packets.dissect"):
         import_module(f"ipl_tui.{name}")
 
 

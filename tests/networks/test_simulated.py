@@ -19,8 +19,9 @@ from scapy.layers.l2 import Ether
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.merging import MergedSocket
+from ipl_tui.exchange.engine import Terms
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
-from ipl_tui.exchange.responder import Responder
+from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.networks.interface import Interface, LinkError, SendError
 from ipl_tui.networks.plan import LINKS, PATH, Link, Port
 from ipl_tui.networks.simulated import SimulatedNetwork
@@ -220,7 +221,7 @@ def test_a_closed_capture_sees_no_more(network: SimulatedNetwork) -> None:
 def test_the_whole_exchange(network: SimulatedNetwork) -> None:
     problems: Queue[str] = Queue()
     client = network.find("client")
-    responder = Responder(network.responder_at(client), problems.put)
+    responder = ScapyServer(Terms(network.responder_at(client), on_problem=problems.put))
     responder.start()
     watch = Watch(client)
     with client.open_protocol(PROTOCOL, deaf=True):
@@ -235,7 +236,7 @@ def test_the_whole_exchange(network: SimulatedNetwork) -> None:
 
 
 def test_without_a_listener_the_client_objects(network: SimulatedNetwork) -> None:
-    responder = Responder(network.find("server"), print)
+    responder = ScapyServer(Terms(network.find("server"), on_problem=print))
     responder.start()
     watch = Watch(network.find("client"))
     network.find("client").send(datagram(CLIENT_MESSAGE), "exact")
@@ -245,7 +246,7 @@ def test_without_a_listener_the_client_objects(network: SimulatedNetwork) -> Non
 
 
 def test_without_a_responder_the_server_objects(network: SimulatedNetwork) -> None:
-    responder = Responder(network.find("server"), print)
+    responder = ScapyServer(Terms(network.find("server"), on_problem=print))
     responder.start()
     responder.stop()
     watch = Watch(network.find("client"))
@@ -257,7 +258,7 @@ def test_without_a_responder_the_server_objects(network: SimulatedNetwork) -> No
 def test_the_responder_starts_and_stops_again_and_again(network: SimulatedNetwork) -> None:
     client, watch = network.find("client"), Watch(network.find("client"))
     problems: Queue[str] = Queue()
-    responder = Responder(network.find("server"), problems.put)
+    responder = ScapyServer(Terms(network.find("server"), on_problem=problems.put))
     for number in range(20):
         responder.start()
         client.send(datagram(CLIENT_MESSAGE, src="10.0.1.10", id=number), "kernel")
@@ -505,7 +506,7 @@ def test_closing_forgets_the_frames_on_their_way(network: SimulatedNetwork) -> N
 def test_closing_while_capturing_and_listening(network: SimulatedNetwork) -> None:
     capture = network.find("c0").open_capture()
     problems: Queue[str] = Queue()
-    responder = Responder(network.find("server"), problems.put)
+    responder = ScapyServer(Terms(network.find("server"), on_problem=problems.put))
     responder.start()
     waited: list[bool] = []
     waiting = threading.Thread(target=lambda: waited.append(capture.wait(30)))
@@ -516,7 +517,7 @@ def test_closing_while_capturing_and_listening(network: SimulatedNetwork) -> Non
     assert capture.fileno() == -1, "its descriptors are given back"
     with pytest.raises(CaptureError, match=r"^The capture on c0 is closed\.$"):
         capture.recv_batch()
-    assert problems.get(timeout=5) == "The responder can't listen any more: the socket was closed."
+    assert problems.get(timeout=5) == "Listening ended: the socket was closed."
     responder.stop()
     watch = Watch(network.find("client"))
     network.find("client").send(datagram(), "exact")

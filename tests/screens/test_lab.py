@@ -16,8 +16,9 @@ from textual.widgets import Input, Sparkline
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.sniffer import PcapySocket
 from ipl_tui.capture.store import Batch, Store
+from ipl_tui.exchange.engine import Terms
 from ipl_tui.exchange.messages import PROTOCOL
-from ipl_tui.exchange.responder import Responder
+from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.screens.lab import LabScreen
@@ -98,7 +99,7 @@ class TestExchange:
         self, running: Running, veth: Pair
     ) -> None:
         with inside(veth.server.namespace):
-            responder = Responder(KernelNetwork().find(veth.server.interface), pytest.fail)
+            responder = ScapyServer(Terms(KernelNetwork().find(veth.server.interface), on_problem=pytest.fail))
             responder.start()
         wire = Wire(veth.server.namespace, veth.server.interface)
         with inside(veth.client.namespace):

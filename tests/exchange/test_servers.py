@@ -1,19 +1,22 @@
-"""The responder, on lo and over a cable, with the kernel's own objections for comparison."""
+"""The servers of the raw engines, on lo and over a cable, with the kernel's own objections for comparison."""
 
 import errno
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
+from itertools import product
 from queue import Queue
 from threading import Thread
 
 import pytest
 from scapy.layers.inet import ICMP, IP
 
+from ipl_tui.exchange import socket_engine
+from ipl_tui.exchange.engine import RAW_ENGINES, Server, Terms, make_server
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
-from ipl_tui.exchange.responder import Responder
 from ipl_tui.networks.interface import Interface, Method, SendError
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
 from tests.conftest import Pair, Wire, inside, run_ip, wait_until
@@ -26,7 +29,7 @@ class Setting:
     client: Interface
     client_address: str
     server_address: str
-    responder: Responder
+    responder: Server
     problems: Queue[str]
     wire: Wire
 
@@ -48,10 +51,11 @@ class Setting:
         return sum(packet[9] == 1 and packet[20:22] == b"\x03\x02" for packet in self.wire.packets)
 
 
-@pytest.fixture(params=["lo", "veth"])
+@pytest.fixture(params=product(RAW_ENGINES, ["lo", "veth"]), ids=" ".join)
 def setting(request: pytest.FixtureRequest, veth: Pair) -> Iterator[Setting]:
     here, there = veth.client, veth.server
-    if request.param == "lo":
+    engine, path = request.param
+    if path == "lo":
         here = there = replace(veth.client, interface="lo", address="127.0.0.1")
     problems: Queue[str] = Queue()
     with (
@@ -62,7 +66,7 @@ def setting(request: pytest.FixtureRequest, veth: Pair) -> Iterator[Setting]:
         client.open_protocol(PROTOCOL, deaf=True),
         closing(Wire(here.namespace, here.interface)) as wire,
     ):
-        responder = Responder(server, problems.put)
+        responder = make_server(engine, Terms(server, on_problem=problems.put))
         yield Setting(client, here.address, there.address, responder, problems, wire)
         responder.stop()
 
@@ -173,9 +177,13 @@ def test_an_answer_that_cannot_be_sent_is_a_problem(
             raise SendError("The cable is cut.")
         send(interface, packet, method)
 
+    def refuse_bytes(*_: object) -> None:
+        raise SendError("The cable is cut.")
+
     start(setting, veth)
     with monkeypatch.context() as patch:
         patch.setattr(KernelInterface, "send", refuse)
+        patch.setattr(socket_engine, "send", refuse_bytes)
         setting.ask()
         assert setting.problems.get(timeout=5) == "A ClientMessage was not answered: The cable is cut."
     setting.ask()
@@ -188,14 +196,15 @@ def test_an_answer_that_cannot_be_sent_is_a_problem(
 def test_a_socket_that_dies_is_a_problem(
     setting: Setting, veth: Pair, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def die(*_: object) -> None:
-        raise OSError(errno.EIO, "Input/output error")
+    class Dying(socket.socket):
+        def recv(self, *_: int) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("scapy.supersocket.SimpleSocket.recv_raw", die)
+        patch.setattr("ipl_tui.networks.kernel.socket.socket", Dying)
         start(setting, veth)
         setting.ask()
-        assert setting.problems.get(timeout=5) == "The responder can't listen any more: Input/output error."
+        assert setting.problems.get(timeout=5) == "Listening ended: Input/output error."
     wait_until(lambda: not setting.responder.running)
     start(setting, veth)
     setting.ask()

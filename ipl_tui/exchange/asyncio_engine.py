@@ -1,0 +1,251 @@
+"""The exchange with asyncio over TCP: what raw IP lacks, the kernel's TCP does.
+
+- Ports: a packet of protocol 253 is for a whole host, and every program that listens there gets it. A TCP connection is
+  between two ports, each of one program; many clients of one host are told apart.
+- Order: IP packets may overtake each other. TCP numbers its bytes and hands them over in the order they were sent.
+- Delivery: an IP packet may be lost, and nobody says so. TCP repeats what is not acknowledged, and reports what fails.
+
+What TCP takes away are the packets: it carries a stream of bytes without borders, and one read may give half a message
+or three. So each message is framed: its length in two bytes, the most significant first, then its bytes, as DNS does it
+over TCP (RFC 1035 §4.2.2). And what a ClientMessage needs in two packets of raw IP takes TCP about ten: three to open,
+one for each message and its acknowledgement, some to close (RFC 9293 §3.5, §3.6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+from contextlib import ExitStack, suppress
+from threading import Lock, Thread
+from typing import Any
+
+from ipl_tui.exchange.engine import PATIENCE, Received, Reply, Terms
+from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.networks.interface import Interface, SendError
+
+LENGTH = struct.Struct("!H")
+"""What stands before each message: how many bytes it has."""
+
+WAITING_CLIENTS = 4096
+"""Connections that the kernel keeps until they are accepted; it may have a lower limit of its own."""
+
+MOST_FILES = 65_536
+"""Descriptors are raised to so many at most: each connection takes one."""
+
+
+async def read_message(reader: asyncio.StreamReader) -> bytes:
+    """The next message of a stream. Raises EOFError at its end, IncompleteReadError if that is within a message."""
+    try:
+        (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise
+        raise EOFError from error
+    return await reader.readexactly(length)
+
+
+def frame(message: bytes) -> bytes:
+    """A message of up to 65,535 bytes as the stream carries it."""
+    return LENGTH.pack(len(message)) + message
+
+
+class AsyncioServer:
+    """Answers any number of clients at once, each on its own connection, while it is started.
+
+    A client may ask as often as it likes; one that takes too long over a message, or takes no answers, is disconnected.
+    """
+
+    def __init__(self, terms: Terms, patience: float = PATIENCE) -> None:
+        """patience: how long a client may take over a message, in seconds."""
+        self.terms = terms
+        self.interface = terms.interface
+        self.answered = 0
+        self._patience = patience
+        self._lock = Lock()
+        self._thread: Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    @property
+    def where(self) -> str:
+        return f"{', '.join(self.terms.addresses)} on {self.interface.full_name}, TCP port {self.terms.port}"
+
+    @property
+    def running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        self.terms.require_own_source()
+        with self._lock:
+            if self.running:
+                return
+            allow_many_files()
+            with ExitStack() as opening:
+                sockets = [
+                    opening.enter_context(listen(self.interface, address, self.terms.port))
+                    for address in self.terms.addresses
+                ]
+                opening.pop_all()
+            started = threading.Event()
+            self._thread = Thread(target=self._run, args=[sockets, started], name="asyncio server", daemon=True)
+            self._thread.start()
+            started.wait()
+
+    def stop(self) -> None:
+        with self._lock:
+            if self._loop is not None and self._stopping is not None:
+                with suppress(RuntimeError):  # the loop has ended by itself
+                    self._loop.call_soon_threadsafe(self._stopping.set)
+            if self._thread is not None and self._thread is not threading.current_thread():
+                self._thread.join()
+            self._thread = self._loop = self._stopping = None
+
+    def _run(self, sockets: list[socket.socket], started: threading.Event) -> None:
+        try:
+            asyncio.run(self._serve(sockets, started))  # it ends the connections that are left
+        except OSError as error:
+            self.terms.on_problem(f"Listening ended: {error.strerror or error}.")
+        finally:
+            started.set()
+
+    async def _serve(self, sockets: list[socket.socket], started: threading.Event) -> None:
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._loop.set_exception_handler(self._complain)
+        for each in sockets:
+            await asyncio.start_server(self._connected, sock=each, backlog=WAITING_CLIENTS)
+        started.set()
+        await self._stopping.wait()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One client, from its connection to its end."""
+        address, port = writer.get_extra_info("peername")
+        try:
+            while self.terms.client in ("", address):
+                async with asyncio.timeout(self._patience):
+                    message = await read_message(reader)
+                    response = SERVER_RESPONSE if message == CLIENT_MESSAGE else None
+                    if response is not None:
+                        writer.write(frame(response))
+                        await writer.drain()  # waits while the client takes no answers
+                        self.answered += 1
+                self.terms.on_received(Received(f"{address}:{port}", message, response))
+                await asyncio.sleep(0)  # the others' turn, also when this one has sent a thousand messages at once
+        except (EOFError, TimeoutError, OSError):  # it left, hangs, or its connection broke
+            pass
+        finally:
+            writer.close()
+
+    def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """asyncio's own way would be a traceback on the terminal; it tries again by itself after a second."""
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            self.terms.on_problem("More clients connect than this process may have files open: they have to wait.")
+        elif isinstance(error, OSError):
+            self.terms.on_problem(f"A connection failed: {error.strerror}.")
+        else:
+            self.terms.on_problem(f"A connection failed: {context['message']}.")
+
+
+class AsyncioClient:
+    """Asks one server, on one connection that is made for the first question."""
+
+    def __init__(self, interface: Interface, source: str, destination: str, port: int) -> None:
+        """Addresses are dotted quads."""
+        self._interface = interface
+        self._source, self._destination, self._port = source, destination, port
+        self._server = f"{destination}:{port}"
+        self._runner = asyncio.Runner()
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    def ask(self, timeout: float) -> Reply:
+        return self._runner.run(self._ask(timeout))
+
+    async def _ask(self, timeout: float) -> Reply:
+        begun = time.perf_counter()
+        try:
+            async with asyncio.timeout(timeout):
+                if self._streams is None:
+                    self._streams = await self._connect()
+                reader, writer = self._streams
+                begun = time.perf_counter()
+                writer.write(frame(CLIENT_MESSAGE))
+                while await read_message(reader) != SERVER_RESPONSE:
+                    pass
+                return Reply(self._server, CLIENT_MESSAGE, SERVER_RESPONSE, time.perf_counter() - begun)
+        except TimeoutError:
+            reason = "" if self._streams else f"{self._server} does not answer TCP's request for a connection."
+        except EOFError:
+            reason = f"{self._server} ended the connection."
+        except OSError as error:
+            reason = self._why_not(error)
+        await self._disconnect()
+        return Reply(self._server, CLIENT_MESSAGE, None, time.perf_counter() - begun, reason)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        stream = self._interface.open_stream()
+        try:
+            stream.setblocking(False)
+            stream.bind((self._source, 0))
+            await asyncio.get_running_loop().sock_connect(stream, (self._destination, self._port))
+            return await asyncio.open_connection(sock=stream)
+        except BaseException:
+            stream.close()
+            raise
+
+    async def _disconnect(self) -> None:
+        if self._streams is not None:
+            _, writer = self._streams
+            self._streams = None
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    def _why_not(self, error: OSError) -> str:
+        match error.errno:
+            case errno.ECONNREFUSED:
+                return f"{self._destination} refuses: nobody listens on TCP port {self._port} there."
+            case errno.EADDRNOTAVAIL:
+                return f"{self._source} is no address that TCP can use here."
+        return f"{self._server} can't be reached: {error.strerror or error}."
+
+    def close(self) -> None:
+        self._runner.run(self._disconnect())
+        self._runner.close()
+
+
+def listen(interface: Interface, address: str, port: int) -> socket.socket:
+    """A socket that listens on an address of an interface's host. Raises SendError."""
+    stream = interface.open_stream()
+    try:
+        if os.name == "posix":  # elsewhere it would let two servers have the same port
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stream.bind((address, port))
+        stream.listen(WAITING_CLIENTS)
+        stream.setblocking(False)
+    except OSError as error:
+        stream.close()
+        if error.errno == errno.EADDRINUSE:
+            raise SendError(
+                f"TCP port {port} of {address} is in use: end who has it, or choose another port."
+            ) from None
+        raise SendError(f"Can't listen on TCP port {port} of {address}: {error.strerror}.") from error
+    return stream
+
+
+def allow_many_files() -> None:
+    """Raise this process's soft limit of open files: systems start with as few as 256."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,202 @@
+"""What the three engines of the exchange have in common: a server that answers, a client that asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Literal, Protocol, get_args
+
+from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.networks.interface import Interface, SendError
+
+Engine = Literal["scapy", "socket", "asyncio"]
+"""How the exchange is done: with Scapy, with a raw socket at byte level, or with asyncio over TCP."""
+
+ENGINES: tuple[Engine, ...] = get_args(Engine)
+RAW_ENGINES: tuple[Engine, ...] = ("scapy", "socket")
+"""Those whose messages travel in IP packets of their own; they understand each other."""
+
+PORT = 61253
+"""The TCP port of the asyncio engine: a private one (RFC 6335 §6), above those that Linux gives to clients."""
+
+PATIENCE = 15.0
+"""Seconds that an answer is waited for."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """What reached a server, and what it did about it."""
+
+    client: str
+    """The address it came from; over TCP with the port, "10.0.1.10:40122"."""
+    request: bytes
+    """The IPv4 packet; over TCP, which has none to show, the message."""
+    response: bytes | None
+    """The same, as it was handed to the system; None when nothing was answered."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of asking once."""
+
+    server: str
+    """The address asked; over TCP with the port."""
+    request: bytes
+    """The IPv4 packet as it was handed to the system; over TCP, which has none to show, the message."""
+    response: bytes | None
+    """The same, as it arrived; None when nothing did."""
+    seconds: float
+    """From sending to receiving, as this program saw it; without a response, how long it waited."""
+    reason: str = ""
+    """Why there is no response, as far as anybody said; one sentence."""
+
+
+class Server(Protocol):
+    """Answers each ClientMessage with a ServerResponse while it is started, in a thread of its own."""
+
+    interface: Interface
+    answered: int
+    """ServerResponses sent so far."""
+
+    @property
+    def running(self) -> bool:
+        """Whether requests are answered now: started, and listening has not ended by itself."""
+
+    @property
+    def where(self) -> str:
+        """Where it listens: "127.0.0.1, protocol 253"."""
+
+    def start(self) -> None:
+        """Answer from now on, if it does not already. Raises SendError when listening is not possible."""
+
+    def stop(self) -> None:
+        """Answer no more; returns when the sockets are closed. May be called at any moment, and again."""
+
+
+class Client(Protocol):
+    """Sends a ClientMessage and waits for the ServerResponse."""
+
+    def ask(self, timeout: float) -> Reply:
+        """One exchange, waiting up to `timeout` seconds; it listens before it sends. Raises SendError."""
+
+    def close(self) -> None:
+        """Close the sockets; a thread that asks gets its Reply soon."""
+
+
+def ignore(event: object) -> None:
+    """For those who do not want to be told."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Whom a server answers, and as whom: the same for every engine."""
+
+    interface: Interface
+    source: str = ""
+    """The only address it answers for; nothing: all of its interface's."""
+    client: str = ""
+    """The only address it answers to; nothing: any."""
+    proto: int = PROTOCOL
+    """The IP protocol number of the raw engines."""
+    port: int = PORT
+    """The TCP port of the asyncio engine."""
+    on_problem: Callable[[str], None] = ignore
+    """Gets one sentence when an answer can't be sent, or when listening ends by itself.
+
+    It is called in the server's thread and must not wait for another thread that may be in stop(), as on_received.
+    """
+    on_received: Callable[[Received], None] = ignore
+    """Gets what arrived, after it was answered."""
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses it answers for."""
+        return [self.source] if self.source else [str(address.ip) for address in self.interface.addresses]
+
+    @property
+    def where_raw(self) -> str:
+        """Where a raw engine listens, in words."""
+        return f"{', '.join(self.addresses)} on {self.interface.full_name}, IP protocol {self.proto}"
+
+    def tell(self, source: str, destination: str, request: bytes, response: bytes | None) -> None:
+        """Tell of an IPv4 packet; not of what is for others, nor of one's own answers, which loopback brings back."""
+        own_answer = source in self.addresses and request.endswith(SERVER_RESPONSE)
+        if self.is_for_us(destination) and not own_answer:
+            self.on_received(Received(source, request, response))
+
+    def require_own_source(self) -> None:
+        """Raises SendError for a source that is no address of the interface."""
+        require_own(self.interface, self.source)
+
+    def is_for_us(self, destination: str) -> bool:
+        return destination in self.addresses
+
+    def is_request(self, source: str, destination: str, payload: bytes) -> bool:
+        """Whether to answer: exactly a ClientMessage, from one host, to an address of ours.
+
+        A broadcast, multicast or missing source is not one host (RFC 1122 §3.2.1.3), and Linux does not always drop
+        it: whoever forges such a source would have the answer sent to everybody.
+        """
+        return (
+            payload == CLIENT_MESSAGE
+            and self.is_for_us(destination)
+            and self.client in ("", source)
+            and self._is_one_host(IPv4Address(source))
+        )
+
+    def _is_one_host(self, source: IPv4Address) -> bool:
+        networks = [address.network for address in self.interface.addresses if address.network.prefixlen < 31]
+        broadcast = {IPv4Address("255.255.255.255"), *(network.broadcast_address for network in networks)}
+        return not source.is_multicast and not source.is_unspecified and source not in broadcast
+
+
+def require_own(interface: Interface, source: str) -> None:
+    """Raises SendError for a dotted quad that is no address of the interface; nothing at all is fine."""
+    own = [address.ip for address in interface.addresses]
+    loopback = [address.network for address in interface.addresses if address.ip.is_loopback]
+    if source and IPv4Address(source) not in own and not any(IPv4Address(source) in each for each in loopback):
+        names = ", ".join(map(str, own)) or "none"
+        raise SendError(f"{source} is no address of {interface.full_name}; it has: {names}.")
+
+
+def make_server(engine: Engine, terms: Terms) -> Server:
+    """A server that is not started yet."""
+    if engine == "scapy":
+        from ipl_tui.exchange.scapy_engine import ScapyServer
+
+        return ScapyServer(terms)
+    if engine == "socket":
+        from ipl_tui.exchange.socket_engine import SocketServer
+
+        return SocketServer(terms)
+    from ipl_tui.exchange.asyncio_engine import AsyncioServer
+
+    return AsyncioServer(terms)
+
+
+def make_client(
+    engine: Engine,
+    interface: Interface,
+    destination: str,
+    source: str = "",
+    proto: int = PROTOCOL,
+    port: int = PORT,
+) -> Client:
+    """A client of one server; addresses are dotted quads, the source by default that of the interface.
+
+    Raises SendError when listening is not possible.
+    """
+    require_own(interface, source)
+    source = source or interface.source_for(destination)
+    if engine == "scapy":
+        from ipl_tui.exchange.scapy_engine import ScapyClient
+
+        return ScapyClient(interface, source, destination, proto)
+    if engine == "socket":
+        from ipl_tui.exchange.socket_engine import SocketClient
+
+        return SocketClient(interface, source, destination, proto)
+    from ipl_tui.exchange.asyncio_engine import AsyncioClient
+
+    return AsyncioClient(interface, source, destination, port)

@@ -1,0 +1,226 @@
+"""The exchange with Scapy: an AnsweringMachine that answers, an AsyncSniffer that waits for the answer.
+
+Scapy builds the packets: of what is not given here, it fills in the defaults. It finds the IP layer behind any link
+header, so that both work over whatever their interface listens with: a raw socket, or libpcap (`conf.use_pcap`) with
+Ethernet, Linux cooked or macOS loopback frames.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Event, Lock, current_thread
+
+from scapy.ansmachine import AnsweringMachine
+from scapy.error import Scapy_Exception
+from scapy.layers.inet import IP
+from scapy.packet import Packet, Raw
+from scapy.sendrecv import AsyncSniffer
+from scapy.sessions import DefaultSession
+from scapy.supersocket import SuperSocket
+
+from ipl_tui.exchange.engine import Reply, Terms
+from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.exchange.objections import Objections
+from ipl_tui.networks.interface import Interface, SendError
+
+
+class ScapyServer(AnsweringMachine[Packet]):
+    """Answers while it is started.
+
+    While it listens the kernel does not answer the requests with ICMP protocol unreachable, and a second, deaf socket
+    sees to that when a flood has filled the first.
+    """
+
+    sniff_options_list = [*AnsweringMachine.sniff_options_list, "session", "started_callback"]  # noqa: RUF012 - as Scapy's
+
+    def __init__(self, terms: Terms) -> None:
+        super().__init__(verbose=True)  # print_reply() below is then called, which prints nothing
+        self.terms = terms
+        self.interface = terms.interface
+        self.answered = 0
+        self._lock = Lock()
+        self._deaf: SuperSocket | None = None
+        self._listener: _Listener | None = None
+
+    @property
+    def where(self) -> str:
+        return self.terms.where_raw
+
+    @property
+    def running(self) -> bool:
+        return self._listener is not None and self._listener.running
+
+    def start(self) -> None:
+        self.terms.require_own_source()
+        with self._lock:
+            if self.running:
+                return
+            self._finish()
+            self._deaf = self.interface.open_protocol(self.terms.proto, deaf=True)
+            self._listener = _Listener(self.interface.open_protocol(self.terms.proto), self.terms.on_problem)
+            self._listener.start(self.listen)
+
+    def listen(self, **options: object) -> AsyncSniffer:
+        """AnsweringMachine's own way to begin, in a thread of its own."""
+        return self.bg(**options)
+
+    def stop(self) -> None:
+        with self._lock:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._listener is not None:
+            self._listener.stop()
+        if self._deaf is not None:
+            self._deaf.close()
+        self._listener = self._deaf = None
+
+    def is_request(self, req: Packet) -> bool:
+        """Whether to answer it."""
+        if (packet := _datagram(req, self.terms.proto)) is None:
+            return False
+        source, destination, message = packet.src, packet.dst, _message(packet)
+        if self.terms.is_request(source, destination, message):
+            return True
+        self.terms.tell(source, destination, _bytes(packet), None)
+        return False
+
+    def make_reply(self, req: Packet) -> Packet:
+        """The ServerResponse: source and destination swapped, the rest as in any new datagram."""
+        request = req[IP]
+        return IP(src=request.dst, dst=request.src, proto=self.terms.proto) / Raw(SERVER_RESPONSE)
+
+    def send_reply(self, reply: Packet, send_function: Callable[..., None] | None = None) -> None:
+        """Send it as this host sends: by its kernel, which knows the way back to the client."""
+        try:
+            self.interface.send(bytes(reply), "kernel")
+        except SendError as error:
+            self.terms.on_problem(f"A ClientMessage was not answered: {error}")
+        else:
+            self.answered += 1
+
+    def print_reply(self, req: Packet, reply: Packet) -> None:
+        """Scapy's place for telling of an answered request."""
+        request = req[IP]
+        self.terms.tell(request.src, request.dst, _bytes(request), bytes(reply))
+
+
+class ScapyClient:
+    """Asks one server."""
+
+    def __init__(self, interface: Interface, source: str, destination: str, proto: int) -> None:
+        """Listen from now on; addresses are dotted quads. Raises SendError."""
+        self._interface = interface
+        self._destination = destination
+        self._request = IP(src=source, dst=destination, proto=proto) / Raw(CLIENT_MESSAGE)
+        self._answers: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
+        self._objections = Objections(interface)
+        self._problem = ""
+        # Opened first: from here on the kernel does not object to an answer, however many come.
+        self._deaf = interface.open_protocol(proto, deaf=True)
+        self._listener = _Listener(interface.open_protocol(proto), self._ended)
+        self._listener.start(self._listen)
+
+    def _listen(self, **options: object) -> AsyncSniffer:
+        sniffer = AsyncSniffer(prn=self._arrived, store=False, **options)
+        sniffer.start()
+        return sniffer
+
+    def _arrived(self, packet: Packet) -> None:
+        """Keep it if it is the answer."""
+        now, asked = time.perf_counter(), self._request
+        answer = _datagram(packet, asked.proto)
+        if (
+            answer is not None
+            and (answer.src, answer.dst) == (asked.dst, asked.src)
+            and _message(answer) == SERVER_RESPONSE
+        ):
+            self._answers.put((now, _bytes(answer)))
+
+    def _ended(self, reason: str) -> None:
+        self._problem = reason
+
+    def ask(self, timeout: float) -> Reply:
+        while not self._answers.empty():  # too late for the question before
+            self._answers.get()
+        request = bytes(self._request)
+        begun = time.perf_counter()
+        self._interface.send(request, "kernel")
+        try:
+            arrived, response = self._answers.get(timeout=timeout)
+        except Empty:
+            reason = self._problem or self._objections.about(request)
+            return Reply(self._destination, request, None, time.perf_counter() - begun, reason)
+        return Reply(self._destination, request, response, arrived - begun)
+
+    def close(self) -> None:
+        self._listener.stop()
+        self._deaf.close()
+        self._objections.close()
+
+
+class _Listener:
+    """An AsyncSniffer on a socket, from when it really listens until it really has ended."""
+
+    def __init__(self, socket: SuperSocket, on_problem: Callable[[str], None]) -> None:
+        self._socket = socket
+        self._on_problem = on_problem
+        self._sniffer: AsyncSniffer | None = None
+
+    @property
+    def running(self) -> bool:
+        thread = self._sniffer.thread if self._sniffer is not None else None
+        return thread is not None and thread.is_alive()
+
+    def start(self, begin: Callable[..., AsyncSniffer]) -> None:
+        """Start a sniffer with these options of AsyncSniffer; it listens when this returns."""
+        listening = Event()
+        self._sniffer = begin(
+            opened_socket=self._socket, session=_Session(self._on_problem), started_callback=listening.set
+        )
+        while self.running and not listening.wait(0.05):
+            pass  # AsyncSniffer forgets a stop() that comes before it listens
+
+    def stop(self) -> None:
+        """End it and close the socket; twice is fine, and so is its own thread."""
+        if self._sniffer is not None and (thread := self._sniffer.thread) is not None:
+            with suppress(Scapy_Exception, OSError):  # it has ended by itself
+                self._sniffer.stop(join=False)
+            if thread is not current_thread():
+                thread.join()
+        self._socket.close()
+
+
+class _Session(DefaultSession):
+    """Tells the user why listening ended; Scapy would print it onto the terminal."""
+
+    def __init__(self, on_problem: Callable[[str], None]) -> None:
+        super().__init__()
+        self.on_problem = on_problem
+
+    def recv(self, sock: SuperSocket) -> Iterator[Packet]:
+        try:
+            yield from super().recv(sock)
+        except OSError as error:
+            self.on_problem(f"Listening ended: {error.strerror or error}.")
+            raise EOFError from error
+
+
+def _datagram(packet: Packet, proto: int) -> IP | None:
+    """The whole IPv4 packet of this protocol behind whatever link header, if there is one."""
+    found = packet.getlayer(IP)
+    if not isinstance(found, IP) or found.proto != proto or found.frag or found.flags.MF:
+        return None
+    return found
+
+
+def _bytes(packet: IP) -> bytes:
+    """As it arrived, without the padding of the link."""
+    return packet.original[: packet.len]
+
+
+def _message(packet: IP) -> bytes:
+    return _bytes(packet)[4 * packet.ihl :]

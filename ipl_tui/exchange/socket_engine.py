@@ -1,0 +1,261 @@
+"""The exchange with a raw socket, byte by byte: nothing between the program and the kernel. Read it from top to bottom.
+
+A raw socket (raw(7)) receives every IPv4 packet of one protocol number, header included. With the option IP_HDRINCL it
+also sends what begins with a header that the program has made. So this program makes and reads the 20 bytes itself:
+
+     0                   1                   2                   3
+     0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+    +-------+-------+---------------+-------------------------------+
+    |Version|  IHL  |Type of Service|          Total Length         |
+    +-------+-------+---------------+-----+-------------------------+
+    |         Identification        |Flags|     Fragment Offset     |
+    +---------------+---------------+-----+-------------------------+
+    | Time to Live  |    Protocol   |        Header Checksum        |
+    +---------------+---------------+-------------------------------+
+    |                        Source Address                         |
+    +---------------------------------------------------------------+
+    |                      Destination Address                      |
+    +---------------------------------------------------------------+     RFC 791 §3.1
+
+What it still leaves to the kernel: the way (routes, ARP, the link header); Linux also writes Total Length and Header
+Checksum again, fills in an Identification of 0 and a Source Address of 0.0.0.0, and reassembles what arrives in
+fragments. What nobody does for it: repeat what was lost, put packets in order, tell one program from another.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from contextlib import ExitStack, closing
+from threading import Event, Lock, Thread, current_thread
+from typing import NamedTuple
+
+from ipl_tui.exchange.engine import Reply, Terms
+from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.exchange.objections import Objections
+from ipl_tui.networks.interface import Interface, RawSocket, SendError
+
+HEADER = struct.Struct("!BBHHHBBH4s4s")
+"""The ten numbers of the 20 bytes, in network byte order ("!"): B has 8 bits, H has 16, 4s is 4 bytes as they are."""
+
+VERSION = 4
+WORDS = HEADER.size // 4
+"""IHL: the header's length in words of 4 bytes, 5 without options."""
+TIME_TO_LIVE = 64
+IDENTIFICATION = 1
+
+MORE_FRAGMENTS = 0x2000
+OFFSET = 0x1FFF
+"""Bits of the 16 that hold Flags and Fragment Offset."""
+
+LARGEST_PACKET = 65_535
+"""Bytes: Total Length has 16 bits."""
+
+LOOK = 0.05
+"""Seconds between two looks at whether to stop."""
+
+
+# Making a packet
+
+
+def checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071 §1): the ones' complement of the ones' complement sum of all 16-bit words."""
+    if len(data) % 2:
+        data += b"\0"
+    total: int = sum(word for (word,) in struct.iter_unpack("!H", data))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)  # what is carried out at the top comes in again at the bottom
+    return ~total & 0xFFFF
+
+
+def make_packet(source: str, destination: str, proto: int, payload: bytes) -> bytes:
+    """An IPv4 packet: a header of 20 bytes, and the payload."""
+
+    def header(check: int) -> bytes:
+        return HEADER.pack(
+            VERSION << 4 | WORDS,  # two fields of 4 bits share a byte
+            0,  # Type of Service: nothing special
+            HEADER.size + len(payload),
+            IDENTIFICATION,
+            0,  # no flags, the first and only fragment
+            TIME_TO_LIVE,
+            proto,
+            check,
+            socket.inet_aton(source),
+            socket.inet_aton(destination),
+        )
+
+    # The checksum is that of the header with zeros where the checksum will be.
+    return header(checksum(header(0))) + payload
+
+
+# Reading a packet
+
+
+class Datagram(NamedTuple):
+    """What the exchange needs to know of a packet that arrived."""
+
+    source: str
+    destination: str
+    proto: int
+    payload: bytes
+
+
+def read_packet(packet: bytes) -> Datagram | None:
+    """The parts of a packet; None for one that is none, is damaged, or is only a fragment."""
+    if len(packet) < HEADER.size:
+        return None
+    first, _, length, _, fragment, _, proto, _, source, destination = HEADER.unpack_from(packet)
+    header = (first & 0x0F) * 4  # the low half of the first byte: where the payload begins, after options if any
+    if first >> 4 != VERSION or not HEADER.size <= header <= length <= len(packet):
+        return None
+    if checksum(packet[:header]) != 0:  # summed with the checksum itself, a right header gives 0
+        return None
+    if fragment & (MORE_FRAGMENTS | OFFSET):
+        return None
+    return Datagram(socket.inet_ntoa(source), socket.inet_ntoa(destination), proto, packet[header:length])
+
+
+# The client
+
+
+def open_socket(interface: Interface, proto: int) -> RawSocket:
+    """A raw socket for one protocol number on an interface, for which we write the headers. Raises SendError."""
+    raw = interface.open_raw(proto)  # socket.socket(socket.AF_INET, socket.SOCK_RAW, proto)
+    raw.setsockopt(socket.IPPROTO_IP, socket.IP_HDRINCL, 1)
+    return raw
+
+
+def send(raw: RawSocket, packet: bytes, destination: str) -> None:
+    """Send a packet. Raises SendError."""
+    try:
+        raw.sendto(packet, (destination, 0))  # raw IP has no ports: the 0 means nothing
+    except OSError as error:
+        raise SendError(f"The packet to {destination} was not sent: {error.strerror}.") from error
+
+
+class SocketClient:
+    """Asks one server."""
+
+    def __init__(self, interface: Interface, source: str, destination: str, proto: int) -> None:
+        """Open the sockets; addresses are dotted quads. Raises SendError.
+
+        From here on the kernel keeps what arrives until it is read: no answer is too fast. And as somebody listens to
+        the protocol now, the kernel does not object to the answer with ICMP protocol unreachable.
+        """
+        self._source, self._destination, self._proto = source, destination, proto
+        self._raw = open_socket(interface, proto)
+        self._objections = Objections(interface)
+
+    def ask(self, timeout: float) -> Reply:
+        request = make_packet(self._source, self._destination, self._proto, CLIENT_MESSAGE)
+        self._forget_earlier()
+        begun = time.perf_counter()
+        send(self._raw, request, self._destination)
+        while (left := begun + timeout - time.perf_counter()) > 0:
+            self._raw.settimeout(left)
+            try:
+                packet = self._raw.recv(LARGEST_PACKET)
+            except TimeoutError:
+                break
+            except OSError as error:
+                raise SendError(f"Listening ended: {error.strerror}.") from error
+            if self._is_answer(read_packet(packet)):
+                return Reply(self._destination, request, packet, time.perf_counter() - begun)
+        reason = self._objections.about(request)
+        return Reply(self._destination, request, None, time.perf_counter() - begun, reason)
+
+    def _is_answer(self, datagram: Datagram | None) -> bool:
+        """On loopback the request itself arrives here too, and anybody may send anything: only this is the answer."""
+        return datagram == (self._destination, self._source, self._proto, SERVER_RESPONSE)
+
+    def _forget_earlier(self) -> None:
+        """Read what arrived too late for the question before."""
+        self._raw.settimeout(0)
+        try:
+            while True:
+                self._raw.recv(LARGEST_PACKET)
+        except OSError:  # nothing is there
+            pass
+
+    def close(self) -> None:
+        self._raw.close()
+        self._objections.close()
+
+
+# The server
+
+
+class SocketServer:
+    """Answers while it is started."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.interface = terms.interface
+        self.answered = 0
+        self._lock = Lock()
+        self._stopping = Event()
+        self._thread: Thread | None = None
+
+    @property
+    def where(self) -> str:
+        return self.terms.where_raw
+
+    @property
+    def running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        self.terms.require_own_source()
+        with self._lock:
+            if self.running:
+                return
+            with ExitStack() as opening:
+                raw = opening.enter_context(closing(open_socket(self.interface, self.terms.proto)))
+                # A socket that takes in nothing never fills. Without it the kernel would say that nobody listens to
+                # the protocol as soon as more has come than the other one can hold.
+                opening.enter_context(closing(self.interface.open_protocol(self.terms.proto, deaf=True)))
+                sockets = opening.pop_all()
+            raw.settimeout(LOOK)
+            self._stopping = Event()
+            self._thread = Thread(
+                target=self._serve, args=[raw, sockets, self._stopping], name="raw socket server", daemon=True
+            )
+            self._thread.start()
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopping.set()
+            if self._thread is not None and self._thread is not current_thread():
+                self._thread.join()
+            self._thread = None
+
+    def _serve(self, raw: RawSocket, sockets: ExitStack, stopping: Event) -> None:
+        with sockets:
+            while not stopping.is_set():
+                try:
+                    packet = raw.recv(LARGEST_PACKET)
+                except TimeoutError:
+                    continue
+                except OSError as error:
+                    self.terms.on_problem(f"Listening ended: {error.strerror}.")
+                    return
+                self._answer(raw, packet)
+
+    def _answer(self, raw: RawSocket, packet: bytes) -> None:
+        """Answer one packet, if it is exactly a ClientMessage to us."""
+        request = read_packet(packet)
+        if request is None:
+            return
+        source, destination, proto, payload = request
+        response = None
+        if self.terms.is_request(source, destination, payload):
+            response = make_packet(destination, source, proto, SERVER_RESPONSE)  # back to where it came from
+            try:
+                send(raw, response, source)
+                self.answered += 1
+            except SendError as error:
+                self.terms.on_problem(f"A ClientMessage was not answered: {error}")
+                response = None
+        self.terms.tell(source, destination, packet, response)
