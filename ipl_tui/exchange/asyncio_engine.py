@@ -117,10 +117,11 @@ class AsyncioServer:
     async def _serve(self, sockets: list[socket.socket], started: threading.Event) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self._loop.set_exception_handler(self._complain)
-        for each in sockets:
-            await asyncio.start_server(self._connected, sock=each, backlog=WAITING_CLIENTS)
+        servers = [await asyncio.start_server(self._connected, sock=each, backlog=WAITING_CLIENTS) for each in sockets]
         started.set()
         await self._stopping.wait()
+        for server in servers:
+            server.close()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, from its connection to its end."""

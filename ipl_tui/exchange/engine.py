@@ -160,8 +160,8 @@ def require_own(interface: Interface, source: str) -> None:
         raise SendError(f"{source} is no address of {interface.full_name}; it has: {names}.")
 
 
-def make_server(engine: Engine, terms: Terms) -> Server:
-    """A server that is not started yet."""
+def make_server(engine: Engine, terms: Terms, patience: float = PATIENCE) -> Server:
+    """A server that is not started yet; over TCP a client may take `patience` seconds over a message."""
     if engine == "scapy":
         from ipl_tui.exchange.scapy_engine import ScapyServer
 
@@ -172,7 +172,7 @@ def make_server(engine: Engine, terms: Terms) -> Server:
         return SocketServer(terms)
     from ipl_tui.exchange.asyncio_engine import AsyncioServer
 
-    return AsyncioServer(terms)
+    return AsyncioServer(terms, patience)
 
 
 def make_client(

@@ -115,7 +115,8 @@ class ScapyClient:
         """Listen from now on; addresses are dotted quads. Raises SendError."""
         self._interface = interface
         self._destination = destination
-        self._request = IP(src=source, dst=destination, proto=proto) / Raw(CLIENT_MESSAGE)
+        self.request = IP(src=source, dst=destination, proto=proto) / Raw(CLIENT_MESSAGE)
+        """Not built yet: its `fields` are what is given here, the rest Scapy fills in."""
         self._answers: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
         self._objections = Objections(interface)
         self._problem = ""
@@ -131,7 +132,7 @@ class ScapyClient:
 
     def _arrived(self, packet: Packet) -> None:
         """Keep it if it is the answer."""
-        now, asked = time.perf_counter(), self._request
+        now, asked = time.perf_counter(), self.request
         answer = _datagram(packet, asked.proto)
         if (
             answer is not None
@@ -146,7 +147,7 @@ class ScapyClient:
     def ask(self, timeout: float) -> Reply:
         while not self._answers.empty():  # too late for the question before
             self._answers.get()
-        request = bytes(self._request)
+        request = bytes(self.request)
         begun = time.perf_counter()
         self._interface.send(request, "kernel")
         try:

@@ -146,8 +146,10 @@ class Interface(ABC):
 
     @abstractmethod
     def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
-        """Open a raw socket for what arrives here with an IP protocol number; its recv() gives Scapy IP packets.
+        """Open a raw socket for what arrives here with an IP protocol number; its recv() gives Scapy packets.
 
+        They begin with IP. Where Scapy has no raw sockets to offer, or with `conf.use_pcap`, they are all that is
+        captured here, behind any link header; then somebody must hold a deaf one too.
         While it is open, the host does not answer that protocol with ICMP protocol unreachable (RFC 792). A deaf one
         is there for that alone: it receives nothing and so never fills (on Linux). Raises SendError.
         """

@@ -149,6 +149,18 @@ class KernelInterface(WireInterface):
     def open_stream(self) -> socket.socket:
         return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
+    def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
+        from scapy.config import conf
+        from scapy.error import Scapy_Exception
+
+        if deaf or (LINUX and not conf.use_pcap):
+            return super().open_protocol(proto, deaf)
+        # Raw sockets of macOS and BSD change the header they hand over (ip(4)): there Scapy listens to frames.
+        try:
+            return conf.L2listen(iface=self.name)
+        except (OSError, RuntimeError, Scapy_Exception) as error:
+            raise SendError(f"Listening on {self.name} failed: {error}.") from error
+
     def _open_link(self) -> SuperSocket:
         from scapy.config import conf
 
