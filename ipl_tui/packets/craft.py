@@ -284,14 +284,21 @@ def _read_text(text: str) -> bytes:
         if byte is not None:
             data.append(int(byte, 16))
         elif letter is None:
-            # A terminal can hand over what it could not decode as lone surrogates; they too must become bytes.
-            data += match[0].encode(errors="surrogatepass")
+            data += _encode(match[0])
         elif letter in _ESCAPED:
             data += _ESCAPED[letter]
         else:
             wrong = printable(match[0])
             raise ValueError(rf'Payload: "{wrong}" is no escape; \xNN, \n, \r, \t, \0 and \\ (a backslash) are.')
     return bytes(data)
+
+
+def _encode(text: str) -> bytes:
+    """UTF-8. Bytes that a terminal or a shell gave and Python could not decode, lone surrogates, are bytes again."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # another surrogate, which came from no byte
+        return text.encode(errors="surrogatepass")
 
 
 def payload_text(data: bytes) -> str:

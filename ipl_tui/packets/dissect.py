@@ -46,6 +46,8 @@ class Node:
     """The `scapy` of the `Field`s that it is, or is a part of, in the outermost IPv4 header; else empty."""
     note: str = ""
     """What there is to say about the value: "correct", "wrong, 0x64c1 would be right"."""
+    holds_layers: bool = False
+    """Whether it is a field of packets, such as the options of a header; there may be none of them."""
 
 
 @dataclass(frozen=True)
@@ -174,17 +176,18 @@ def _fields(
         part = name if layer is outermost else field
         children: list[Node] = []
         position = begin if begin < end else None
-        for packet in packets:
+        for packet in packets or ():
             for inner in _layers(packet):
                 child, position = _node(inner, frame, position, outermost, part)
                 children.append(child)
         note = _note(name, frame, start) if begin < end and _is_ipv4(layer) else ""
-        nodes.append(Node(printable(name), text, begin, end, tuple(children), part, note))
+        nodes.append(Node(printable(name), text, begin, end, tuple(children), part, note, packets is not None))
     return tuple(nodes)
 
 
-def _shown(layer: Packet) -> Iterator[tuple[str, str, list[Packet]]]:
-    """Name, printable value, and packets inside, of each field that `Packet.show()` would print, in its order."""
+def _shown(layer: Packet) -> Iterator[tuple[str, str, list[Packet] | None]]:
+    """Name, printable value, and packets inside (None where it can hold none), of each field that `Packet.show()` would
+    print, in its order."""
     fields: list[Any] = list(layer.fields_desc)
     while fields:
         field = fields.pop(0)
@@ -192,7 +195,7 @@ def _shown(layer: Packet) -> Iterator[tuple[str, str, list[Packet]]]:
             continue
         if hasattr(field, "fields"):  # a group: its fields follow it
             fields[:0] = [member for member in field.fields if hasattr(layer, member.name)]
-            yield field.name, "", []
+            yield field.name, "", None
             continue
         value = layer.getfieldval(field.name)
         if isinstance(value, Packet):
@@ -200,7 +203,7 @@ def _shown(layer: Packet) -> Iterator[tuple[str, str, list[Packet]]]:
         elif field.islist and field.holds_packets and isinstance(value, list):
             yield field.name, "", value
         else:
-            yield field.name, printable(str(field.i2repr(layer, value))), []
+            yield field.name, printable(str(field.i2repr(layer, value))), None
 
 
 def _spans(layer: Packet, header: bytes) -> dict[str, tuple[int, int]]:
