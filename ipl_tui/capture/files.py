@@ -1,50 +1,82 @@
-"""Capture files into a store: pcap and pcapng, plain or compressed with gzip.
+"""Captures into a sink, from files and pipes: pcap and pcapng, plain or compressed with gzip.
 
 Scapy's RawPcapReader and RawPcapNgReader are not used: they end a file that is cut short like one that is whole, print
 warnings on the terminal, cut frames at 65,535 bytes, and mix up the interfaces of files with several sections.
 """
 
 import gzip
-import os
 import struct
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from select import select
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import Filter, FilterError, compile_filter
+from ipl_tui.capture.sinks import Sink
 from ipl_tui.capture.store import Batch, Store
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 LARGEST_BLOCK = 16 << 20
 """Bytes. A longer frame or block is damage: capture programs write none, and libpcap refuses it too."""
 
 _PIECE = 1 << 20
+_POLL = 0.05
+"""Seconds between two looks at whether to stop, while a pipe has nothing to read."""
+
 _LATEST = (1 << 64) - 1  # ns since the epoch, in the year 2554: the last that a pcapng file in ns can say
 
 
+@dataclass(frozen=True)
+class Pipe:
+    """Where a capture arrives as it is made; what has come is read at once."""
+
+    descriptor: int
+    """Left open."""
+    name: str = "standard input"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def refuse_to_read(path: Path, write: Path | None) -> None:
+    """Raises CaptureError for a file that is not there, or that the capture would overwrite."""
+    if not path.exists():
+        raise CaptureError(f"There is no file {path}.")
+    if write is not None and write.exists() and path.samefile(write):
+        raise CaptureError(f"{path} can't be read into itself: write to another file.")
+
+
 def read_capture(
-    path: Path,
-    store: Store,
+    source: Path | Pipe,
+    sink: Sink,
     filter: str = "",
     progress: Callable[[int], None] | None = None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Append a file's packets to a store, as they were captured; `filter` keeps only those it matches.
+    """Append the packets of a file or pipe to a store or another sink, as they were captured; `filter` keeps only those
+    it matches.
 
-    progress is called now and then with the number of packets read so far; setting `stop` ends the reading quietly.
-    Raises CaptureError, for a file that is cut short or damaged after everything before that is in the store.
+    progress is called now and then with the number of packets read so far; setting `stop` ends the reading quietly,
+    soon and also while a pipe says nothing. Raises CaptureError, for a capture that is cut short or damaged after
+    everything before that is in the sink.
     """
+    stop = stop or threading.Event()
     packets = 0
     places: dict[tuple[str, int], tuple[int, Filter]] = {}  # interface of the file -> that of the store, its filter
     parser: _Parser | None = None
     rest = b""
     try:
-        if path.exists() and os.path.samefile(path, store.path):
-            raise CaptureError(f"{path} is the capture that is being written: it can't be read into itself.")
-        for piece in _pieces(path):
-            if stop is not None and stop.is_set():
+        if isinstance(source, Path) and isinstance(sink, Store) and source.exists() and source.samefile(sink.path):
+            raise CaptureError(f"{source} is the capture that is being written: it can't be read into itself.")
+        for piece in _pieces(source, stop):
+            if stop.is_set():
                 return
             rest += piece
             if parser is None:
@@ -58,14 +90,14 @@ def read_capture(
                 key = run.interface.name, run.interface.linktype
                 if key not in places:
                     wanted = compile_filter(filter, run.interface.linktype)
-                    places[key] = store.add_interface(*key, filter), wanted
+                    places[key] = sink.add_interface(*key, filter), wanted
                 place, wanted = places[key]
                 packets += len(run.records)
                 records = run.records
                 if filter.strip():
                     records = [each for each in records if wanted.matches(rest[each[1] : each[1] + each[2]])]
                 if records:
-                    store.append(place, Batch(rest, records))
+                    sink.append(place, Batch(rest, records))
             rest = rest[used:]
             if progress is not None:
                 progress(packets)
@@ -75,28 +107,52 @@ def read_capture(
     except FilterError as error:
         raise CaptureError(f"The filter does not compile: {error}.") from error
     except FileNotFoundError as error:
-        raise CaptureError(f"There is no file {path}.") from error
+        raise CaptureError(f"There is no file {source}.") from error
     except EOFError:  # gzip's word for a file without its end
         problem = "is cut short"
     except (gzip.BadGzipFile, zlib.error):
         problem = "is damaged"
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise CaptureError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
+        raise CaptureError(f"Cannot read {source}: {getattr(error, 'strerror', None) or error}.") from error
+    if stop.is_set():
+        return
     if parser is None:
-        raise CaptureError(f"{path} is not a capture file (pcap or pcapng).")
+        raise CaptureError(f"{source} is not a capture file (pcap or pcapng).")
     if problem:
         where = f"after {packets:,} packet{'s' * (packets > 1)}; those before it are shown"
-        raise CaptureError(f"{path} {problem} {where if packets else 'before its first packet'}.")
+        raise CaptureError(f"{source} {problem} {where if packets else 'before its first packet'}.")
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    """A file's bytes, unpacked if it is compressed. Raises OSError, EOFError and zlib.error."""
-    with open(path, "rb") as file:
+def _pieces(source: Path | Pipe, stop: threading.Event) -> Iterator[bytes]:
+    """The bytes of a capture, unpacked if it is compressed. Raises OSError, EOFError and zlib.error."""
+    with _Reader(_Source(source, stop)) as file:
         packed = file.peek(2)[:2] == b"\x1f\x8b"
-        source = gzip.GzipFile(fileobj=file) if packed else file
+        unpacked = gzip.GzipFile(fileobj=file) if packed else file
         # read1() gives what is there before it fails, where read() would lose it.
-        while piece := source.read1(_PIECE):
+        while piece := unpacked.read1(_PIECE):
             yield piece
+
+
+class _Source(FileIO):
+    """A file or pipe that ends when it is told to: nobody else can end a read that waits for a pipe."""
+
+    def __init__(self, source: Path | Pipe, stop: threading.Event) -> None:
+        super().__init__(source.descriptor if isinstance(source, Pipe) else source, closefd=isinstance(source, Path))
+        self._stop = stop
+        self._waits = isinstance(source, Pipe)
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int | None:
+        while self._waits and not self._stop.is_set():
+            if select([self], [], [], _POLL)[0]:
+                break
+        return 0 if self._stop.is_set() else super().readinto(buffer)
+
+
+class _Reader(BufferedReader):
+    """Its read() gives what has come, also to gzip, instead of waiting for as many bytes as were asked for."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return self.read1(-1 if size is None else size)
 
 
 class _Interface(NamedTuple):

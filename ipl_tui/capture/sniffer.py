@@ -16,7 +16,8 @@ from scapy.supersocket import SuperSocket
 
 from ipl_tui.capture.errors import CaptureError, permission_remedy
 from ipl_tui.capture.filters import SNAPLEN, FilterError, compile_filter, pcapy
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.sinks import Sink
+from ipl_tui.capture.store import Batch
 
 BATCH = 1024
 """The most frames handed over at once: more is slower, as the copies of a batch no longer fit the processor's cache."""
@@ -192,17 +193,17 @@ class FrameSocket(CaptureSocket):
 
 
 class _BatchSession(DefaultSession):
-    """Hands batches to the store, and nothing to Scapy: no frame is dissected on the way in."""
+    """Hands batches to a sink, and nothing to Scapy: no frame is dissected on the way in."""
 
     def __init__(
         self,
-        store: Store,
+        sink: Sink,
         interfaces: Sequence[int],
         on_grown: Callable[[], None],
         on_end: Callable[[CaptureError | None], None],
     ) -> None:
         super().__init__()
-        self._store = store
+        self._sink = sink
         self._interfaces = interfaces
         self._on_grown = on_grown
         self._on_end = on_end
@@ -214,7 +215,7 @@ class _BatchSession(DefaultSession):
         try:
             batches = [] if self.stopping else [each for each in sock.recv_batches() if each[1].records]
             for place, batch in batches:
-                self._store.append(self._interfaces[place], batch)
+                self._sink.append(self._interfaces[place], batch)
             if batches:
                 self._on_grown()
         except EOFError:
@@ -235,25 +236,25 @@ class _BatchSession(DefaultSession):
 
 
 class Sniffer:
-    """Captures from a socket into a store, in AsyncSniffer's thread, until it is stopped or the socket ends."""
+    """Captures from a socket into a store or another sink, in AsyncSniffer's thread, until stopped or it ends."""
 
     def __init__(
         self,
         socket: CaptureSocket,
-        store: Store,
+        sink: Sink,
         interfaces: Sequence[int],
         on_grown: Callable[[], None],
         on_end: Callable[[CaptureError | None], None],
     ) -> None:
-        """Take over a socket; interfaces are the store's numbers for those that it captures on, mostly one.
+        """Take over a socket; interfaces are the sink's numbers for those that it captures on, mostly one.
 
-        Both callbacks come from the capturing thread: on_grown after each batch is in the store; on_end once, when
+        Both callbacks come from the capturing thread: on_grown after each batch is in the sink; on_end once, when
         capturing ends by itself, with the reason (None: the socket's end), and not when stop() was asked for.
         """
         self.ready = threading.Event()
         """Set when frames are being captured."""
         self._socket = socket
-        self._session = _BatchSession(store, interfaces, on_grown, on_end)
+        self._session = _BatchSession(sink, interfaces, on_grown, on_end)
         self._sniffer = AsyncSniffer(
             opened_socket=socket, session=self._session, store=False, started_callback=self.ready.set
         )

@@ -9,7 +9,6 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from io import FileIO
 from itertools import accumulate
 from pathlib import Path
@@ -18,19 +17,15 @@ from typing import NamedTuple, Self
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import SNAPLEN
-
-# pcapng (draft-ietf-opsawg-pcapng), little endian: every block is type, total length, body, total length again.
-_SECTION_HEADER = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
-_INTERFACE_DESCRIPTION = 1
-_ENHANCED_PACKET = 6
-_IF_NAME, _IF_TSRESOL, _IF_FILTER = 2, 9, 11
-_NANOSECONDS = b"\x09"  # if_tsresol: a tick is 10^-9 s
-
-_PACKET_HEADER = struct.Struct("<7I")  # type, total length, interface, time high, time low, captured, on the wire
-_PACKET_OVERHEAD = 32
-
-_LINKTYPE_RAW = 101
-"""Raw IP in files; a libpcap handle says 12, or 14 on OpenBSD."""
+from ipl_tui.capture.pcapng import (
+    ENHANCED_PACKET,
+    PACKET_HEADER,
+    PACKET_OVERHEAD,
+    SECTION_HEADER,
+    file_linktype,
+    interface_block,
+    packet_blocks,
+)
 
 _CHUNK = 1 << 16
 _COPY = 1 << 20
@@ -96,22 +91,16 @@ class Store:
             where = path or tempfile.gettempdir()
             raise CaptureError(f"Cannot write the capture to {where}: {_reason(error)}.") from error
         try:
-            self._write(_SECTION_HEADER)
+            self._write(SECTION_HEADER)
         except CaptureError:
             self.close()
             raise
 
     def add_interface(self, name: str, linktype: int, filter: str = "") -> int:
         """Describe an interface; the number returned is for append(). Raises CaptureError."""
-        linktype = _LINKTYPE_RAW if linktype in (12, 14) else linktype
-        options = _option(_IF_NAME, name.encode(errors="replace")) if name else b""
-        options += _option(_IF_TSRESOL, _NANOSECONDS)
-        if filter.strip():
-            options += _option(_IF_FILTER, b"\0" + filter.encode(errors="replace"))  # 0: a libpcap expression
-        body = struct.pack("<HHI", linktype, 0, 0) + options + _option(0, b"")
-        size = len(body) + 12
+        linktype = file_linktype(linktype)
         with self._lock:
-            self._write(struct.pack("<II", _INTERFACE_DESCRIPTION, size) + body + struct.pack("<I", size))
+            self._write(interface_block(name, linktype, filter))
             self.interfaces.append(StoredInterface(name, linktype))
             return len(self.interfaces) - 1
 
@@ -129,20 +118,7 @@ class Store:
 
     def _append(self, interface: int, batch: Batch) -> int:
         """Write a batch, all of it or nothing."""
-        data, records = batch
-        blocks: list[bytes] = []
-        sizes: list[int] = []
-        high = base = 0  # the upper 32 bits of the time, the same for 4 s of frames
-        for time, start, captured, length in records:
-            low = time - base
-            if not 0 <= low <= 0xFFFFFFFF:
-                high = time >> 32
-                base = high << 32
-                low = time - base
-            size, pack = _packet_block(captured)
-            sizes.append(size)
-            frame = data[start : start + captured]
-            blocks.append(pack(_ENHANCED_PACKET, size, interface, high, low, captured, length, frame, size))
+        blocks, sizes = packet_blocks(interface, batch)
         with self._lock:
             offsets = list(accumulate(sizes, initial=self._size))[:-1]
             self._write(b"".join(blocks))
@@ -154,7 +130,7 @@ class Store:
                 room = _CHUNK - len(self._index[-1])
                 self._index[-1].extend(offsets[at : at + room])
                 at += room
-            self._count += len(records)
+            self._count += len(batch.records)
         for tap in self.taps:
             tap(interface, first, batch)
         return first
@@ -167,11 +143,11 @@ class Store:
         start = self._offset(number)
         block = self._read(start, 2048)  # nearly always the whole frame in one read
         try:
-            _, size, interface, high, low, captured, length = _PACKET_HEADER.unpack_from(block)
-            if len(block) < captured + _PACKET_HEADER.size:
-                block = self._read(start, captured + _PACKET_HEADER.size)
-            data = block[_PACKET_HEADER.size : _PACKET_HEADER.size + captured]
-            if len(data) < captured or size != captured + _PACKET_OVERHEAD + 3 & -4:
+            _, size, interface, high, low, captured, length = PACKET_HEADER.unpack_from(block)
+            if len(block) < captured + PACKET_HEADER.size:
+                block = self._read(start, captured + PACKET_HEADER.size)
+            data = block[PACKET_HEADER.size : PACKET_HEADER.size + captured]
+            if len(data) < captured or size != captured + PACKET_OVERHEAD + 3 & -4:
                 raise struct.error
         except struct.error:
             raise CaptureError(
@@ -281,9 +257,9 @@ class Store:
                     raise CaptureError(f"{self.path} was changed by another program.")
                 if at + size > len(blocks):
                     break
-                if kind == _ENHANCED_PACKET:
-                    _, _, interface, high, low, captured, length = _PACKET_HEADER.unpack_from(blocks, at)
-                    data = blocks[at + _PACKET_HEADER.size : at + _PACKET_HEADER.size + captured]
+                if kind == ENHANCED_PACKET:
+                    _, _, interface, high, low, captured, length = PACKET_HEADER.unpack_from(blocks, at)
+                    data = blocks[at + PACKET_HEADER.size : at + PACKET_HEADER.size + captured]
                     yield interface, high << 32 | low, length, data
                 at += size
             rest = blocks[at:]
@@ -304,18 +280,6 @@ class Store:
         for _, time, length, data in self._packets(stop):
             second, part = divmod(time, 1_000_000_000)
             yield record.pack(second & 0xFFFFFFFF, part // unit, len(data), length) + data
-
-
-@lru_cache(maxsize=4096)
-def _packet_block(captured: int) -> tuple[int, Callable[..., bytes]]:
-    """The size of the block of a frame of so many bytes, and what packs it: header, frame, padding, size again."""
-    padding = -captured % 4
-    return captured + padding + _PACKET_OVERHEAD, struct.Struct(f"<7I{captured}s{padding}xI").pack
-
-
-def _option(code: int, value: bytes) -> bytes:
-    """A pcapng option, padded to 32 bits."""
-    return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
 
 
 def _require_plain(path: Path) -> None:

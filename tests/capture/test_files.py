@@ -1,8 +1,13 @@
 """Capture files of all kinds into a store, whole, cut short, damaged and hostile."""
 
 import gzip
+import os
 import struct
 import threading
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.files import LARGEST_BLOCK, read_capture
+from ipl_tui.capture.files import LARGEST_BLOCK, Pipe, read_capture
 from ipl_tui.capture.store import Batch, Store, StoredInterface
 from tests.capture.test_store import Packet, any_packet, batch, packets
+from tests.conftest import wait_until
 
 SECOND = 1_000_000_000
 
@@ -268,3 +274,75 @@ def batch_packets(frame: bytes) -> list[Packet]:
     with Store() as store:
         store.append(store.add_interface("", 1), batch((1_700_000_000_500_000_000, frame, len(frame))))
         return packets(store)
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[Pipe, int]]:
+    """The end that is read, and the one to write to."""
+    reader, writer = os.pipe()
+    try:
+        yield Pipe(reader), writer
+    finally:
+        os.fstat(reader)  # it was left open
+        os.close(reader)
+        with suppress(OSError):
+            os.close(writer)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_has_come_through_a_pipe_is_there_before_its_end(pipe: tuple[Pipe, int], packed: bool) -> None:
+    packer = zlib.compressobj(wbits=31)
+
+    def put(data: bytes) -> None:
+        if packed:
+            data = packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)
+        os.write(pipe[1], data)
+
+    sent = [(SECOND * number, b"frame", 5) for number in range(1, 4)]
+    whole = pcap("<", False, sent)
+    with Store() as store, ThreadPoolExecutor() as executor:
+        reading = executor.submit(read_capture, pipe[0], store)
+        put(whole[: 24 + 21 + 10])  # and a part of the second
+        wait_until(lambda: len(store) == 1)
+        put(whole[24 + 21 + 10 :])
+        wait_until(lambda: len(store) == 3)
+        assert not reading.done()
+        if packed:
+            os.write(pipe[1], packer.flush())
+        os.close(pipe[1])
+        reading.result(5)
+        assert packets(store) == sent
+
+
+@pytest.mark.parametrize("begun", [b"", pcap("<", False, [(0, b"frame", 5)])[:-1], gzip.compress(b"x" * 99)[:20]])
+def test_reading_a_silent_pipe_ends_when_it_is_told_to(pipe: tuple[Pipe, int], begun: bytes) -> None:
+    stop = threading.Event()
+    with Store() as store, ThreadPoolExecutor() as executor:
+        reading = executor.submit(read_capture, pipe[0], store, stop=stop)
+        os.write(pipe[1], begun)
+        stop.set()
+        reading.result(5)
+        assert len(store) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "standard input is not a capture file (pcap or pcapng)."),
+        (b"garbage", "standard input is not a capture file (pcap or pcapng)."),
+        (pcap("<", False, [(0, b"frame", 5)])[:-1], "standard input is cut short before its first packet."),
+        (pcap("<", False, [(0, b"x", 1)] * 2)[:-1],
+         "standard input is cut short after 1 packet; those before it are shown."),
+    ],
+)  # fmt: skip
+def test_pipes_that_are_no_whole_capture(pipe: tuple[Pipe, int], content: bytes, sentence: str) -> None:
+    os.write(pipe[1], content)
+    os.close(pipe[1])
+    with Store() as store, pytest.raises(CaptureError) as raised:
+        read_capture(pipe[0], store)
+    assert str(raised.value) == sentence
+
+
+def test_a_descriptor_that_is_not_open_is_said_in_a_sentence() -> None:
+    with Store() as store, pytest.raises(CaptureError, match=r"^Cannot read standard input: Bad file descriptor\.$"):
+        read_capture(Pipe(10_000), store)
