@@ -213,7 +213,8 @@ class AsyncioClient:
                 return f"{self._destination} refuses: nobody listens on TCP port {self._port} there."
             case errno.EADDRNOTAVAIL:
                 return f"{self._source} is no address that TCP can use here."
-        return f"{self._server} can't be reached: {error.strerror or error}."
+        reason = os.strerror(error.errno) if error.errno else error  # asyncio has words of its own in strerror
+        return f"{self._server} can't be reached: {reason}."
 
     def close(self) -> None:
         self._runner.run(self._disconnect())

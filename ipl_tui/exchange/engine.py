@@ -81,7 +81,7 @@ class Client(Protocol):
         """One exchange, waiting up to `timeout` seconds; it listens before it sends. Raises SendError."""
 
     def close(self) -> None:
-        """Close the sockets; a thread that asks gets its Reply soon."""
+        """Close the sockets, when nobody asks any more."""
 
 
 def ignore(event: object) -> None:
@@ -101,12 +101,12 @@ class Terms:
     """The IP protocol number of the raw engines."""
     port: int = PORT
     """The TCP port of the asyncio engine."""
-    on_problem: Callable[[str], None] = ignore
+    on_problem: Callable[[str], object] = ignore
     """Gets one sentence when an answer can't be sent, or when listening ends by itself.
 
     It is called in the server's thread and must not wait for another thread that may be in stop(), as on_received.
     """
-    on_received: Callable[[Received], None] = ignore
+    on_received: Callable[[Received], object] = ignore
     """Gets what arrived, after it was answered."""
 
     @property

@@ -166,7 +166,7 @@ class ScapyClient:
 class _Listener:
     """An AsyncSniffer on a socket, from when it really listens until it really has ended."""
 
-    def __init__(self, socket: SuperSocket, on_problem: Callable[[str], None]) -> None:
+    def __init__(self, socket: SuperSocket, on_problem: Callable[[str], object]) -> None:
         self._socket = socket
         self._on_problem = on_problem
         self._sniffer: AsyncSniffer | None = None
@@ -198,7 +198,7 @@ class _Listener:
 class _Session(DefaultSession):
     """Tells the user why listening ended; Scapy would print it onto the terminal."""
 
-    def __init__(self, on_problem: Callable[[str], None]) -> None:
+    def __init__(self, on_problem: Callable[[str], object]) -> None:
         super().__init__()
         self.on_problem = on_problem
 

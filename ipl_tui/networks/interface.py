@@ -92,6 +92,9 @@ class Interface(ABC):
     hardware_address: bytes = b""
     """Where its frames come from; empty where they have no such thing."""
 
+    rewritten: frozenset[str] = frozenset({"len", "chksum"})
+    """Fields of the header that its host's kernel writes on raw IP sockets whatever stands there (Linux, raw(7))."""
+
     destination: str = ""
     """The dotted quad that a new draft goes to, where there is one that makes sense; else nothing."""
 

@@ -61,6 +61,7 @@ class KernelInterface(WireInterface):
     destination: str = ""
     loopback: bool = False
     asks_arp: bool = False
+    rewritten: frozenset[str] = field(default=Interface.rewritten if LINUX else frozenset(), init=False)
     network: str = field(default="kernel", init=False)
     owner: str = field(default="this machine", init=False)
     remedy_for_no_route: str = field(default="send from another interface, or add a route", init=False)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import socket
+import struct
+import sys
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 DISCARD = 9
 """A UDP port; nothing is sent to it."""
+
+RTM_NEWROUTE, RTM_GETROUTE, NLM_F_REQUEST = 24, 26, 1  # linux/rtnetlink.h, linux/netlink.h
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC = 1, 4, 5, 7
 
 
 @dataclass(frozen=True)
@@ -24,22 +29,9 @@ class Route:
 
 def route_to(destination: str) -> Route | None:
     """The route to a dotted quad, in the network namespace of this thread; None where there is none."""
-    import psutil
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # Connecting a datagram socket sends nothing: the kernel looks the route up, by all its tables and rules.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            probe.connect((destination, DISCARD))
-        except OSError:
-            return None
-        source = probe.getsockname()[0]
-    names = [name for name, entries in psutil.net_if_addrs().items() if source in [entry.address for entry in entries]]
-    if source == destination or IPv4Address(source).is_loopback:
-        names = [loopback_name()]
-    if not names:
-        return None
-    return Route(names[0], source, _router(IPv4Address(destination), names[0]))
+    if sys.platform == "linux":
+        return ask_netlink(destination)
+    return ask_socket(destination)
 
 
 def loopback_name() -> str:
@@ -49,13 +41,51 @@ def loopback_name() -> str:
     return str(conf.loopback_name)
 
 
-def _router(destination: IPv4Address, interface: str) -> str:
+def ask_netlink(destination: str) -> Route | None:
+    """What rtnetlink(7) says, by all tables and rules; it alone tells interfaces with the same address apart."""
+    attributes = struct.pack("=HH", 8, RTA_DST) + socket.inet_aton(destination)
+    message = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, 0) + attributes
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
+        kernel.send(struct.pack("=IHHII", 16 + len(message), RTM_GETROUTE, NLM_F_REQUEST, 0, 0) + message)
+        answer = kernel.recv(65536)
+    length, kind = struct.unpack_from("=IH", answer)
+    if kind != RTM_NEWROUTE:  # an error: no route, or one that forbids
+        return None
+    values = {}
+    at = 16 + 12  # after the headers of netlink and of the route
+    while at < length:
+        size, name = struct.unpack_from("=HH", answer, at)
+        values[name] = answer[at + 4 : at + size]
+        at += size + 3 & ~3
+    if RTA_OIF not in values:
+        return None
+    interface = socket.if_indextoname(struct.unpack("=I", values[RTA_OIF])[0])
+    router = socket.inet_ntoa(values[RTA_GATEWAY]) if RTA_GATEWAY in values else ""
+    return Route(interface, socket.inet_ntoa(values.get(RTA_PREFSRC, bytes(4))), router)
+
+
+def ask_socket(destination: str) -> Route | None:
+    """The same for every system: the source address tells the interface, and its routes the router."""
+    import psutil
     from scapy.arch import read_routes
 
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Connecting a datagram socket sends nothing: the kernel looks the route up, by all its tables and rules.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            probe.connect((destination, DISCARD))
+        except OSError:
+            return None
+        source = probe.getsockname()[0]
+    if source == destination or IPv4Address(source).is_loopback:
+        return Route(loopback_name(), source)
+    names = [name for name, entries in psutil.net_if_addrs().items() if source in [entry.address for entry in entries]]
     routes = [
-        (mask, -metric, gateway)
+        (mask, -metric, name, gateway)
         for network, mask, gateway, name, _, metric in read_routes()
-        if name == interface and int(destination) & mask == network & mask
+        if name in names and int(IPv4Address(destination)) & mask == network & mask
     ]
-    gateway = max(routes)[2] if routes else "0.0.0.0"
-    return "" if gateway == "0.0.0.0" else gateway
+    if routes:
+        *_, name, gateway = max(routes)
+        return Route(name, source, "" if gateway == "0.0.0.0" else gateway)
+    return Route(names[0], source) if names else None
