@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,12 +14,19 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from ipl_tui.commands.common import counted
+from ipl_tui.privileges import PrivilegesError, give_up_root
+
 if TYPE_CHECKING:
+    from ipl_tui.capture.files import Pipe
     from ipl_tui.exchange.engine import Engine
     from ipl_tui.networks.interface import Interface, Network
 
+STANDARD = Path("-")
+"""Standard input or output, in place of a file."""
 
-COMMANDS: tuple[str, ...] = ()
+
+COMMANDS: tuple[str, ...] = ("server", "client", "sniff", "send", "doctor")
 
 
 class Commands(click.Group):
@@ -50,7 +58,13 @@ class Commands(click.Group):
 )
 @click.option("--path", is_flag=True, help="Capture on every interface of that network at once, and join the hops.")
 @click.option("-f", "--filter", metavar="FILTER", default="", help="Capture only what passes a BPF filter.")
-@click.option("-r", "--read", type=click.Path(path_type=Path), metavar="FILE", help="Show a pcap or pcapng file.")
+@click.option(
+    "-r",
+    "--read",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Show a pcap or pcapng file; - is standard input.",
+)
 @click.option(
     "-w",
     "--write",
@@ -96,6 +110,14 @@ def main(
     list_interfaces: bool,
 ) -> None:
     """An Internet Protocol lab in the terminal: compose IPv4 packets, send them, watch them arrive, read every bit."""
+    if context.invoked_subcommand == "doctor":  # the kernel tells the firewall's rules to root only, given up below
+        from ipl_tui.diagnosis.firewall import read_rules
+
+        context.obj = read_rules()
+    try:
+        give_up_root()
+    except PrivilegesError as error:
+        raise click.ClickException(str(error)) from error
     if context.invoked_subcommand is not None:
         refuse_options_before(context)
         return
@@ -104,6 +126,7 @@ def main(
     # Threads that capture, answer and send take turns with the one that draws: the usual 5 ms a turn are felt.
     sys.setswitchinterval(0.001)
     from ipl_tui.capture.errors import CaptureError
+    from ipl_tui.capture.files import refuse_to_read
     from ipl_tui.capture.store import Store
     from ipl_tui.memory import remember_interface
     from ipl_tui.networks.interface import LinkError, UnknownInterface, find_interface, network_of
@@ -123,8 +146,13 @@ def main(
             network.set_link(read_link(text, network.links()))
         if path and not network.path():
             raise UnknownInterface(f"--path needs a network whose interfaces form a path; {network.name} has none.")
-        if read is not None:
+        source: Path | Pipe | None = read
+        if read == STANDARD:
+            source = capture_on_standard_input()
+        elif read is not None:
             refuse_to_read(read, write)
+        if write == STANDARD:
+            raise CaptureError("The lab's screen is on standard output: ipl-tui sniff -w - writes a capture there.")
         store = Store(write)
     except (UnknownInterface, LinkError, CaptureError) as error:
         raise click.ClickException(str(error)) from error
@@ -137,7 +165,9 @@ def main(
             raise click.ClickException(f"The filter does not compile: {problem}")
         if not sys.stdin.isatty():
             raise click.ClickException("The lab needs a terminal to read keys from; -D and --help do without.")
-        lab = PacketLab(store, networks, Options(interface, filter, read, responder, path, remember_interface, engine))
+        lab = PacketLab(
+            store, networks, Options(interface, filter, source, responder, path, remember_interface, engine)
+        )
         lab.run()
         click.echo(f"{counted(len(store))} {'read' if lab.only_read else 'captured'}", err=True)
         click.echo(f"{counted(lab.dropped)} dropped by kernel", err=True)
@@ -152,18 +182,22 @@ def refuse_options_before(context: click.Context) -> None:
             raise click.UsageError(f"Options of {context.invoked_subcommand} stand after its name.")
 
 
-def counted(packets: int) -> str:
-    return f"{packets} packet{'s' * (packets != 1)}"
-
-
-def refuse_to_read(path: Path, write: Path | None) -> None:
-    """Raises CaptureError for a file that is not there, or that the capture would overwrite."""
+def capture_on_standard_input() -> Pipe:
+    """The capture that is piped in; in its place the terminal gets to be standard input, for keys. Raises
+    CaptureError."""
     from ipl_tui.capture.errors import CaptureError
+    from ipl_tui.capture.files import Pipe
 
-    if not path.exists():
-        raise CaptureError(f"There is no file {path}.")
-    if write is not None and write.exists() and path.samefile(write):
-        raise CaptureError(f"{path} can't be read into itself: write to another file.")
+    if os.isatty(0):
+        raise CaptureError("No capture is piped into standard input: -r - is for tcpdump -w - | ipl-tui -r -.")
+    try:
+        pipe = Pipe(os.dup(0))
+        terminal = os.open("/dev/tty", os.O_RDWR)
+    except OSError as error:
+        raise CaptureError("The lab needs a terminal to read keys from; ipl-tui sniff -r - does without.") from error
+    os.dup2(terminal, 0)
+    os.close(terminal)
+    return pipe
 
 
 def first_interface(networks: Sequence[Network], on_path: object = False) -> Interface:

@@ -46,6 +46,7 @@ def test_help_names_every_option() -> None:
         (["-w", "/nonexistent/x.pcapng"], "Cannot write the capture to /nonexistent/x.pcapng: no such file"),
         (["-w", "/dev/null"], "/dev/null is not a plain file"),
         (["-r", "/nonexistent/x.pcapng"], "There is no file /nonexistent/x.pcapng."),
+        (["-w", "-"], "The lab's screen is on standard output: ipl-tui sniff -w - writes a capture there."),
     ],
 )
 def test_what_cannot_be_started_is_said_in_a_sentence(arguments: list[str], sentence: str) -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import pytest
 
 from ipl_tui.capture.files import read_capture
 from ipl_tui.capture.store import Store
+from ipl_tui.packets.craft import Draft, craft
 
 ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-9;?>=]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[=>])")
 F1, F2, F5, F6, F7, F9 = "\x1bOP", "\x1bOQ", "\x1b[15~", "\x1b[17~", "\x1b[18~", "\x1b[20~"
@@ -28,16 +30,23 @@ F1, F2, F5, F6, F7, F9 = "\x1bOP", "\x1bOQ", "\x1b[15~", "\x1b[17~", "\x1b[18~",
 class Terminal:
     """A program in a pseudo-terminal of 120 x 36."""
 
-    def __init__(self, *arguments: str, temporary: Path | None = None) -> None:
-        """Start ipl-tui; `temporary` is its folder for temporary files."""
+    def __init__(
+        self,
+        *arguments: str,
+        temporary: Path | None = None,
+        command: Sequence[str] = (sys.executable, "-m", "ipl_tui"),
+        stdin: int | None = None,
+    ) -> None:
+        """Start ipl-tui; `temporary` is its folder for temporary files, `stdin` what is piped into it."""
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "ipl_tui", *arguments],
-            stdin=slave,
+            [*command, *arguments],
+            stdin=slave if stdin is None else stdin,
             stdout=slave,
             stderr=slave,
             start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(1, termios.TIOCSCTTY, 0),  # as a shell's: /dev/tty leads to it
             env={**os.environ, "TERM": "xterm-256color", **({"TMPDIR": str(temporary)} if temporary else {})},
         )
         os.close(slave)
@@ -77,7 +86,7 @@ def test_f5_sends_client_message_and_server_response_is_on_the_screen(tmp_path: 
     terminal = Terminal("-i", "lo", "-f", "ip proto 253", "-w", str(path))
     terminal.wait_for("capturing")
     terminal.type(F6)
-    terminal.wait_for("responder on")
+    terminal.wait_for("Scapy responder")
     terminal.type(F5)
     terminal.wait_for("ServerResponse")
     terminal.wait_for("answers 1")
@@ -146,3 +155,64 @@ def test_nothing_but_the_summary_is_left_on_the_terminal() -> None:
     terminal.wait_for("0 packets captured\r\n0 packets dropped by kernel\r\n")
     assert terminal.close() == 0
     assert "Traceback" not in terminal.output and "Warning" not in terminal.output
+
+
+def records(*frames: bytes) -> bytes:
+    """What of a pcap file follows its header: Ethernet frames."""
+    return b"".join(struct.pack("<4I", 1_700_000_000, 0, len(frame), len(frame)) + frame for frame in frames)
+
+
+FILE_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, 1)
+
+
+def frame(payload: bytes) -> bytes:
+    return bytes(12) + b"\x08\x00" + craft(Draft(payload=payload), "10.0.1.10").packet
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_capture_is_shown_while_it_is_piped_in_and_keys_work(closed: bool) -> None:
+    reader, writer = os.pipe()
+    terminal = Terminal("-r", "-", stdin=reader)
+    os.close(reader)
+    os.write(writer, FILE_HEADER + records(frame(b"ClientMessage")))
+    terminal.wait_for("ClientMessage")
+    terminal.wait_for("1 packets")
+    os.write(writer, records(frame(b"and another")))
+    terminal.wait_for("and another")
+    terminal.type(F7)
+    terminal.wait_for("view paused")
+    if closed:
+        os.close(writer)
+    terminal.type("q")
+    terminal.wait_for("2 packets read")
+    assert terminal.close() == 0
+    if not closed:
+        os.close(writer)
+
+
+def test_capturing_on_an_interface_ends_what_is_piped_in() -> None:
+    reader, writer = os.pipe()
+    terminal = Terminal("-i", "lo", "-r", "-", stdin=reader)
+    os.close(reader)
+    os.write(writer, FILE_HEADER + records(frame(b"from the pipe")))
+    terminal.wait_for("from the pipe")
+    terminal.type(F2)
+    terminal.wait_for("sandbox")
+    terminal.type("\r")
+    terminal.wait_for("capturing")
+    terminal.type("q")
+    terminal.wait_for("1 packet captured")
+    assert terminal.close() == 0
+    os.close(writer)
+
+
+def test_what_is_piped_in_and_no_capture_is_said_on_the_screen() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"garbage")
+    os.close(writer)
+    terminal = Terminal("-r", "-", stdin=reader)
+    os.close(reader)
+    terminal.wait_for("standard input is not a capture file (pcap or pcapng).")
+    terminal.type("q")
+    terminal.wait_for("0 packets read")
+    assert terminal.close() == 0

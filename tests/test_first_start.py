@@ -34,14 +34,14 @@ def leave(terminal: Terminal) -> None:
 
 def test_f5_and_server_response_is_there(terminal: Terminal) -> None:
     terminal.wait_for("(simulated)")
-    terminal.wait_for("responder on (server)")
+    terminal.wait_for("Scapy responder (server)")
     terminal.type(F5)
     terminal.wait_for("ServerResponse")
     terminal.wait_for("answers 1")
 
 
 def test_a_time_to_live_of_1_ends_at_the_router(terminal: Terminal) -> None:
-    terminal.wait_for("responder on (server)")
+    terminal.wait_for("Scapy responder (server)")
     terminal.type(F9)
     terminal.wait_for("Path: choose a packet")
     terminal.type("2")
@@ -55,7 +55,7 @@ def test_a_time_to_live_of_1_ends_at_the_router(terminal: Terminal) -> None:
 
 def test_the_same_through_a_real_kernel_that_ends_with_the_lab(terminal: Terminal, sandbox: SandboxNetwork) -> None:
     sandbox.close()
-    terminal.wait_for("responder on (server)")
+    terminal.wait_for("Scapy responder (server)")
     terminal.type(F2)
     terminal.wait_for("Enter chooses")
     for _ in range(4):
@@ -73,7 +73,7 @@ def test_the_same_through_a_real_kernel_that_ends_with_the_lab(terminal: Termina
 
 
 def test_the_next_run_begins_where_the_last_one_was(terminal: Terminal, tmp_path: Path) -> None:
-    terminal.wait_for("responder on (server)")
+    terminal.wait_for("Scapy responder (server)")
     terminal.type(F2)
     terminal.wait_for("Enter chooses")
     terminal.type(DOWN)

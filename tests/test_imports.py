@@ -14,7 +14,7 @@ def loaded_by(*modules: str) -> set[str]:
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
 
-def test_packets_capture_networks_and_exchange_load_no_textual() -> None:
+def test_what_is_below_the_widgets_loads_no_textual() -> None:
     below = [
         "ipl_tui.packets.craft",
         "ipl_tui.packets.dissect",
@@ -26,8 +26,10 @@ def test_packets_capture_networks_and_exchange_load_no_textual() -> None:
         "ipl_tui.networks.trail",
         "ipl_tui.exchange.joining",
         "ipl_tui.exchange.asyncio_engine",
+        "ipl_tui.exchange.comparing",
         "ipl_tui.exchange.scapy_engine",
         "ipl_tui.exchange.socket_engine",
+        "ipl_tui.diagnosis.unanswered",
     ]
     assert not {"textual", "rich"} & loaded_by(*below)
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from ipaddress import IPv4Address
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 if TYPE_CHECKING:
     from ipl_tui.networks.interface import Interface, Network
+
+
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+"""The signals that end a command as Ctrl+C does."""
+
+
+INTERRUPTED = 130
+"""The exit status after Ctrl+C where something was left undone, as shells have it."""
 
 
 class Command(click.Command):
@@ -28,13 +39,46 @@ class Command(click.Command):
         for stream in (sys.stdout, sys.stderr):
             with suppress(AttributeError):  # replaced by something that is no file
                 stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-        for name in ("SIGTERM", "SIGHUP"):  # they end a command as Ctrl+C does: in order
+        for name in ENDING:
             with suppress(AttributeError, ValueError):  # Windows has no SIGHUP; only the main thread may set them
-                signal.signal(getattr(signal, name), signal.default_int_handler)
+                if signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:  # as nohup wants it
+                    signal.signal(getattr(signal, name), interrupt_once)
         try:
             return super().invoke(context)
         except (CaptureError, SendError, UnknownInterface, LinkError) as error:
             raise click.ClickException(str(error)) from error
+
+
+def interrupt_once(number: int, frame: FrameType | None) -> NoReturn:
+    """End the command in order. timeout(1) and impatient people signal twice: the second must not disturb the end."""
+    for name in ENDING:
+        with suppress(AttributeError):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+class Seconds(click.FloatRange):
+    """A span of time. Not a number is in no range, which FloatRange does not see."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return seconds
+
+
+def counted(packets: int) -> str:
+    return f"{packets} packet{'s' * (packets != 1)}"
+
+
+def read_address(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    """A callback for options that take a dotted quad; names are not looked up. Nothing given is nothing."""
+    if not value:
+        return ""
+    try:
+        return str(IPv4Address(value))
+    except ValueError:
+        raise click.BadParameter(f'"{value}" is no IPv4 address such as 10.0.1.10.', context, parameter) from None
 
 
 @dataclass(frozen=True)
@@ -45,16 +89,21 @@ class Place:
     network: Network
 
 
-interface_option = click.option("-i", "--interface", "name", metavar="IFACE")
+def interface_option(default: str) -> Callable[..., Any]:
+    """The option -i; `default` says what is taken without it."""
+    words = f"simulated:client, sandbox:router/r0, lo, any interface of this machine.  [default: {default}]"
+    return click.option("-i", "--interface", "name", metavar="IFACE", help=words)
 
 
 @contextmanager
-def place_of(name: str | None, destination: str | None = None) -> Iterator[Place]:
-    """The interface of a name; without one, that by which this machine reaches the destination, or else loopback.
+def place_of(name: str | None, destination: str | None = None, anyhow: bool = False) -> Iterator[Place]:
+    """The interface of a name; without one, that by which this machine reaches the destination, if one is given; else
+    loopback.
 
-    What its network keeps running ends with the block. Raises UnknownInterface.
+    What its network keeps running ends with the block. Raises UnknownInterface, also where no route leads to the
+    destination, unless any interface will do.
     """
-    from ipl_tui.networks.interface import find_interface, network_of
+    from ipl_tui.networks.interface import UnknownInterface, find_interface, network_of
     from ipl_tui.networks.kernel import KernelNetwork
     from ipl_tui.networks.routes import loopback_name, route_to
     from ipl_tui.networks.sandbox import SandboxNetwork
@@ -64,6 +113,10 @@ def place_of(name: str | None, destination: str | None = None) -> Iterator[Place
     try:
         if name is None:
             route = route_to(destination) if destination else None
+            if destination and route is None and not anyhow:
+                raise UnknownInterface(
+                    f"No route leads from this machine to {destination}: choose an interface with -i."
+                )
             name = route.interface if route else loopback_name()
         interface = find_interface(name, networks)
         yield Place(interface, network_of(interface, networks))

@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -27,8 +28,10 @@ from textual.widgets import Button, Input, Label, Sparkline, Static
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import FilterError, compile_filter
+from ipl_tui.capture.recording import Recording
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.engine import Engine, Server, Terms, make_server
+from ipl_tui.exchange.answering import Answering
+from ipl_tui.exchange.engine import RAW_ENGINES, Engine, Server
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
 from ipl_tui.exchange.watching import Watch
@@ -39,13 +42,15 @@ from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.fields import FIELD, FIELDS, read_header
 from ipl_tui.packets.icmp import describe_error
 from ipl_tui.packets.link_layer import ETHERNET
+from ipl_tui.packets.picture import show_value
 from ipl_tui.packets.text import printable
+from ipl_tui.screens.engines import ENGINE_TITLES, EnginesScreen
 from ipl_tui.screens.help import HelpScreen, Place
 from ipl_tui.screens.interfaces import InterfaceScreen
 from ipl_tui.screens.links import LinkScreen
 from ipl_tui.screens.save import SaveScreen
 from ipl_tui.widgets.composer import Composer
-from ipl_tui.widgets.header_grid import Cell, HeaderGrid, show_value
+from ipl_tui.widgets.header_grid import Cell, HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.key_bar import KeyBar
 from ipl_tui.widgets.meaning import Meaning
@@ -57,19 +62,22 @@ from ipl_tui.widgets.path_line import PathLine
 if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
     from scapy.supersocket import SuperSocket
 
+    from ipl_tui.capture.files import Pipe
     from ipl_tui.capture.sniffer import CaptureSocket, Sniffer
+    from ipl_tui.diagnosis.checks import Finding
+    from ipl_tui.exchange.comparing import Comparison
 
-FRAMES_A_SECOND = 14
-"""How often the screen is told that the capture has grown, at most."""
-
-GATHER = 0.01
-"""Seconds from the first packet after a silence to showing it: its answer is mostly there by then, and shown too."""
+PATIENCE = 3.0
+"""Seconds after which an answer is missed: on one's own networks it takes milliseconds."""
 
 WAITING = 15.0
 """Seconds that a sent ClientMessage keeps the kernel from objecting to its answer."""
 
 PROTOCOL_UNREACHABLE = 3, 2
 """Type and code (RFC 792)."""
+
+RESPONDERS = {"scapy": "Scapy", "socket": "socket"}
+"""The raw engines, as the state line has room for."""
 
 PANES = {"packets": "1 Packets", "compose": "2 Compose", "header": "3 Header", "fields": "4 Fields"}
 
@@ -80,8 +88,8 @@ class Options:
 
     interface: Interface
     filter: str = ""
-    read: Path | None = None
-    """A capture file to show, instead of capturing."""
+    read: Path | Pipe | None = None
+    """A capture file to show, or a pipe that a capture comes through, instead of capturing."""
     responder: bool | None = None
     """Whether ClientMessage is answered; None: as the network does it."""
     path: bool = False
@@ -105,6 +113,26 @@ class LabScreen(Screen[None]):
         Binding("f8", "save", "Save", id="lab.save", tooltip="Save the capture as pcapng or pcap"),
         Binding("f9", "path", "Path", id="lab.path", tooltip="Capture on all interfaces of the network, join the hops"),
         Binding("n", "links", "Links", show=False, id="lab.links", tooltip="Set latency, loss and MTU of the network"),
+        Binding("e", "engine", "Engine", show=False, id="lab.engine", tooltip="Answer with Scapy, or a raw socket"),
+        Binding(
+            "v",
+            "compare",
+            "Compare the three engines",
+            show=False,
+            id="lab.compare",
+            tooltip="Scapy, raw socket and asyncio over TCP side by side, as captured",
+        ),
+        Binding(
+            "d", "doctor", "Doctor", show=False, id="lab.doctor", tooltip="What works here, and what mends the rest"
+        ),
+        Binding(
+            "w",
+            "wireshark",
+            "Open in Wireshark",
+            show=False,
+            id="lab.wireshark",
+            tooltip="Open a copy of the capture in Wireshark",
+        ),
         Binding("1", "pane('packets')", "Packets", show=False, id="lab.packets", tooltip="Go to the packets"),
         Binding("2", "pane('compose')", "Compose", show=False, id="lab.compose", tooltip="Go to the composer"),
         Binding("3", "pane('header')", "Header", show=False, id="lab.header", tooltip="Go to the packet's header"),
@@ -142,28 +170,28 @@ class LabScreen(Screen[None]):
         store.taps.append(self.joiner)
         self.file = options.read
         """The capture file that is shown, until an interface is captured on."""
-        self.sniffer: Sniffer | None = None
-        self.capturing = asyncio.Lock()
-        """Held by the one worker that writes to the store."""
+        self.recording = Recording(store, self.show_capture)
         self.settled = threading.Event()
         """Set once frames are being captured, or it is known that they are not: nothing is sent before."""
         self.trouble = ""
         """Why nothing is captured now; one sentence."""
-        self.dropped = 0
-        """Frames the kernel dropped on the interfaces captured on before this one."""
         self.rates: deque[int] = deque([0] * 60, maxlen=60)
         """Packets captured in each of the last seconds."""
         self.counted = 0
         """Packets captured when they were last counted."""
-        self.responder: Server | None = None
+        self.answers = Answering(partial(self.call_later, self.responder_failed))  # posting is safe from its thread
+        self.comparison: Comparison | None = None
+        """While the engines are compared; the responder rests where it would answer too."""
         self.awaited: SuperSocket | None = None
         """The deaf socket that keeps the kernel quiet while an answer is awaited."""
         self.waiting: Timer | None = None
         """Ends the wait for an answer."""
         self.stop_sending = threading.Event()
-        self.leaving = threading.Event()
+        self.stop_reading = threading.Event()
         self.sent: Watch | None = None
         """What comes of the last order's packet, until that is said."""
+        self.sent_after = 0
+        """The number of the last packet that was captured before it was sent."""
         self.shown = 0
         """The number of the packet in the decoded view."""
 
@@ -230,19 +258,31 @@ class LabScreen(Screen[None]):
         self.load_layers()
 
     async def on_unmount(self) -> None:
-        self.leaving.set()
+        self.stop_reading.set()
         self.stop_sending.set()
         self.settled.set()
         await asyncio.to_thread(self.stop_all)
 
     def stop_all(self) -> None:
-        for running in (self.sniffer, self.responder):
-            if running is not None:
-                running.stop()
+        if self.comparison is not None:
+            self.comparison.close()
+        if self.sniffer is not None:
+            self.sniffer.stop()
+        self.answers.close()
         self.stop_waiting()
         self.interface.close()
         for network in self.networks:
             network.close()
+
+    @property
+    def sniffer(self) -> Sniffer | None:
+        """What captures now."""
+        return self.recording.sniffer
+
+    @property
+    def responder(self) -> Server | None:
+        """What answers ClientMessage now."""
+        return self.answers.server
 
     # The interface
 
@@ -275,7 +315,7 @@ class LabScreen(Screen[None]):
         self.stop_sending.set()
         self.stop_waiting()
         if self.sniffer is None or interface.network != self.interface.network:
-            await self.stop_responder()  # it may listen in a network that has ended
+            await self.answers.settle(None, self.engine)  # it may listen in a network that has ended
         self.use(interface)
         self.following = self.following and bool(self.network.path())
         self.capture()
@@ -317,65 +357,35 @@ class LabScreen(Screen[None]):
     @work(exclusive=True, group="capture")
     async def capture(self) -> None:
         """Own the capture on the selected interface, or on its whole path, until another is wanted or it ends."""
-        from ipl_tui.capture.sniffer import Sniffer
-
-        interfaces = self.network.path() if self.following else (self.interface,)
-        network, loop, grown = self.network, asyncio.get_running_loop(), asyncio.Event()
-        ended: asyncio.Future[CaptureError | None] = loop.create_future()
+        network, following = self.network, self.following
+        interfaces = network.path() if following else (self.interface,)
         self.settled.clear()
         self.file = None
+        self.stop_reading.set()
 
-        async with self.capturing:
-            try:
-                socket = await asyncio.to_thread(open_captures, interfaces, self.filter)
-                add = self.store.add_interface
-                places = {add(each.name, socket.linktype, self.filter): each for each in interfaces}
-            except CaptureError as error:
-                self.show_trouble(str(error))
-                self.settled.set()
-                return
-            packets = self.packets
-            packets.own = {**packets.own, **{number: own_addresses(each) for number, each in places.items()}}
+        def begin(numbers: list[int]) -> None:
+            places = dict(zip(numbers, interfaces, strict=True))
+            own = {number: own_addresses(each) for number, each in places.items()}
+            self.packets.own = {**self.packets.own, **own}
             self.trail.follow(network, places)
-            sniffer = self.sniffer = Sniffer(
-                socket,
-                self.store,
-                list(places),
-                on_grown=partial(set_in_loop, loop, grown),
-                on_end=partial(in_loop, loop, ended.set_result),
-            )
-            sniffer.start()
-            try:
-                while not sniffer.ready.is_set() and sniffer.running:
-                    await asyncio.sleep(0.01)
-                self.show_trouble("")
-                self.settled.set()
-                while not ended.done():
-                    was_quiet = not grown.is_set()
-                    wake = asyncio.ensure_future(grown.wait())
-                    try:
-                        await asyncio.wait((wake, ended), return_when=asyncio.FIRST_COMPLETED)
-                    finally:
-                        wake.cancel()
-                    if was_quiet:
-                        await asyncio.sleep(GATHER)
-                    grown.clear()
-                    self.show_capture()
-                    await asyncio.sleep(1 / FRAMES_A_SECOND)
-            finally:
-                await asyncio.shield(asyncio.to_thread(sniffer.stop))
-                self.dropped += sniffer.dropped()
-                self.sniffer = None
-            self.show_trouble(str(ended.result() or "The capture ended."))
+
+        def be_ready() -> None:
+            self.show_trouble("")
+            self.settled.set()
+
+        opener = partial(open_captures, interfaces, self.filter)
+        names = [interface.name for interface in interfaces]
+        try:
+            await self.recording.capture(opener, names, self.filter, begin, be_ready)
+        except CaptureError as error:
+            self.show_trouble(str(error))
+            self.settled.set()
 
     @work(group="file")
-    async def read_file(self, path: Path) -> None:
-        """Fill the store from a capture file."""
-        from ipl_tui.capture.files import read_capture
-
-        grown = partial(in_loop, asyncio.get_running_loop(), self.show_capture)
+    async def read_file(self, source: Path | Pipe) -> None:
+        """Own the capture until it has been filled from a file, or from a pipe for as long as that is open."""
         try:
-            await asyncio.to_thread(read_capture, path, self.store, self.filter, lambda _: grown(), self.leaving)
+            await self.recording.read(source, self.filter, self.stop_reading)
         except CaptureError as error:
             self.show_trouble(str(error))
         self.show_capture()
@@ -402,15 +412,16 @@ class LabScreen(Screen[None]):
             state = "○ starting"
         if self.paused:
             state = "‖ view paused"
-        responder = "   ↩ responder on" if self.responder is not None else ""
-        if self.responder is not None and self.responder.interface is not self.interface:
-            responder += f" ({self.responder.interface.host})"
+        responder = ""
+        if self.responder is not None and self.answers.engine is not None:
+            at = f" ({self.responder.interface.host})" if self.responder.interface is not self.interface else ""
+            responder = f"   ↩ {RESPONDERS[self.answers.engine]} responder{at}"
         rate = f"   {self.rates[-1]:,}/s" if any(self.rates) else ""
         self.state_line.update(Text(f"{state}   {counts}{responder}{rate}"), layout=False)
 
     def dropped_by_kernel(self) -> int:
         """Frames the kernel dropped, on all interfaces that were captured on."""
-        return self.dropped + (self.sniffer.dropped() if self.sniffer is not None else 0)
+        return self.recording.dropped()
 
     def show_trouble(self, sentence: str) -> None:
         """Say why nothing is captured, or that it is again."""
@@ -554,7 +565,7 @@ class LabScreen(Screen[None]):
     @on(Composer.SendAsked)
     def begin_order(self, event: Composer.SendAsked) -> None:
         self.composer.sending = True
-        self.sent = Watch(self.store, event.order.packet)
+        self.sent, self.sent_after = Watch(self.store, event.order.packet), len(self.store)
         self.stop_sending = threading.Event()
         self.carry_out(event.order, self.interface, self.stop_sending)
 
@@ -572,6 +583,8 @@ class LabScreen(Screen[None]):
             composer.say(done if self.sniffer is not None else f"{done}; nothing is captured now (F2)")
         composer.sending = False
         self.watch_order()
+        if self.sent is not None and not outcome.problem:
+            self.set_timer(PATIENCE, partial(self.explain_silence, order, interface, self.sent))
         if self.waiting is not None:
             self.waiting.stop()
         self.waiting = self.set_timer(WAITING, self.stop_waiting)
@@ -613,37 +626,78 @@ class LabScreen(Screen[None]):
             advice = "; F6 turns the responder on" if error == PROTOCOL_UNREACHABLE and self.responder is None else ""
             self.composer.say(f"{watch.error.source} says {describe_error(*error)}{advice}", "warning")
 
+    @work(exclusive=True, group="silence")
+    async def explain_silence(self, order: Order, interface: Interface, watch: Watch) -> None:
+        """Say why a packet that asks for an answer may have got none, unless it did, or another was sent since."""
+        from ipl_tui.diagnosis.unanswered import Unanswered, asks, explain, look_into
+
+        if watch is not self.sent or interface is not self.interface or self.sniffer is None or not asks(order.packet):
+            return
+        responder = self.responder is not None if self.network.answers else None
+        sent = Unanswered(
+            order.packet, order.method, interface, self.network, PATIENCE, True, self.filter, responder=responder
+        )
+        if (case := look_into(sent, self.store, self.trail, self.sent_after, watch.sent_as)) is None:
+            return
+        sentence = await asyncio.to_thread(explain, case)
+        if watch is self.sent and not self.composer.sending:
+            self.composer.say(printable(sentence), "warning")
+            self.composer.verdict.scroll_visible(animate=False)
+            if not self.composer.is_on_screen:  # where the panes do not all fit
+                self.notify(printable(sentence), title="No answer", severity="warning", markup=False)
+
     # The responder
 
-    @work(exclusive=True, group="responder")
+    @work(group="responder")
     async def action_responder(self) -> None:
         self.answering = self.responder is None
         await self.settle_responder()
 
+    @work(group="responder")
+    async def action_engine(self) -> None:
+        """Answer with the other of the raw engines from now on, or when the responder is next on."""
+        self.engine = RAW_ENGINES[RAW_ENGINES.index(self.engine) - 1]
+        await self.settle_responder()
+        if self.responder is None:
+            self.notify(f"F6 turns the responder on: {ENGINE_TITLES[self.engine]}.", title="Engine")
+
     async def settle_responder(self) -> None:
         """Begin or end answering ClientMessage, as the user wants it or else as the network does it."""
         wanted = self.network.answers if self.answering is None else self.answering
-        place = self.network.responder_at(self.interface)
-        if self.responder is not None and (not wanted or place != self.responder.interface):
-            await self.stop_responder()
-        if wanted and self.responder is None:
-            failed = partial(in_loop, asyncio.get_running_loop(), self.responder_failed)
-            responder = make_server(self.engine, Terms(place, on_problem=failed))
-            try:
-                await asyncio.to_thread(responder.start)
-            except SendError as error:
-                self.responder_failed(str(error))
-            else:
-                self.responder = responder
+        if self.comparison is not None and self.comparison.place is not None:
+            wanted = False
+        place = self.network.responder_at(self.interface) if wanted else None
+        try:
+            await self.answers.settle(place, self.engine)
+        except SendError as error:
+            self.responder_failed(str(error))
         self.show_state()
-
-    async def stop_responder(self) -> None:
-        if self.responder is not None:
-            await asyncio.to_thread(self.responder.stop)
-            self.responder = None
 
     def responder_failed(self, sentence: str) -> None:
         self.notify(printable(sentence), title="Responder", severity="error", markup=False)
+
+    # The engines side by side
+
+    @work(exclusive=True, group="comparison")
+    async def action_compare(self) -> None:
+        destination = self.destination()
+        if not destination:
+            self.notify("Type a Destination Address in the composer first (2).", title="Compare the engines")
+            return
+        from ipl_tui.exchange.comparing import Comparison
+
+        self.comparison = Comparison(self.interface, destination, self.network.responder_at(self.interface))
+        await self.settle_responder()
+        await self.app.push_screen_wait(EnginesScreen(self.comparison))
+        await asyncio.to_thread(self.comparison.close)
+        self.comparison = None
+        await self.settle_responder()
+
+    def destination(self) -> str:
+        """The composer's destination if it is a dotted quad, else the one that makes sense on the interface."""
+        with suppress(ValueError):
+            return str(IPv4Address(self.composer.form.entries["dst"].strip()))
+        return self.interface.destination
 
     # Saving, help, and getting about
 
@@ -658,6 +712,33 @@ class LabScreen(Screen[None]):
             self.notify(printable(str(error)), title="Not saved", severity="error", markup=False)
         else:
             self.notify(printable(str(path.absolute())), title=f"Saved {len(self.store):,} packets", markup=False)
+
+    @work
+    async def action_wireshark(self) -> None:
+        from ipl_tui.diagnosis.wireshark import open_in_wireshark
+
+        try:
+            path = await asyncio.to_thread(open_in_wireshark, self.store)
+        except CaptureError as error:
+            self.notify(printable(str(error)), title="Wireshark", severity="warning", markup=False)
+        else:
+            self.notify(str(path), title=f"Wireshark has {len(self.store):,} packets", markup=False)
+
+    def action_doctor(self) -> None:
+        from ipl_tui.diagnosis.checks import Terminal, examine
+        from ipl_tui.diagnosis.firewall import read_rules
+        from ipl_tui.diagnosis.wireshark import namespace_of, tcpdump_line, why_no_tcpdump
+        from ipl_tui.screens.doctor import DoctorScreen
+
+        interface, destination, networks = self.interface, self.destination(), self.networks
+        terminal = Terminal(*self.app.size, self.app.console.color_system)
+        namespace = namespace_of(self.network, interface.host)
+        line = tcpdump_line(interface, self.filter, namespace)
+
+        def findings() -> list[Finding]:
+            return examine(interface, networks, destination, read_rules(), terminal)
+
+        self.app.push_screen(DoctorScreen(findings, line, why_no_tcpdump(interface)))
 
     def action_help(self) -> None:
         cells = Place("A cell of the header", self, our_bindings(Cell))
@@ -732,12 +813,6 @@ def filter_problem(text: str, interface: Interface) -> str:
 def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> None:
     """Call a function in the event loop's thread, from another."""
     loop.call_soon_threadsafe(function, *arguments)
-
-
-def set_in_loop(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    """Set an event from another thread; the loop is not woken for one that is set."""
-    if not event.is_set():
-        in_loop(loop, event.set)
 
 
 def asks_for_answer(packet: bytes) -> bool:

@@ -32,7 +32,8 @@ from ipl_tui.packets.craft import (
     write_entries,
 )
 from ipl_tui.packets.fields import FIELD
-from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid, show_value
+from ipl_tui.packets.picture import show_value
+from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
 from ipl_tui.widgets.meaning import Meaning
 
 METHODS: tuple[Literal["auto"] | Method, ...] = ("auto", "exact", "kernel")

@@ -17,29 +17,12 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from ipl_tui.packets.fields import FIELD, FIELDS, Field
-
-WIDTH = 65
-"""Columns: 32 bits of two columns, and the last edge."""
+from ipl_tui.packets.picture import SHORT_LABELS, WIDTH, columns_of, row_of, ruler
 
 HEIGHT = 14
 """Lines: the ruler, six rows (five words and the options) of an edge and a value, the last edge."""
 
-RULER = {0: "0", 4: "4", 8: "8", 14: "14", 16: "16", 19: "19", 31: "31"}
-SHORT_LABELS = {"reserved": "R", "df": "D", "mf": "M"}
 MARKS = {"error": "✖", "warning": "▲", "changed": "Δ"}
-
-
-def row_of(field: Field) -> int:
-    """The row of the picture a field stands in: 0 to 4 for the fixed header's words, 5 for the options."""
-    return field.bit // 32
-
-
-def columns_of(field: Field) -> tuple[int, int]:
-    """The columns of a field's left and right edge."""
-    if field.name == "options":
-        return 0, WIDTH - 1
-    left = field.bit % 32 * 2
-    return left, left + field.bits * 2
 
 
 def value_line(field: Field) -> int:
@@ -48,13 +31,6 @@ def value_line(field: Field) -> int:
 
 
 ROWS: tuple[tuple[Field, ...], ...] = tuple(tuple(f for f in FIELDS if row_of(f) == row) for row in range(6))
-
-
-def show_value(name: str, value: int | str | bytes) -> str:
-    """A header value as the grid writes it: the checksum and the options in hex, the rest as it is."""
-    if isinstance(value, bytes):
-        return value.hex(" ") or "none"
-    return f"0x{value:04x}" if name == "chksum" else str(value)
 
 
 class HeaderGrid(Widget, can_focus=True):
@@ -188,15 +164,6 @@ class HeaderGrid(Widget, can_focus=True):
             yield Segment("│", line)
             yield Segment(text.ljust(room), base + style)
         yield Segment("│", line)
-
-
-def ruler() -> str:
-    """The numbers of the bits at which fields begin, and of the last one."""
-    line = [" "] * WIDTH
-    for bit, text in RULER.items():
-        start = min(bit * 2 + 1, WIDTH - 1 - len(text))
-        line[start : start + len(text)] = text
-    return "".join(line)
 
 
 def field_at(x: int, y: int) -> Field | None:

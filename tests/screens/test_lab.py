@@ -70,7 +70,7 @@ class TestExchange:
             answer = await until_seen(pilot, "ServerResponse")
             assert "↩ answers 1" in answer and "ms" in answer
             await until_seen(pilot, "ClientMessage  answered by 2")
-            await until_seen(pilot, "2 captured · 2 shown · 0 dropped   ↩ responder on")
+            await until_seen(pilot, "2 captured · 2 shown · 0 dropped   ↩ Scapy responder")
             await until_seen(pilot, "Sent 1 × 33 bytes, kernel, on lo")
 
     async def test_the_kernel_objects_to_nothing_while_the_answer_is_awaited(self, running: Running) -> None:
@@ -86,14 +86,14 @@ class TestExchange:
     async def test_f6_turns_the_responder_on_and_off(self, running: Running) -> None:
         async with running(filter=f"ip proto {PROTOCOL}") as (pilot, lab):
             await pilot.press("f6")
-            await until_seen(pilot, "↩ responder on")
+            await until_seen(pilot, "↩ Scapy responder")
             await pilot.press("f5")
             await until_seen(pilot, "↩ answers 1")
             await pilot.press("f6")
             await until(pilot, lambda: lab.responder is None)
             await pilot.press("f5")
             await until(pilot, lambda: len(lab.store) == 3)
-            assert not any("responder on" in line for line in seen(pilot.app))
+            assert not any("responder" in line for line in seen(pilot.app))
 
     async def test_exact_bytes_over_a_cable_and_the_answer_of_another_machine(
         self, running: Running, veth: Pair

@@ -52,7 +52,7 @@ class TestExchange:
     async def test_f5_and_the_answer_is_there(self, running: Running, network: Network) -> None:
         async with running(f"{network.name}:client", networks=[network], filter="ip") as (pilot, lab):
             await until_seen(pilot, f"client c0  10.0.1.10  ({network.name}) ▾")
-            await until_seen(pilot, "↩ responder on (server)")
+            await until_seen(pilot, "↩ Scapy responder (server)")
             await settled(pilot, lab)
             await pilot.press("f5")
             answer = await until_seen(pilot, "ServerResponse")
@@ -69,7 +69,7 @@ class TestExchange:
             await until_seen(pilot, "▲ 10.0.2.20 says protocol unreachable: nobody there listens to")
             await until_seen(pilot, "F6 turns the responder on")
             await pilot.press("f6")
-            await until_seen(pilot, "↩ responder on (server)")
+            await until_seen(pilot, "↩ Scapy responder (server)")
             await pilot.press("f5")
             await until_seen(pilot, "↩ answers 3")
 
@@ -238,7 +238,7 @@ class TestSelector:
                 await until_seen(pilot, "router  r1")
                 await pilot.press("j", "j", "j", "j", "enter")
                 await until_seen(pilot, "client c0  10.0.1.10  (sandbox) ▾")
-                await until_seen(pilot, "↩ responder on (server)")
+                await until_seen(pilot, "↩ Scapy responder (server)")
                 await settled(pilot, lab)
                 await pilot.press("f5")
                 await until_seen(pilot, "↩ answers 1")

@@ -16,8 +16,9 @@ from textual.widgets import Button, Input, Select
 from ipl_tui.networks.sending import Order
 from ipl_tui.packets.craft import PRESETS, Draft, craft, write_entries
 from ipl_tui.packets.fields import FIELD, read_header
+from ipl_tui.packets.picture import SHORT_LABELS, columns_of
 from ipl_tui.widgets.composer import Composer
-from ipl_tui.widgets.header_grid import SHORT_LABELS, HeaderForm, columns_of, value_line
+from ipl_tui.widgets.header_grid import HeaderForm, value_line
 from tests.fake_interface import FakeInterface
 from tests.screen import seen, until, until_seen
 from tests.widgets.stage import Stage, staged

@@ -12,17 +12,8 @@ from textual.widgets import Input
 
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.fields import FIELD, FIELDS, read_header
-from ipl_tui.widgets.header_grid import (
-    WIDTH,
-    Cell,
-    HeaderForm,
-    HeaderGrid,
-    columns_of,
-    field_at,
-    neighbour,
-    show_value,
-    value_line,
-)
+from ipl_tui.packets.picture import WIDTH, columns_of, show_value
+from ipl_tui.widgets.header_grid import Cell, HeaderForm, HeaderGrid, field_at, neighbour, value_line
 from tests.screen import seen, until, until_seen
 from tests.widgets.stage import Stage, staged
 

@@ -1,0 +1,85 @@
+"""`ipl-tui doctor`: what works here and what does not, and the command that mends it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from ipl_tui.commands.common import Command, interface_option, place_of, read_address
+from ipl_tui.packets.text import printable
+
+if TYPE_CHECKING:
+    from ipl_tui.diagnosis.checks import Finding, Terminal
+
+WIDEST = 120
+"""Columns that text is wrapped at, at most."""
+
+INDENT = 14
+"""Columns before what was found: its mark and its title."""
+
+COLOURS = {"works": "green", "limited": "yellow", "fails": "red"}
+
+
+@click.command(cls=Command)
+@interface_option("loopback")
+@click.option(
+    "--dst",
+    "destination",
+    metavar="ADDRESS",
+    callback=read_address,
+    help="Say which way packets to this address take.",
+)
+@click.pass_context
+def command(context: click.Context, name: str | None, destination: str) -> None:
+    """Say what works here and what doesn't, and how to mend it. Sends nothing; ends with 1 if something fails."""
+    from ipl_tui.diagnosis.checks import examine
+    from ipl_tui.diagnosis.wireshark import tcpdump_line, why_no_tcpdump
+    from ipl_tui.exchange.messages import PROTOCOL
+    from ipl_tui.networks.kernel import KernelNetwork
+    from ipl_tui.networks.sandbox import SandboxNetwork
+
+    with place_of(name, destination, anyhow=True) as place:
+        interface = place.interface
+        networks = (KernelNetwork(), SandboxNetwork())
+        findings = examine(
+            interface, networks, destination or interface.destination, context.find_object(str), find_terminal()
+        )
+        line = tcpdump_line(interface, f"ip proto {PROTOCOL}") or why_no_tcpdump(interface)
+    click.echo(f"What works here, on {printable(interface.full_name)} (▲ is limited, ✖ fails)\n")
+    for finding in findings:
+        print_finding(finding)
+    click.echo(f"\n  {'tcpdump':<11} {printable(line)}")
+    context.exit(int(any(finding.verdict == "fails" for finding in findings)))
+
+
+def print_finding(finding: Finding) -> None:
+    """One line where all is well; what mends it is on a line of its own, never broken: it is for copying."""
+    from shutil import get_terminal_size
+    from textwrap import wrap
+
+    from ipl_tui.diagnosis.checks import MARKS
+
+    width = min(get_terminal_size().columns, WIDEST) - INDENT
+    first, *more = wrap(printable(finding.text), max(width, 20), break_on_hyphens=False)
+    click.secho(MARKS[finding.verdict], fg=COLOURS[finding.verdict], bold=True, nl=False)
+    click.echo(f" {finding.title:<11} {first}")
+    for line in more:
+        click.echo(f"{'':{INDENT}}{line}")
+    if finding.remedy:
+        click.echo(f"{'':{INDENT}}→ {printable(finding.remedy)}")
+
+
+def find_terminal() -> Terminal | None:
+    """The terminal that standard output or another of the three goes to."""
+    from rich.console import Console
+
+    from ipl_tui.diagnosis.checks import Terminal
+
+    for descriptor in (1, 2, 0):
+        with suppress(OSError):
+            size = os.get_terminal_size(descriptor)
+            return Terminal(size.columns, size.lines, Console(force_terminal=True).color_system)
+    return None

@@ -1,0 +1,149 @@
+"""ipl-tui server: answers ClientMessage with ServerResponse, and prints what it received."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
+from queue import Empty, Full, Queue
+from typing import TYPE_CHECKING
+
+import click
+
+from ipl_tui.commands.common import Command, place_of
+from ipl_tui.commands.exchanging import describe, exchange_options, print_packet
+from ipl_tui.exchange.engine import Engine, Received, Terms, make_client, make_server
+from ipl_tui.networks.interface import SendError
+
+if TYPE_CHECKING:
+    from ipl_tui.networks.interface import Interface
+
+MOST_UNPRINTED = 1000
+"""Packets that wait to be printed; more are answered all the same, and counted."""
+
+LOOK = 0.2
+"""Seconds between two looks at whether the server still listens."""
+
+ASKING = 1.0
+"""Seconds between two requests of the host at the other end, where only this program can ask."""
+
+
+@click.command(cls=Command)
+@exchange_options(
+    place="loopback",
+    source="The only address to answer for.  [default: every one of the interface]",
+    destination="Answer only the client at this address.",
+    timeout="How long a client may take over a message, with asyncio.",
+    count="End after so many answers.",
+)
+@click.option("--show/--no-show", default=True, help="Print each packet in full, or in a line.  [default: in full]")
+def command(
+    engine: Engine,
+    name: str | None,
+    source: str,
+    destination: str,
+    proto: int,
+    port: int,
+    timeout: float,
+    count: int | None,
+    show: bool,
+) -> None:
+    """Answer ClientMessage with ServerResponse, until Ctrl+C.
+
+    Any client works with it: ipl-tui client, the lab, or one of your own. Without -i it listens on loopback. On a
+    simulated or sandbox interface, which no other program reaches, the host at the other end asks once a second.
+    """
+    over_tcp = engine == "asyncio"
+    events = Events()
+    with place_of(name) as place, ExitStack() as ending:
+        interface, network = place.interface, place.network
+        terms = Terms(interface, source, destination, proto, port, events.put, events.put)
+        server = make_server(engine, terms, timeout)
+        ending.callback(server.stop)
+        with suppress(KeyboardInterrupt):
+            server.start()
+            click.echo(f"Listening at {server.where}, with {engine}. Ctrl+C ends it.")
+            if network.answers:
+                path = network.path()
+                asker = path[-1] if interface.host == path[0].host else path[0]
+                click.echo(f"No other program reaches the {network.name} network: its {asker.host} asks once a second.")
+                ending.callback(ask_again_and_again(engine, asker, terms))
+            while not events.empty() or (server.running and (count is None or events.answered < count)):
+                print_event(events.get(), show, over_tcp)
+        ended_by_itself = not server.running
+    summary = f"{events.received:,} received, {server.answered:,} answered"
+    click.echo(summary + (f", {events.unprinted:,} not printed" if events.unprinted else ""), err=True)
+    if ended_by_itself:
+        raise click.exceptions.Exit(1)
+
+
+class Events:
+    """What the server's thread tells, until it is printed: printing never holds up an answer."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.answered = 0
+        self.unprinted = 0
+        """Packets for which there was no room."""
+        self._queue: Queue[Received | str] = Queue(MOST_UNPRINTED)
+
+    def put(self, event: Received | str) -> None:
+        """Take what was received, or a sentence about a problem; never waits."""
+        received = isinstance(event, Received)
+        try:
+            self._queue.put_nowait(event)
+        except Full:
+            self.unprinted += received
+        self.received += received
+        self.answered += isinstance(event, Received) and event.response is not None
+
+    def get(self) -> Received | str:
+        """The oldest; nothing if none comes for a moment."""
+        try:
+            return self._queue.get(timeout=LOOK)
+        except Empty:
+            return ""
+
+    def empty(self) -> bool:
+        return self._queue.empty()
+
+
+def print_event(event: Received | str, show: bool, over_tcp: bool) -> None:
+    """What came from whom, and what it was answered; or a problem."""
+    if isinstance(event, Received):
+        print_received(event, show, over_tcp)
+    elif event:
+        click.secho(event, fg="red", err=True)
+
+
+def print_received(received: Received, show: bool, over_tcp: bool) -> None:
+    click.secho(f"From {received.client}: {describe(received.request, over_tcp)}", bold=True)
+    if show:
+        print_packet(received.request, over_tcp)
+    if received.response is None:
+        click.echo("  not answered: it is not exactly ClientMessage, or not for this server")
+    else:
+        click.secho(f"  answered {received.client} with {describe(received.response, over_tcp)}", fg="green")
+
+
+def ask_again_and_again(engine: Engine, interface: Interface, terms: Terms) -> Callable[[], None]:
+    """Let a host of a network that nobody else reaches ask this server, from a thread; what is returned ends that."""
+    ending = threading.Event()
+
+    def ask() -> None:
+        try:
+            with closing(make_client(engine, interface, terms.addresses[0], "", terms.proto, terms.port)) as client:
+                while not ending.is_set():
+                    client.ask(timeout=ASKING)
+                    ending.wait(ASKING)
+        except SendError as error:
+            terms.on_problem(str(error))
+
+    asking = threading.Thread(target=ask, name="asker", daemon=True)
+    asking.start()
+
+    def end() -> None:
+        ending.set()
+        asking.join()
+
+    return end

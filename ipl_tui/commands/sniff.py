@@ -1,0 +1,332 @@
+"""ipl-tui sniff: what arrives, as a list, decoded or as JSON, printed or written to a file or pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import threading
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import click
+
+from ipl_tui.commands.common import Command, counted, interface_option, place_of
+
+if TYPE_CHECKING:
+    from ipl_tui.capture.files import Pipe
+    from ipl_tui.capture.sinks import Output, Relay
+    from ipl_tui.capture.sniffer import Sniffer
+    from ipl_tui.capture.store import Batch, Frame, StoredInterface
+    from ipl_tui.packets.dissect import Node
+
+ANYWHERE = "203.0.113.1"
+"""An address that is nobody's (RFC 5737): only the default route leads there."""
+
+LONGEST_COUNTING = 1.0
+"""Seconds at the end for what the kernel still holds: more than enough for a full ring."""
+
+STANDARD = "-"
+"""Standard input or output, in place of a file's name."""
+
+NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,19})")
+HEXADECIMAL = re.compile(r"0x[0-9a-f]{1,16}")
+
+View = Literal["list", "show", "json"]
+
+
+@click.command(cls=Command)
+@interface_option("where the default route leads, or loopback")
+@click.option("-f", "--filter", metavar="FILTER", default="", help="Only what passes a BPF filter.")
+@click.option("-c", "--count", "most", type=click.IntRange(min=1), metavar="N", help="End after N packets.")
+@click.option("-r", "--read", metavar="FILE", help="Read a pcap or pcapng file; - is standard input, as it comes.")
+@click.option("-w", "--write", metavar="FILE", help="Write the packets there, as pcapng; - is standard output.")
+@click.option("--list", "view", flag_value="list", help="Print a line a packet.  [default, without -w]")
+@click.option("--show", "view", flag_value="show", help="Print each packet decoded, in the form of Scapy's show().")
+@click.option("--json", "view", flag_value="json", help="Print an object a line: number, time, length, layers, fields.")
+def command(
+    name: str | None,
+    filter: str,
+    most: int | None,
+    read: str | None,
+    write: str | None,
+    view: View | None,
+) -> None:
+    """Print what arrives on an interface, or what is in a capture file.
+
+    Ctrl+C ends it. With -w nothing is printed unless --list, --show or --json asks for it. Standard output has nothing
+    but packets, each as soon as it comes, so these work: tcpdump -w - | ipl-tui sniff -r -, ipl-tui sniff --json | jq,
+    and ipl-tui sniff -w - | wireshark -k -i -.
+    """
+    refuse_contradictions(name, read, write, view)
+    if view is None and write is None:
+        view = "list"
+    try:
+        with ExitStack() as leaving:
+            sniff(leaving, name, filter, most, read, write, view)
+    except (KeyboardInterrupt, BrokenPipeError):  # before the first packet; or whoever reads has seen enough
+        let_go_of_output()
+
+
+def refuse_contradictions(name: str | None, read: str | None, write: str | None, view: View | None) -> None:
+    """Raises UsageError."""
+    if name is not None and read is not None:
+        raise click.UsageError("-i captures on an interface, -r reads a file: give one of them.")
+    if write == STANDARD and view is not None:
+        raise click.UsageError(f"Standard output can't have both, the capture and --{view}: write one to a file.")
+    if write == STANDARD and sys.stdout is None:
+        raise click.UsageError("Standard output is closed: nothing can be written there.")
+    if write == STANDARD and os.isatty(1):
+        raise click.UsageError("A terminal can't show a capture file: pipe it, as in ipl-tui sniff -w - | tshark -r -.")
+    if read == STANDARD and os.isatty(0):
+        raise click.UsageError("Nothing is piped into it: -r - is for tcpdump -w - | ipl-tui sniff -r - and the like.")
+
+
+def sniff(
+    leaving: ExitStack,
+    name: str | None,
+    filter: str,
+    most: int | None,
+    read: str | None,
+    write: str | None,
+    view: View | None,
+) -> None:
+    """Capture or read until the end or Ctrl+C, and say what came. Raises CaptureError, and BrokenPipeError."""
+    from ipl_tui.capture.errors import CaptureError
+    from ipl_tui.capture.sinks import Relay, Stream
+    from ipl_tui.capture.store import Store
+
+    target = Path(write) if write not in (None, STANDARD) else None
+    source: Source = Live(leaving, name, filter) if read is None else Reading(read, filter, target)
+    store = leaving.enter_context(Store(target)) if target is not None else None
+    output: Output | None = Printer(view) if view else None
+    if write == STANDARD:
+        output = Stream(sys.stdout.buffer, "standard output")
+    relay = Relay(output, store, most)
+    problem = None
+    try:
+        source.start(relay)
+        if view is not None:
+            from ipl_tui.packets.dissect import load_layers
+
+            load_layers()  # for a second, in which packets are already captured
+        relay.run()
+    except KeyboardInterrupt:
+        let_go_of_output()
+    except CaptureError as error:
+        problem = error
+        let_go_of_output()
+    finally:
+        relay.give_up(time.time_ns())
+        source.stop()
+    taken = relay.taken if store is None else len(store)
+    click.echo(f"{counted(taken)} {source.done}", err=True)
+    if output is not None and output.count < taken:
+        click.echo(f"{taken - output.count} of them not {'printed' if view else 'passed on'}", err=True)
+    if (dropped := source.dropped()) is not None:
+        click.echo(f"{counted(dropped)} dropped by kernel", err=True)
+    if target is not None:
+        click.echo(f"The capture is in {target.absolute()}", err=True)
+    if problem is not None:
+        raise problem
+
+
+def let_go_of_output() -> None:
+    """Drop what standard output has not taken: at the end, Python would wait for it again, or complain."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+class Source(Protocol):
+    """Where packets come from."""
+
+    done: str
+    """What became of them, in a word."""
+
+    def start(self, relay: Relay) -> None:
+        """Let packets, and the end, come into a relay from another thread."""
+
+    def stop(self) -> None:
+        """End it; nothing comes any more."""
+
+    def dropped(self) -> int | None:
+        """Packets that the kernel dropped; None where there is no kernel between."""
+
+
+class Live:
+    """Captures on an interface."""
+
+    done = "captured"
+
+    def __init__(self, leaving: ExitStack, name: str | None, filter: str) -> None:
+        """Open it; it is closed in leaving. Raises UnknownInterface and CaptureError."""
+        self.interface = leaving.enter_context(place_of(name, ANYWHERE, anyhow=True)).interface
+        self.filter = filter
+        self.socket = self.interface.open_capture(filter)
+        leaving.callback(self.socket.close)
+        self.sniffer: Sniffer | None = None
+
+    def start(self, relay: Relay) -> None:
+        from ipl_tui.capture.sniffer import Sniffer
+
+        place = relay.add_interface(self.interface.full_name, self.socket.linktype, self.filter)
+        self.sniffer = Sniffer(self.socket, relay, [place], lambda: None, relay.end)
+        self.sniffer.start()
+        while self.sniffer.running and not self.sniffer.ready.wait(0.05):
+            pass
+        click.echo(f"Capturing on {self.interface.full_name}; Ctrl+C ends it.", err=True)
+        if self.interface.host:
+            example = f"ipl-tui client -i {self.interface.network} --show"
+            click.echo(
+                f"The {self.interface.network} network is this program's own, and nobody sends on it: {example} does.",
+                err=True,
+            )
+
+    def stop(self) -> None:
+        if self.sniffer is None:
+            return
+        until = time.monotonic() + LONGEST_COUNTING
+        with suppress(OSError, ValueError):  # the socket has ended by itself
+            # What the kernel still holds, because the output was slow, is counted or kept in the file.
+            while self.sniffer.running and self.socket.wait(0.02) and time.monotonic() < until:
+                time.sleep(0.002)
+        self.sniffer.stop()
+
+    def dropped(self) -> int | None:
+        return self.socket.dropped()
+
+
+class Reading:
+    """Reads a file, or standard input as it comes."""
+
+    done = "read"
+
+    def __init__(self, name: str, filter: str, target: Path | None) -> None:
+        """Raises CaptureError if it can't be read, or would be overwritten."""
+        from ipl_tui.capture.files import Pipe, refuse_to_read
+
+        self.origin: Path | Pipe = Pipe(0) if name == STANDARD else Path(name)
+        if isinstance(self.origin, Path):
+            refuse_to_read(self.origin, target)
+        self.filter = filter
+        self.thread: threading.Thread | None = None
+
+    def start(self, relay: Relay) -> None:
+        self.thread = threading.Thread(target=self.read, args=(relay,), name="reading")
+        self.thread.start()
+
+    def read(self, relay: Relay) -> None:
+        from ipl_tui.capture.errors import CaptureError
+        from ipl_tui.capture.files import read_capture
+
+        problem = None
+        try:
+            read_capture(self.origin, relay, self.filter, stop=relay.stopping)
+        except CaptureError as error:
+            problem = error
+        except Exception as error:
+            problem = CaptureError(f"Reading {self.origin} stopped: {type(error).__name__}: {error}.")
+        relay.end(problem)
+
+    def stop(self) -> None:
+        if self.thread is not None:
+            self.thread.join()
+
+    def dropped(self) -> int | None:
+        return None
+
+
+class Printer:
+    """Prints each packet that it is given, at once."""
+
+    def __init__(self, view: View) -> None:
+        self.interfaces: list[StoredInterface] = []
+        self.count = 0
+        self.view = view
+        self.began = 0
+        """The time of the first packet, in ns since the epoch."""
+
+    def add_interface(self, name: str, linktype: int, filter: str = "") -> int:
+        from ipl_tui.capture.store import StoredInterface
+
+        self.interfaces.append(StoredInterface(name, linktype))
+        return len(self.interfaces) - 1
+
+    def append(self, interface: int, batch: Batch) -> int:
+        """As Sink. What a closed pipe raises is let through."""
+        from ipl_tui.capture.errors import CaptureError
+        from ipl_tui.capture.store import Frame
+
+        first = self.count + 1
+        try:
+            for when, start, captured, length in batch.records:
+                frame = Frame(self.count + 1, when, batch.data[start : start + captured], length, interface)
+                text = self.text(frame)
+                self.count += 1  # before it is seen: whoever sees it may end this at once
+                click.echo(text)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise CaptureError(f"Cannot write to standard output: {error.strerror or error}.") from error
+        return first
+
+    def text(self, frame: Frame) -> str:
+        """What is printed of a frame."""
+        interface = self.interfaces[frame.interface]
+        if self.view == "json":
+            return as_json(frame, interface)
+        if frame.number == 1:
+            self.began = frame.time
+        line = as_line(frame, interface, self.began)
+        return line if self.view == "list" else "\n".join([line, *decoded(frame, interface), ""])
+
+
+def as_line(frame: Frame, interface: StoredInterface, began: int) -> str:
+    """A packet in a line, as tshark's: number, seconds since the first, addresses, protocol, bytes, what it says."""
+    from ipl_tui.packets.dissect import summarise
+
+    row = summarise(frame.data, interface.linktype)
+    when = click.style(f"{frame.number:>5} {(frame.time - began) / 1e9:>12.6f}", dim=True)
+    protocol = click.style(f"{row.protocol:<8}", fg="cyan")
+    return f"{when} {row.source:<15} → {row.destination:<15} {protocol} {frame.length:>5} {row.info}".rstrip()
+
+
+def decoded(frame: Frame, interface: StoredInterface) -> list[str]:
+    """The decoded view, in the form of Scapy's show()."""
+    from ipl_tui.packets.dissect import dissect
+    from ipl_tui.packets.show import show
+
+    lines = show(dissect(frame.data, interface.linktype))
+    return [click.style(line, bold=True) if line.lstrip(" |").startswith("###[") else line for line in lines]
+
+
+def as_json(frame: Frame, interface: StoredInterface) -> str:
+    """A packet as an object of one line of ASCII. Its time is in seconds since the epoch, with all nine decimals."""
+    from ipl_tui.packets.dissect import dissect
+
+    layers = [layer_object(layer) for layer in dissect(frame.data, interface.linktype).layers]
+    rest = json.dumps({"length": frame.length, "interface": interface.name, "layers": layers})
+    second, part = divmod(frame.time, 10**9)
+    # A float has not enough digits for nanoseconds.
+    return f'{{"number": {frame.number}, "time": {second}.{part:09}, {rest[1:]}'
+
+
+def layer_object(layer: Node) -> dict[str, Any]:
+    """A layer for JSON: its name, and its fields by name."""
+    return {"name": layer.name, "fields": {field.name: field_value(field) for field in layer.children}}
+
+
+def field_value(field: Node) -> Any:
+    """A field for JSON: a number or null where show() prints one, the layers inside it, or else show()'s text."""
+    if field.holds_layers:
+        return [layer_object(layer) for layer in field.children]
+    if NUMBER.fullmatch(field.value):
+        return int(field.value)
+    if HEXADECIMAL.fullmatch(field.value):
+        return int(field.value, 16)
+    return None if field.value == "None" else field.value

@@ -1,0 +1,246 @@
+"""What works here and what does not, with the command that mends it. No check sends a packet."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from ipaddress import IPv4Address
+from typing import Literal
+
+from ipl_tui import privileges
+from ipl_tui.capture.errors import permission_remedy
+from ipl_tui.diagnosis.firewall import eats, has_lister
+from ipl_tui.diagnosis.wireshark import find_wireshark
+from ipl_tui.exchange.messages import PROTOCOL
+from ipl_tui.networks.interface import Ability, Interface, Network
+from ipl_tui.networks.plan import HOSTS
+from ipl_tui.networks.planned import PlannedInterface
+from ipl_tui.networks.routes import route_to
+
+Verdict = Literal["works", "limited", "fails"]
+
+MARKS: dict[Verdict, str] = {"works": "✔", "limited": "▲", "fails": "✖"}
+
+SMALLEST_TERMINAL = 80, 24
+"""Columns and lines that the lab is made for, at least."""
+
+COLOURS = {"truecolor": "16 million colours", "256": "256 colours", "standard": "16 colours", "windows": "16 colours"}
+"""By Rich's names for what a terminal can do."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check has found."""
+
+    title: str
+    """What was looked at, in a word."""
+    verdict: Verdict
+    text: str
+    remedy: str = ""
+    """What mends it: a command where there is one."""
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """What the screen is drawn on."""
+
+    columns: int
+    lines: int
+    colours: str | None
+    """Rich's name for what it can do; None for no colours."""
+
+
+def examine(
+    interface: Interface,
+    networks: Sequence[Network],
+    destination: str,
+    rules: str | None,
+    terminal: Terminal | None,
+) -> list[Finding]:
+    """Every check, for an interface and a dotted-quad destination (or nothing).
+
+    `rules` is what firewall.read_rules() gave. Takes some tens of ms: a sandbox is made to see whether it can be.
+    """
+    own = [each for network in networks if network.name == "kernel" for each in network.interfaces()]
+    real = [interface] if interface.network == "kernel" else [each for each in own if each.addresses]
+    return [
+        check_privileges(privileges.current()),
+        *map(check_permission, real[:1]),
+        check_libpcap(),
+        check_interfaces(interface, own),
+        *([check_route(interface, destination)] if destination else []),
+        *[check_sandbox(network, interface) for network in networks if network.name == "sandbox"],
+        *check_firewall(rules, interface),
+        check_terminal(terminal),
+        check_wireshark(),
+    ]
+
+
+def check_privileges(kept: privileges.Privileges) -> Finding:
+    """Who runs this, and what is kept."""
+    others = sorted(kept.capabilities - {"CAP_NET_RAW"})
+    named = [*sorted(kept.capabilities & {"CAP_NET_RAW"}), *(others if len(others) < 3 else [f"{len(others)} more"])]
+    has = f"{' and '.join(named) or 'no capability'}{' and nothing else' if named == ['CAP_NET_RAW'] else ''}"
+    number = f" (uid {kept.uid})" if kept.uid is not None else ""
+    verb = "keeps" if kept.kept_from_sudo else "has"
+    text = f"runs as {kept.user}{number}" + (f", {verb} {has}" if sys.platform == "linux" else "")
+    if kept.uid == 0:
+        remedy = "as an ordinary user: sudo ipl-tui, which keeps CAP_NET_RAW only"
+        return Finding("Privileges", "limited", f"{text}; so do dissectors", remedy)
+    return Finding("Privileges", "works", text)
+
+
+def check_permission(own: Interface) -> Finding:
+    """Whether this machine's interfaces can be captured on and sent from."""
+    title, missing = "Permission", [ability.reason for ability in own.abilities().values() if not ability.possible]
+    if not missing:
+        return Finding(title, "works", f"can capture and send on {own.name}")
+    text, remedy = split_reason(missing[0])
+    if remedy != permission_remedy():  # it is down, or gone
+        return Finding(title, "fails", text, remedy)
+    if privileges.current().uid == 0:
+        return Finding(title, "fails", f"{text}, which root has not here", "start the container with --cap-add NET_RAW")
+    _, least, command = remedy.partition("the capability: ")
+    text = f"{text}: CAP_NET_RAW is enough" if least else text
+    return Finding(title, "fails", text, f"sudo ipl-tui, or the least: {command}" if least else "sudo ipl-tui")
+
+
+def check_libpcap() -> Finding:
+    """The version of libpcap that captures, which the wheels of pcapy-ng carry."""
+    from ipl_tui.capture.filters import pcapy
+
+    scapy = f"Scapy {version('scapy')}"
+    if pcapy is None:
+        text = f"not there: capturing goes through {scapy}, without filters"
+        remedy = "install Npcap from https://npcap.com" if sys.platform == "win32" else "pip install pcapy-ng"
+        return Finding("libpcap", "limited", text, remedy)
+    carrier = f"pcapy-ng {version('pcapy-ng')}"
+    try:
+        tell = ctypes.CDLL(pcapy.__file__).pcap_lib_version
+    except (OSError, AttributeError):  # built in another way
+        return Finding("libpcap", "works", f"that of {carrier}; {scapy}")
+    tell.restype = ctypes.c_char_p
+    return Finding("libpcap", "works", f"{tell().decode().removeprefix('libpcap version ')}, in {carrier}; {scapy}")
+
+
+def check_interfaces(interface: Interface, own: Sequence[Interface]) -> Finding:
+    """The interfaces and their addresses, the selected one first; whether that one is up and has an address."""
+    listed = [interface, *(each for each in own if each.name != interface.name and each.addresses)]
+    shown = [
+        f"{each.full_name} {', '.join(map(str, each.addresses)) or 'without an IPv4 address'}"
+        + (f" ({each.state})" if each.state != "up" else "")
+        for each in listed
+    ]
+    hidden = len([each for each in own if each not in listed and each.name != interface.name])
+    text = ", ".join(shown) + (f"; {hidden} more without an IPv4 address" if hidden else "")
+    ip = sys.platform == "linux" and interface.network == "kernel"
+    if interface.state == "down":
+        return Finding("Interfaces", "fails", text, f"sudo ip link set {interface.name} up" if ip else "switch it on")
+    if interface.state == "no carrier":
+        return Finding("Interfaces", "limited", text, f"connect the other end of {interface.name}")
+    if not interface.addresses:
+        remedy = f"sudo ip address add ADDRESS/24 dev {interface.name}" if ip else "give it an address"
+        return Finding("Interfaces", "limited", text, remedy)
+    return Finding("Interfaces", "works", text)
+
+
+def check_route(interface: Interface, destination: str) -> Finding:
+    """Which way packets to a destination take, against the interface selected."""
+    if isinstance(interface, PlannedInterface):
+        return _planned_route(interface, IPv4Address(destination))
+    title, route = "Route", route_to(destination)
+    if route is None:
+        remedy = f"if it is on this link: sudo ip route add {destination} dev {interface.name}"
+        if any(address.ip.is_loopback for address in interface.addresses):
+            remedy = "choose the interface that it is on, with -i"
+        return Finding(title, "fails", f"no route leads to {destination}", remedy)
+    by = f" by router {route.router}" if route.router else ""
+    if route.interface == interface.name or interface.network != "kernel":
+        return Finding(title, "works", f"to {destination}: {route.interface}, from {route.source}{by}")
+    if route.source == destination:
+        text = f"{destination} is this machine's own address, reached by {route.interface}, not {interface.name}"
+    else:
+        text = f"packets to {destination} leave by {route.interface}, from {route.source}{by}, not by {interface.name}"
+    return Finding(title, "limited", text, f"choose that one: -i {route.interface}")
+
+
+def _planned_route(interface: PlannedInterface, destination: IPv4Address) -> Finding:
+    """The same in the simulated network and the sandbox, which follow the plan."""
+    host = next(host for host in HOSTS if host.name == interface.host)
+    near = next((port for port in host.ports if destination in port.address.network), None)
+    if near is not None and near.address.ip == destination:
+        return Finding("Route", "works", f"to {destination}: the {host.name}'s own address")
+    if near is not None and near.name != interface.name:
+        remedy = f"choose that one: -i {interface.network}:{host.name}/{near.name}"
+        return Finding(
+            "Route", "limited", f"packets to {destination} leave by {near.name}, not by {interface.name}", remedy
+        )
+    if near is None and host.gateway is None:
+        return Finding("Route", "fails", f"the {host.name} has no route to {destination}", "choose another interface")
+    by = f" by router {host.gateway}" if near is None else ""
+    return Finding("Route", "works", f"to {destination}: {interface.full_name}{by}")
+
+
+def check_sandbox(sandbox: Network, interface: Interface) -> Finding:
+    """Whether user namespaces are allowed, which the sandbox is made of: found out by making one."""
+    ability: Ability = sandbox.interfaces()[0].can_capture()
+    if ability.possible:
+        return Finding("Sandbox", "works", "user namespaces are allowed: it works, without root")
+    text, remedy = split_reason(ability.reason)
+    return Finding("Sandbox", "fails" if interface.network == sandbox.name else "limited", text, remedy)
+
+
+def check_firewall(rules: str | None, interface: Interface, proto: int = PROTOCOL) -> list[Finding]:
+    """Rules of this machine that eat an IP protocol, the exchange's. They do not reach the other networks."""
+    title = "Firewall"
+    if interface.network != "kernel":
+        return [Finding(title, "works", f"this machine's rules do not reach the {interface.network} network")]
+    if sys.platform != "linux":
+        return [Finding(title, "works", "not looked at: rules are read on Linux only")]
+    if rules is None:
+        remedy = "sudo ipl-tui doctor" if has_lister() else "sudo apt install nftables"
+        return [Finding(title, "limited", "its rules can't be read: root may, with nft or iptables", remedy)]
+    try:
+        eaters = eats(rules, proto, interface.name)
+    except ValueError as error:
+        return [Finding(title, "limited", str(error), "sudo nft list ruleset")]
+    return [Finding(title, "fails" if each.certain else "limited", each.text, each.remedy) for each in eaters] or [
+        Finding(title, "works", f"no rule against IP protocol {proto}")
+    ]
+
+
+def check_terminal(terminal: Terminal | None) -> Finding:
+    """The terminal's colours and size."""
+    if terminal is None:
+        return Finding("Terminal", "limited", "none here: the lab needs one, the commands do without")
+    colours = COLOURS.get(terminal.colours or "", "no colours")
+    text = f"{terminal.columns}x{terminal.lines}, {colours}"
+    if os.environ.get("TERM") in (None, "", "dumb", "unknown") and sys.platform != "win32":
+        return Finding("Terminal", "limited", f"{text}: TERM does not say what it is", "export TERM=xterm-256color")
+    columns, lines = SMALLEST_TERMINAL
+    if terminal.columns < columns or terminal.lines < lines:
+        return Finding("Terminal", "limited", text, f"make it {columns}x{lines} at least")
+    return Finding("Terminal", "works", text)
+
+
+def check_wireshark() -> Finding:
+    """Whether the lab can hand its capture to Wireshark."""
+    if path := find_wireshark():
+        return Finding("Wireshark", "works", f"{path}: w in the lab opens the capture in it")
+    remedy = "sudo apt install wireshark" if sys.platform == "linux" else "https://www.wireshark.org/download.html"
+    return Finding("Wireshark", "limited", "not installed: F8 in the lab saves the capture for it", remedy)
+
+
+def split_reason(reason: str) -> tuple[str, str]:
+    """What an Ability says, and what it advises: the sentence's parts before and after its colon, not one in brackets.
+
+    >>> split_reason("c0 is down: bring it up first.")
+    ('c0 is down', 'bring it up first')
+    """
+    parts = re.fullmatch(r"((?:[^(:]|\([^)]*\))*): (.*?)\.?", reason)
+    return (parts[1], parts[2]) if parts else (reason.removesuffix("."), "")

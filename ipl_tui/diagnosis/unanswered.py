@@ -1,0 +1,252 @@
+"""Why a packet that asks for an answer got none: a sentence made of what was seen, and of what can be known here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+
+from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.filters import FilterError, compile_filter
+from ipl_tui.capture.store import Store
+from ipl_tui.diagnosis.checks import check_firewall, check_route
+from ipl_tui.diagnosis.firewall import read_rules
+from ipl_tui.exchange.awaiting import is_answer
+from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.networks.interface import Interface, Method, Network
+from ipl_tui.networks.trail import Trail
+from ipl_tui.packets.checksum import internet_checksum
+from ipl_tui.packets.craft import Draft, craft
+from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
+from ipl_tui.packets.link_layer import ETHERNET, network_layer
+
+MOST_FRAMES = 5_000
+"""Frames that are searched for an answer; among more it would be lost in other traffic."""
+
+ICMP, ECHO_REQUEST, ECHO_REPLY = 1, 8, 0
+RAW_LINK_TYPES = (12, 14, 101)
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """A packet that got no answer, and what is known about it. All but the first five may be left unknown."""
+
+    packet: bytes
+    """As it was handed to be sent: IPv4 header and payload."""
+    method: Method
+    interface: Interface
+    network: Network
+    waited: float
+    """Seconds since it was sent."""
+    capturing: bool = False
+    """Whether the interface was captured on."""
+    filter: str = ""
+    """The capture filter."""
+    seen: bytes = b""
+    """The packet as it was captured there; nothing if it was not."""
+    fate: str = ""
+    """What the network says became of it, or of its answer; a sentence."""
+    responder: bool | None = None
+    """Whether a server of this program listens on the network; None: it has none there."""
+
+
+def explain(case: Unanswered) -> str:
+    """One or two sentences: what was seen, how long nothing came back, and the likeliest reason.
+
+    Blocks for some ms, at most seconds: it asks the system for routes and rules, and sends nothing.
+    """
+    name = case.interface.name
+    seen = f", seen on {name}" if case.seen else f", not seen on {name}" if case.capturing else ""
+    reason = next(reason for look in LOOKS if (reason := look(case)))
+    return f"Sent on {name}{seen}, nothing came back in {case.waited:.1f} s: {reason}."
+
+
+def asks(packet: bytes) -> bool:
+    """Whether an IPv4 packet asks for an answer: a ClientMessage or an ICMP echo request (RFC 792)."""
+    return _is_client_message(packet) or _is_echo(packet, ECHO_REQUEST)
+
+
+def look_into(case: Unanswered, store: Store, trail: Trail, after: int, number: int) -> Unanswered | None:
+    """The case with what the capture and the network know of the packet, whose first frame has this number (0: none);
+    None if it was answered after the frame `after`, or where that can't be told."""
+    try:
+        seen = trail.packet(number) if number else b""
+        answers = find_answers(store, after, seen or case.packet)
+        if answers is None or any(trail.interface(answer) == case.interface.name for answer in answers):
+            return None
+        fate = find_fate(trail, answers[0] if answers else number)
+    except CaptureError:  # the file was changed by another program
+        return None
+    return replace(case, seen=seen, fate=fate)
+
+
+def find_answers(store: Store, after: int, request: bytes) -> list[int] | None:
+    """The numbers of the frames after one that hold an answer to an IPv4 packet; None where too many came to say so.
+
+    Raises CaptureError.
+    """
+    end = len(store)
+    if end > after + MOST_FRAMES:
+        return None
+    found = []
+    for number in range(after + 1, end + 1):
+        frame = store.frame(number)
+        if is_answer(request, frame.data[network_layer(frame.data, store.interfaces[frame.interface].linktype) :]):
+            found.append(number)
+    return found
+
+
+def find_fate(trail: Trail, number: int) -> str:
+    """What became of a frame's packet (0: it was not seen), as far as its hops were captured and the network knows.
+
+    Raises CaptureError.
+    """
+    hops = [number] if number else []
+    for hop in hops:
+        hops.extend(trail.paths.following(hop))
+    return next((lost for hop in hops if (lost := trail.loss(hop))), "")
+
+
+# What may be the reason, the most certain first. Each gives it as the end of a sentence, or nothing.
+
+
+def _fate(case: Unanswered) -> str:
+    return case.fate.removesuffix(".")
+
+
+def _capture(case: Unanswered) -> str:
+    if not case.capturing or case.seen:
+        return ""
+    if case.filter and not _passes(case, case.packet):
+        return f'the filter "{case.filter}" leaves it out, and perhaps its answer'
+    return ""
+
+
+def _header(case: Unanswered) -> str:
+    """What receivers drop in silence (RFC 1122 §3.2.1)."""
+    packet = case.seen or case.packet
+    values = {name: value for name, value in read_header(packet).items() if isinstance(value, int)}
+    size = 4 * (packet[0] & 0xF)
+    rewritten = case.method == "kernel" and not case.seen
+    if values["version"] != 4:
+        return f"its Version is {values['version']}: receivers drop it in silence"
+    if not SHORTEST_HEADER <= size <= len(packet):
+        return f"its IHL says {size} bytes: receivers drop it in silence"
+    if values["len"] > len(packet) and not rewritten:
+        return f"its Total Length says {values['len']}: receivers drop it in silence"
+    if internet_checksum(packet[:size]) != 0 and not rewritten:
+        return "its Header Checksum is wrong: receivers drop it in silence"
+    if values["mf"] or values["frag"]:
+        return "it is a fragment, and its receiver waits for the others"
+    if values["ttl"] == 0:
+        return "its Time to Live is 0: no router forwards it"
+    if _is_echo(packet, ECHO_REQUEST) and internet_checksum(_payload(packet)) != 0:
+        return "its ICMP checksum is wrong: receivers drop it in silence"
+    return ""
+
+
+def _addresses(case: Unanswered) -> str:
+    packet = case.seen or case.packet
+    source, destination = IPv4Address(packet[12:16]), IPv4Address(packet[16:20])
+    own = [address.ip for address in case.interface.addresses]
+    networks = [address.network for address in case.interface.addresses]
+    subnets = [network.broadcast_address for network in networks if network.prefixlen < 31]
+    if destination.is_multicast or destination in (IPv4Address("255.255.255.255"), *subnets):
+        return f"{destination} is for many: servers answer what is for them alone"
+    if case.method == "exact" and case.interface.choose_method(str(destination)) == "kernel":
+        return f"no frame reaches {destination}, the sender itself: send by kernel"
+    if source not in own and not source.is_loopback and not (source == IPv4Address(0) and case.method == "kernel"):
+        return f"its Source is {source}, no address of {case.interface.name}: answers go there"
+    return ""
+
+
+def _answer_filtered(case: Unanswered) -> str:
+    """Whether the capture filter would leave the answer out."""
+    if not case.capturing or not case.filter:
+        return ""
+    values = read_header(case.seen or case.packet)
+    payload = _payload(case.packet)
+    echo = b"\0" + payload[1:] if case.packet[9] == ICMP else SERVER_RESPONSE
+    answer = craft(Draft(proto=case.packet[9], src=str(values["dst"]), dst=str(values["src"]), payload=echo)).packet
+    return "" if _passes(case, answer) else f'the filter "{case.filter}" leaves the answer out'
+
+
+def _nobody_answers(case: Unanswered) -> str:
+    if _is_echo(case.packet, ECHO_REQUEST) or case.responder is not False:
+        return ""
+    return "no server listens there: F6, or ipl-tui server, starts one"
+
+
+def _way(case: Unanswered) -> str:
+    destination = str(IPv4Address(case.packet[16:20]))
+    route = check_route(case.interface, destination)
+    return "" if route.verdict == "works" else route.text
+
+
+def _links(case: Unanswered) -> str:
+    lossy = [f"{link.name} loses {link.loss * 100:g}% of its frames" for link in case.network.links() if link.loss]
+    return " and ".join(lossy)
+
+
+def _firewall(case: Unanswered) -> str:
+    if case.interface.network != "kernel" or (rules := read_rules()) is None:
+        return ""
+    findings = check_firewall(rules, case.interface, case.packet[9])
+    return next((each.text for each in findings if each.verdict != "works"), "")
+
+
+def _not_seen(case: Unanswered) -> str:
+    if not case.capturing or case.seen:
+        return ""
+    return f"something took it before {case.interface.name}, a firewall perhaps"
+
+
+def _unknown(case: Unanswered) -> str:
+    destination = IPv4Address(case.packet[16:20])
+    if case.network.path():
+        return "F9 (--path) captures every interface and shows where it ends"
+    what = f"listens to protocol {case.packet[9]}" if case.packet[9] != ICMP else "answers pings"
+    return f"perhaps nobody at {destination} {what}, or a firewall drops it"
+
+
+LOOKS = (
+    _fate,
+    _capture,
+    _header,
+    _addresses,
+    _answer_filtered,
+    _nobody_answers,
+    _way,
+    _links,
+    _firewall,
+    _not_seen,
+    _unknown,
+)
+
+
+def _passes(case: Unanswered, packet: bytes) -> bool:
+    """Whether the capture filter takes an IPv4 packet, as far as that can be told."""
+    linktype = case.interface.linktype
+    if linktype == ETHERNET:
+        frame = bytes(12) + b"\x08\x00" + packet
+    elif linktype in RAW_LINK_TYPES:
+        frame = packet
+    else:
+        return True
+    try:
+        return compile_filter(case.filter, linktype).matches(frame)
+    except FilterError:
+        return True
+
+
+def _payload(packet: bytes) -> bytes:
+    """The payload as far as Total Length goes: what comes after is Ethernet's padding."""
+    return packet[4 * (packet[0] & 0xF) : int.from_bytes(packet[2:4])]
+
+
+def _is_client_message(packet: bytes) -> bool:
+    return len(packet) >= SHORTEST_HEADER and packet[9] == PROTOCOL and packet.endswith(CLIENT_MESSAGE)
+
+
+def _is_echo(packet: bytes, kind: int) -> bool:
+    payload = packet[4 * (packet[0] & 0xF) :] if len(packet) >= SHORTEST_HEADER else b""
+    return len(payload) >= 8 and packet[9] == ICMP and payload[0] == kind

@@ -1,0 +1,93 @@
+"""The same capture in other programs: the tcpdump line that shows it, and Wireshark opened on a copy of it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.store import Store
+from ipl_tui.networks.interface import Interface, Network
+from ipl_tui.networks.plan import HOSTS
+from ipl_tui.networks.sandbox import SandboxError, SandboxNetwork
+
+USUAL_PLACES = ("/Applications/Wireshark.app/Contents/MacOS/Wireshark", r"C:\Program Files\Wireshark\Wireshark.exe")
+"""Where it is on systems that have no PATH to it."""
+
+
+def tcpdump_line(interface: Interface, filter: str, namespace: str = "") -> str:
+    """The command that captures the same with tcpdump; nothing where it can't.
+
+    `namespace` is the file of the network namespace that an interface of the sandbox is in.
+    """
+    if interface.network == "simulated" or (interface.network == "sandbox" and not namespace):
+        return ""
+    words = ["tcpdump", "-n", "-i", interface.name]
+    if namespace:
+        words = ["nsenter", f"--net={namespace}", *words]
+    if sys.platform != "win32" and os.geteuid() != 0:
+        words.insert(0, "sudo")  # even in a namespace of one's own: tcpdump gives up root, which is not possible there
+    if filter.startswith("-"):
+        words.append("--")
+    return shlex.join([*words, *([filter] if filter else [])])
+
+
+def why_no_tcpdump(interface: Interface) -> str:
+    """Why tcpdump_line() has nothing, and what to do in its place."""
+    if interface.network == "simulated":
+        return "its packets are in this program's memory, where tcpdump sees none: F8 in the lab saves them for it"
+    return "each program makes a sandbox of its own: d in the lab shows the line for the lab's"
+
+
+def namespace_of(network: Network, host: str) -> str:
+    """The file of the network namespace of one of the sandbox's hosts, there as long as the sandbox; or nothing.
+
+    Its helper process keeps them open in the order of the plan.
+    """
+    if not isinstance(network, SandboxNetwork):
+        return ""
+    try:
+        descriptors = Path(f"/proc/{network.helper().pid}/fd")
+        opened = sorted(descriptors.iterdir(), key=lambda path: int(path.name))
+        namespaces = [path for path in opened if os.readlink(path).startswith("net:")]
+    except (OSError, SandboxError):
+        return ""
+    place = [each.name for each in HOSTS].index(host)
+    return str(namespaces[place]) if place < len(namespaces) else ""
+
+
+def find_wireshark() -> str:
+    """The path of Wireshark, or nothing."""
+    return shutil.which("wireshark") or next((path for path in USUAL_PLACES if os.path.isfile(path)), "")
+
+
+def open_in_wireshark(store: Store) -> Path:
+    """Start Wireshark on a copy of the capture so far; the copy's path. Raises CaptureError.
+
+    The copy stays, in a folder that only the user can read, for Wireshark outlives this program.
+    """
+    program = find_wireshark()
+    if not program:
+        raise CaptureError("Wireshark is not installed: F8 saves the capture for it.")
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise CaptureError("Wireshark needs a graphical screen, and there is none here: F8 saves the capture for it.")
+    try:
+        path = Path(tempfile.mkdtemp(prefix="ipl-tui-")) / "capture.pcapng"
+        store.save(path)
+        process = subprocess.Popen(
+            [program, str(path)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # neither Ctrl+C nor the end of the lab is for it
+        )
+    except OSError as error:
+        raise CaptureError(f"Wireshark did not start: {error.strerror}.") from error
+    threading.Thread(target=process.wait, name="Wireshark", daemon=True).start()  # so that no zombie remains
+    return path

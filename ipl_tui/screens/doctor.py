@@ -1,0 +1,74 @@
+"""The doctor: what works here and what does not, and the command that mends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Label, Static
+
+from ipl_tui.diagnosis.checks import MARKS, Finding
+from ipl_tui.packets.text import printable
+
+STYLES = {"works": "green", "limited": "yellow", "fails": "bold red"}
+
+
+class DoctorScreen(ModalScreen[None]):
+    """The findings, once they are there, and the tcpdump line that shows the same packets as the lab."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,d,q", "dismiss", "Back", id="doctor.back"),
+        Binding("c", "copy", "Copy the tcpdump line", id="doctor.copy"),
+        Binding("j", "scroll('down')", "Down", show=False, id="doctor.down"),
+        Binding("k", "scroll('up')", "Up", show=False, id="doctor.up"),
+    ]
+
+    def __init__(self, examine: Callable[[], list[Finding]], tcpdump: str, without: str) -> None:
+        """`examine` takes some time, in a thread; `tcpdump` is the line, or nothing, and `without` then says why."""
+        super().__init__()
+        self.examine = examine
+        self.tcpdump = tcpdump
+        self.without = without
+        self.findings = Static("Looking…", id="findings", markup=False)
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="dialog"):
+            yield Label("What works here, and what doesn't (▲ is limited, ✖ fails)", classes="title")
+            yield self.findings
+            yield Label("c copies the tcpdump line, Esc goes back", classes="hint")
+
+    def on_mount(self) -> None:
+        self.look()
+
+    @work
+    async def look(self) -> None:
+        findings = await asyncio.to_thread(self.examine)
+        table = Table.grid(padding=(0, 1))
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for finding in findings:
+            table.add_row(
+                Text(MARKS[finding.verdict], STYLES[finding.verdict]), finding.title, Text(printable(finding.text))
+            )
+            if finding.remedy:
+                table.add_row("", "", Text(f"→ {printable(finding.remedy)}"))
+        table.add_row("", "tcpdump", Text(printable(self.tcpdump or self.without)))
+        self.findings.update(table)
+
+    def action_copy(self) -> None:
+        if self.tcpdump:
+            self.app.copy_to_clipboard(self.tcpdump)
+            self.notify("The tcpdump line is copied.", title="tcpdump")
+
+    def action_scroll(self, way: str) -> None:
+        area = self.query_one(VerticalScroll)
+        area.scroll_down() if way == "down" else area.scroll_up()

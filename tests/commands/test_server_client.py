@@ -1,0 +1,178 @@
+"""ipl-tui server and ipl-tui client, as processes of their own that talk to each other."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+
+import pytest
+
+from ipl_tui.exchange.engine import ENGINES, PORT, RAW_ENGINES, Engine
+from ipl_tui.exchange.socket_engine import make_packet
+
+APP = (sys.executable, "-m", "ipl_tui")
+
+
+def ask(*arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*APP, "client", *arguments], capture_output=True, text=True, timeout=timeout)
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A server that listens; it is killed if it has not ended by itself."""
+    server = subprocess.Popen(
+        [*APP, "server", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+    )
+    try:
+        assert server.stdout is not None
+        first = server.stdout.readline()
+        assert first.startswith("Listening at "), first + server.communicate()[1]
+        yield server
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def end(server: subprocess.Popen[str], by: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
+    """Interrupt it: its status, and what it has printed since."""
+    server.send_signal(by)
+    out, err = server.communicate(timeout=10)
+    return server.returncode, out, err
+
+
+@pytest.mark.parametrize(("asking", "answering"), [*product(RAW_ENGINES, RAW_ENGINES), ("asyncio", "asyncio")])
+def test_they_talk_over_loopback(own_loopback: None, asking: Engine, answering: Engine) -> None:
+    with serving("--engine", answering, "--count", "2") as server:
+        done = ask("--engine", asking, "--count", "2", "--show")
+        out, err = server.communicate(timeout=10)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("ServerResponse, ") == 2
+    assert re.search(r"ServerResponse, \d\d bytes, after \d+\.\d\d ms", done.stdout)
+    assert "2 sent, 2 answered; " in done.stderr
+    assert server.returncode == 0
+    assert err == "2 received, 2 answered\n"
+    assert out.count("answered 127.0.0.1") == 2
+    for text in (done.stdout, out):
+        assert ("###[ IP ]###" in text) == (asking != "asyncio")
+        assert asking == "asyncio" or "load      = b'ClientMessage'" in text
+
+
+@pytest.mark.parametrize("place", ["simulated:client", "sandbox:client", "simulated:server"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_client_has_an_answer_on_networks_of_its_own(place: str, engine: Engine, needs_sandbox: None) -> None:
+    done = ask("-i", place, "--engine", engine, *(["--dst", "10.0.2.20"] if place == "simulated:server" else []))
+    if engine == "asyncio" and place.startswith("simulated"):
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            "Error: The simulated hosts have no TCP: choose a sandbox interface, or one of this machine.\n"
+        )
+    else:
+        assert done.returncode == 0, done.stderr
+        assert "From 10.0.2.20" in done.stdout
+
+
+@pytest.mark.parametrize(("place", "engine"), [("simulated:server", "socket"), ("sandbox:client", "asyncio")])
+def test_the_server_is_asked_on_networks_of_its_own(place: str, engine: Engine, needs_sandbox: None) -> None:
+    with serving("-i", place, "--engine", engine, "--count", "1", "--no-show") as server:
+        out, err = server.communicate(timeout=20)
+    assert server.returncode == 0, err
+    assert "answered 10.0." in out
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_server_ends_cleanly(own_loopback: None, engine: Engine, by: signal.Signals) -> None:
+    with serving("--engine", engine) as server:
+        assert end(server, by) == (0, "", "0 received, 0 answered\n")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_client_that_waits_ends_cleanly(own_loopback: None, engine: Engine) -> None:
+    with socket.create_server(("127.0.0.1", PORT)) as silent:
+        client = subprocess.Popen(
+            [*APP, "client", "--engine", engine, "--count", "2", "--timeout", "2"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert client.stdout is not None
+        client.stdout.readline()  # the first was given up, it waits for the second
+        client.send_signal(signal.SIGINT)
+        _, err = client.communicate(timeout=10)
+        silent.close()
+    assert client.returncode == 130, err
+    assert "Traceback" not in err
+    assert err.endswith("1 sent, 0 answered\n")
+
+
+@pytest.mark.parametrize(
+    ("engine", "sentence"),
+    [
+        ("scapy", "Sent on lo, nothing came back in 0.3 s: perhaps nobody at 127.0.0.1 listens"),
+        ("socket", "Sent on lo, nothing came back in 0.3 s: perhaps nobody at 127.0.0.1 listens"),
+        ("asyncio", f"Nothing came back from 127.0.0.1:{PORT} in 0.0 s: 127.0.0.1 refuses: nobody listens on TCP port"),
+    ],
+)
+def test_no_answer_is_status_1_with_a_reason(own_loopback: None, engine: Engine, sentence: str) -> None:
+    done = ask("--engine", engine, "--timeout", "0.3")
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "sentence", "status"),
+    [
+        ("server", ["--proto", "255"], "255 is not in the range 1<=x<=254", 2),
+        ("client", ["--proto", "256"], "256 is not in the range 1<=x<=254", 2),
+        ("client", ["--timeout", "0"], "0.0 is not in the range", 2),
+        ("client", ["--count", "0"], "0 is not in the range x>=1", 2),
+        ("client", ["--dst", "example.org"], '"example.org" is no IPv4 address such as 10.0.1.10.', 2),
+        ("client", ["--engine", "carrier-pigeon"], "'carrier-pigeon' is not one of", 2),
+        ("client", ["-i", "nosuch0"], 'There is no interface "nosuch0"', 1),
+        ("client", ["-i", "lo", "--src", "9.9.9.9"], "9.9.9.9 is no address of lo; it has: 127.0.0.1.", 1),
+        ("server", ["-i", "lo", "--src", "9.9.9.9"], "9.9.9.9 is no address of lo; it has: 127.0.0.1.", 1),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    own_loopback: None, command: str, arguments: list[str], sentence: str, status: int
+) -> None:
+    done = subprocess.run([*APP, command, *arguments], capture_output=True, text=True, timeout=30)
+    assert sentence in done.stderr
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_is_said(own_loopback: None) -> None:
+    with socket.create_server(("127.0.0.1", PORT)):
+        done = subprocess.run([*APP, "server", "--engine", "asyncio"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr == (f"Error: TCP port {PORT} of 127.0.0.1 is in use: end who has it, or choose another port.\n")
+
+
+@pytest.mark.parametrize("engine", RAW_ENGINES)
+def test_garbage_and_a_flood_leave_it_answering(own_loopback: None, engine: Engine) -> None:
+    """Also while nobody reads what it prints: the pipe is full long before the flood ends."""
+    with serving("--engine", engine) as server, socket.socket(socket.AF_INET, socket.SOCK_RAW, 255) as raw:
+        for length in range(200):
+            raw.sendto(make_packet("127.0.0.1", "127.0.0.1", 253, b"\x1b[2J" * length), ("127.0.0.1", 0))
+        request = make_packet("127.0.0.1", "127.0.0.1", 253, b"ClientMessage")
+        for _ in range(5000):
+            raw.sendto(request, ("127.0.0.1", 0))
+        done = ask("--engine", "socket", "--timeout", "10", "--count", "1500")
+        status, out, err = end(server)
+    assert done.returncode == 0, done.stderr[-1000:]
+    assert status == 0
+    assert re.search(r"\d received, [\d,]+ answered, [\d,]+ not printed\n", err), err
+    assert "Traceback" not in err
+    assert "\x1b" not in out
+
+
+def test_the_printed_text_has_colours_on_a_terminal_only(own_loopback: None) -> None:
+    assert "\x1b" not in ask("-i", "simulated:client", "--engine", "socket").stdout

@@ -1,0 +1,382 @@
+"""ipl-tui sniff, as a process of its own in pipes and terminals, and what it prints of any bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scapy.layers.dns import DNS, DNSQR
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_RR
+from scapy.layers.l2 import Ether
+from scapy.packet import Packet
+
+from ipl_tui.capture.files import read_capture
+from ipl_tui.capture.store import Frame, Store, StoredInterface
+from ipl_tui.commands.sniff import as_json, as_line, decoded
+from tests.conftest import run_ip, wait_until
+
+APP = (sys.executable, "-m", "ipl_tui", "sniff")
+PATIENCE = 20
+
+LINK = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+NETWORK = LINK / IP(src="10.0.1.10", dst="10.0.2.20")
+PACKETS: list[Packet] = [
+    LINK / IP(src="10.0.1.10", dst="10.0.2.20", proto=253) / b"ClientMessage",
+    NETWORK / UDP(sport=40000, dport=53) / DNS(qd=[DNSQR(qname="a.b")]),
+    NETWORK / TCP(sport=40000, dport=40001) / b"\x1b]0;owned\x07\x1b[31m",
+    LINK / IP(src="10.0.1.10", dst="10.0.2.20", options=[IPOption_RR(routers=["1.2.3.4"], length=7)]) / ICMP(),
+]
+
+
+def capture_of(packets: list[Packet]) -> bytes:
+    """A pcap file in ns; the first packet's time is 1,700,000,000.123456789 s, each of the others 1 ms later."""
+    file = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1)
+    for number, frame in enumerate(map(bytes, packets)):
+        file += struct.pack("<4I", 1_700_000_000, 123_456_789 + number * 1_000_000, len(frame), len(frame)) + frame
+    return file
+
+
+CAPTURE = capture_of(PACKETS)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "some.pcap"
+    path.write_bytes(CAPTURE)
+    return path
+
+
+def sniff(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([*APP, *arguments], input=given, capture_output=True, timeout=PATIENCE)
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@contextmanager
+def sniffing(*arguments: str | Path, **pipes: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """One that runs; it is killed if it has not ended by itself."""
+    process = subprocess.Popen(
+        [*APP, *arguments], **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0, **pipes}
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def piped(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None
+    return pipe
+
+
+def send(*payloads: bytes) -> None:
+    """Send datagrams to this namespace's loopback, where nobody listens."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for payload in payloads:
+            sender.sendto(payload, ("127.0.0.1", 40000))
+
+
+def test_a_file_is_listed_in_a_line_a_packet(file: Path) -> None:
+    done = sniff("-r", file)
+    assert done.returncode == 0
+    assert done.stderr == "4 packets read\n"
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4
+    assert lines[0] == "    1     0.000000 10.0.1.10       → 10.0.2.20       253         47 ClientMessage"
+    assert lines[1].split()[:7] == ["2", "0.001000", "10.0.1.10", "→", "10.0.2.20", "DNS", "63"]
+    assert r"\x1b]0;owned\x07\x1b[31m" in lines[2]
+    assert all(line.isprintable() for line in lines)
+
+
+def test_show_prints_what_scapys_show_does(file: Path) -> None:
+    done = sniff("-r", file, "--show")
+    views = [view.splitlines()[1:] for view in done.stdout.split("\n\n") if view]
+    expected = [packet.__class__(bytes(packet)).show(dump=True) or "" for packet in PACKETS]
+    assert [[line.removesuffix("   correct").strip() for line in view] for view in views] == [
+        [line.strip() for line in view.splitlines()] for view in expected
+    ]
+
+
+def test_json_is_an_object_a_line(file: Path) -> None:
+    done = sniff("-r", file, "--json")
+    objects = [json.loads(line, parse_float=Decimal) for line in done.stdout.splitlines()]
+    assert [each["number"] for each in objects] == [1, 2, 3, 4]
+    assert [each["length"] for each in objects] == [len(packet) for packet in PACKETS]
+    assert objects[1]["time"] == Decimal("1700000000.124456789")
+    assert [layer["name"] for layer in objects[1]["layers"]] == ["Ethernet", "IP", "UDP", "DNS"]
+    header = objects[3]["layers"][1]["fields"]
+    assert (header["version"], header["tos"], header["proto"], header["src"]) == (4, 0, "icmp", "10.0.1.10")
+    route, _ = header["options"]
+    assert route["name"] == "IP Option Record Route"
+    assert route["fields"]["pointer"] == 4
+
+
+def test_a_capture_that_is_piped_in_is_printed_as_it_comes() -> None:
+    with sniffing("-r", "-", stdin=subprocess.PIPE) as process:
+        source = piped(process.stdin)
+        source.write(CAPTURE[: 24 + 16 + 47])
+        assert b"ClientMessage" in piped(process.stdout).readline()
+        source.write(CAPTURE[24 + 16 + 47 :])
+        assert b"DNS" in piped(process.stdout).readline()
+        source.close()
+        assert process.wait(PATIENCE) == 0
+        assert piped(process.stderr).read() == b"4 packets read\n"
+
+
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_order_while_a_pipe_says_nothing(asked: signal.Signals) -> None:
+    with sniffing("-r", "-", stdin=subprocess.PIPE) as process:
+        piped(process.stdin).write(CAPTURE)
+        for _ in PACKETS:
+            assert piped(process.stdout).readline()
+        process.send_signal(asked)
+        process.send_signal(asked)
+        assert process.wait(PATIENCE) == 0
+        assert piped(process.stderr).read() == b"4 packets read\n"
+
+
+def test_whoever_reads_may_have_seen_enough(tmp_path: Path) -> None:
+    path = tmp_path / "long.pcap"
+    path.write_bytes(CAPTURE[:24] + CAPTURE[24:] * 5000)
+    with sniffing("-r", path) as process:
+        assert b"ClientMessage" in piped(process.stdout).readline()
+        piped(process.stdout).close()
+        assert process.wait(PATIENCE) == 0
+        assert piped(process.stderr).read() == b""
+
+
+def test_ctrl_c_ends_it_while_nobody_reads_what_it_prints(tmp_path: Path) -> None:
+    path = tmp_path / "long.pcap"
+    path.write_bytes(CAPTURE[:24] + CAPTURE[24:] * 5000)
+    with sniffing("-r", path, "--show") as process:
+        output = piped(process.stdout).fileno()
+        piped(process.stdout).read(1)
+        wait_until(lambda: _is_waiting(process.pid), PATIENCE)  # the pipe is full
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+        said = piped(process.stderr).read().decode().splitlines()
+        assert said[0].endswith(" packets read")
+        assert said[1].endswith(" of them not printed")
+        assert os.read(output, 100)
+
+
+def _is_waiting(pid: int) -> bool:
+    """Whether the main thread waits for a pipe to be read."""
+    return "pipe" in Path(f"/proc/{pid}/wchan").read_text()
+
+
+@pytest.mark.parametrize("most", [1, 3, 4, 9])
+def test_count_is_exact(file: Path, tmp_path: Path, most: int) -> None:
+    written = tmp_path / "written.pcapng"
+    done = sniff("-r", file, "-c", str(most), "-w", written, "--list")
+    count = min(most, 4)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == count
+    with Store() as store:
+        read_capture(written, store)
+        assert [store.frame(number).data for number in range(1, len(store) + 1)] == [
+            bytes(packet) for packet in PACKETS[:count]
+        ]
+
+
+def test_a_written_file_is_all_that_is_made_unless_more_is_asked_for(file: Path, tmp_path: Path) -> None:
+    written = tmp_path / "written.pcapng"
+    done = sniff("-r", file, "-f", "ip proto 253", "-w", written)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"1 packet read\nThe capture is in {written}\n"
+    with Store() as store:
+        read_capture(written, store)
+        assert len(store) == 1
+
+
+def test_a_capture_goes_through_pipes_unchanged(tmp_path: Path) -> None:
+    command = " ".join(APP)
+    written = tmp_path / "x.pcapng"
+    subprocess.run(
+        f"{command} -r - -w - | gzip | {command} -r - -w - > {written}", input=CAPTURE, shell=True, timeout=PATIENCE
+    )
+    with Store() as store:
+        read_capture(written, store)
+        frames = [store.frame(number) for number in range(1, len(store) + 1)]
+    assert [frame.data for frame in frames] == [bytes(packet) for packet in PACKETS]
+    assert [frame.time % 10**9 for frame in frames] == [123_456_789 + 10**6 * number for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (["-i", "nosuch0"], 1, 'There is no interface "nosuch0"; there are: '),
+        (["-i", "simulated", "-f", "ip prot 1"], 1, "The capture filter does not compile: "),
+        (["-c", "0"], 2, "0 is not in the range x>=1"),
+        (["-c", "-1"], 2, "-1 is not in the range x>=1"),
+        (["-c", "x"], 2, "'x' is not a valid integer"),
+        (["-r", "/nonexistent"], 1, "There is no file /nonexistent."),
+        (["-r", "/"], 1, "Cannot read /: Is a directory."),
+        (["-r", "-"], 1, "standard input is not a capture file (pcap or pcapng)."),
+        (["-r", "FILE", "-i", "lo"], 2, "-i captures on an interface, -r reads a file: give one of them."),
+        (["-r", "FILE", "-f", "ip prot 1"], 1, "The filter does not compile: "),
+        (["-r", "FILE", "-w", "/nonexistent/x"], 1, "Cannot write the capture to /nonexistent/x: no such file"),
+        (["-r", "FILE", "-w", "/"], 1, "/ is not a plain file"),
+        (["-r", "FILE", "-w", "FILE"], 1, "can't be read into itself"),
+        (["-r", "FILE", "-w", "-", "--json"], 2, "Standard output can't have both, the capture and --json"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    file: Path, arguments: list[str], status: int, sentence: str
+) -> None:
+    done = sniff(*(str(file) if word == "FILE" else word for word in arguments))
+    assert done.returncode == status
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert file.read_bytes() == CAPTURE
+
+
+@pytest.mark.parametrize(
+    ("given", "shown", "sentence"),
+    [
+        (b"garbage " * 99, 0, "standard input is not a capture file (pcap or pcapng)."),
+        (CAPTURE[:-1], 3, "standard input is cut short after 3 packets; those before it are shown."),
+        (CAPTURE + b"\xff" * 16, 4, "standard input is damaged after 4 packets; those before it are shown."),
+    ],
+)
+def test_a_bad_capture_is_shown_up_to_where_it_is_bad(given: bytes, shown: int, sentence: str) -> None:
+    done = sniff("-r", "-", given=given)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == shown
+    assert done.stderr == f"{shown} packets read\nError: {sentence}\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+@pytest.mark.parametrize("options", [["--list"], ["--json"], ["-w", "-"]])
+def test_an_output_that_is_full_is_said_in_a_sentence(file: Path, options: list[str]) -> None:
+    with open("/dev/full", "wb") as full, sniffing("-r", file, *options, stdout=full) as process:
+        assert process.wait(PATIENCE) == 1
+        said = piped(process.stderr).read().decode()
+    assert "Error: Cannot write to standard output: No space left on device.\n" in said
+    assert "Traceback" not in said and "Exception" not in said
+
+
+@pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_colour_is_for_terminals(file: Path, variables: dict[str, str], coloured: bool) -> None:
+    master, slave = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", **variables}
+    with sniffing("-r", file, "-c", "1", stdout=slave, env=environment) as process:
+        assert process.wait(PATIENCE) == 0
+    line = os.read(master, 10_000)
+    os.close(master)
+    os.close(slave)
+    assert b"ClientMessage" in line
+    assert (b"\x1b[" in line) is coloured
+
+
+def test_the_terminal_is_neither_a_capture_nor_a_place_for_one(file: Path) -> None:
+    master, slave = pty.openpty()
+    for arguments, sentence in ((["-r", "-"], b"Nothing is piped into it"), (["-w", "-"], b"A terminal can't show")):
+        with sniffing(*arguments, stdin=slave, stdout=slave) as process:
+            assert process.wait(PATIENCE) == 2
+            assert sentence in piped(process.stderr).read()
+    os.close(master)
+    os.close(slave)
+
+
+class TestLive:
+    """On a loopback interface of its own."""
+
+    @pytest.fixture(autouse=True)
+    def permitted(self, own_loopback: None) -> None:
+        """These tests capture and send."""
+
+    @contextmanager
+    def capturing(self, *arguments: str | Path, **pipes: Any) -> Iterator[subprocess.Popen[bytes]]:
+        with sniffing(*arguments, **pipes) as process:
+            assert piped(process.stderr).readline() == b"Capturing on lo; Ctrl+C ends it.\n"
+            yield process
+
+    def test_packets_are_printed_as_they_come_until_ctrl_c(self) -> None:
+        with self.capturing("-f", "udp") as process:  # without a default route, loopback
+            for payload in (b"first", b"second"):
+                send(payload)
+                assert payload in piped(process.stdout).readline()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == 0
+            assert piped(process.stderr).read() == b"2 packets captured\n0 packets dropped by kernel\n"
+
+    def test_it_captures_where_the_default_route_leads(self) -> None:
+        run_ip("link", "add", "out0", "type", "veth", "peer", "name", "out1")
+        run_ip("address", "add", "192.0.2.1/24", "dev", "out0")
+        for name in ("out0", "out1"):
+            run_ip("link", "set", name, "up")
+        run_ip("route", "add", "default", "via", "192.0.2.254")
+        with sniffing() as process:
+            assert piped(process.stderr).readline() == b"Capturing on out0; Ctrl+C ends it.\n"
+
+    def test_it_ends_after_exactly_as_many_packets(self, tmp_path: Path) -> None:
+        written = tmp_path / "x.pcapng"
+        with self.capturing("-i", "lo", "-f", "udp", "-c", "3", "-w", written, "--json") as process:
+            send(*[b"x"] * 10)
+            assert process.wait(PATIENCE) == 0
+            assert len(piped(process.stdout).read().splitlines()) == 3
+            assert b"3 packets captured\n" in piped(process.stderr).read()
+        with Store() as store:
+            read_capture(written, store)
+            assert len(store) == 3
+
+    def test_a_program_that_reads_from_it_sees_packets_as_they_come(self) -> None:
+        with (
+            self.capturing("-i", "lo", "-f", "udp", "-w", "-") as process,
+            sniffing("-r", "-", "--json", stdin=process.stdout) as reader,
+        ):
+            send(b"through the pipe")
+            packet = json.loads(piped(reader.stdout).readline())
+            assert packet["interface"] == "lo"
+            assert packet["layers"][-1]["fields"]["load"] == "b'through the pipe'"
+            process.send_signal(signal.SIGTERM)
+            assert (process.wait(PATIENCE), reader.wait(PATIENCE)) == (0, 0)
+
+    def test_an_interface_that_goes_down_is_said(self) -> None:
+        with self.capturing("-i", "lo") as process:
+            run_ip("link", "set", "lo", "down")
+            assert process.wait(PATIENCE) == 1
+            assert b"Error: lo went down or was removed" in piped(process.stderr).read()
+
+
+def test_on_a_network_of_its_own_it_says_who_sends_there() -> None:
+    with sniffing("-i", "simulated") as process:
+        said = piped(process.stderr)
+        assert said.readline() == b"Capturing on simulated:client/c0; Ctrl+C ends it.\n"
+        assert b"ipl-tui client -i simulated --show does" in said.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+        assert said.read() == b"0 packets captured\n0 packets dropped by kernel\n"
+
+
+@given(st.binary(max_size=120), st.integers(0, 2**64 - 1), st.sampled_from([0, 1, 101, 113, 276, 9999]), st.text())
+def test_whatever_the_bytes_what_is_printed_is_harmless(data: bytes, time: int, linktype: int, name: str) -> None:
+    interface = StoredInterface(name, linktype)
+    for frame in (data, bytes(IP()) + data, bytes(PACKETS[1])[:42] + data):
+        packet = Frame(1, time, frame, len(frame), 0)
+        text = as_json(packet, interface)
+        assert text.isascii() and text.isprintable()
+        parsed = json.loads(text, parse_float=Decimal)
+        assert (parsed["time"] * 10**9, parsed["length"], parsed["interface"]) == (time, len(frame), name)
+        assert parsed["layers"]
+        for line in [as_line(packet, interface, 0), *decoded(packet, interface)]:
+            assert line.replace("\x1b[", "").isprintable()
+            assert line.count("\x1b") <= 4  # ours

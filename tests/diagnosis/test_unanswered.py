@@ -1,0 +1,211 @@
+"""Why nothing came back: the reason that is found, from the most certain to the unknown."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from ipaddress import IPv4Interface
+
+import pytest
+
+from ipl_tui.capture.store import Batch, Store
+from ipl_tui.diagnosis import unanswered
+from ipl_tui.diagnosis.unanswered import (
+    Unanswered,
+    asks,
+    explain,
+    find_answers,
+    find_fate,
+    look_into,
+)
+from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.networks.interface import find_interface
+from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
+from ipl_tui.networks.links import read_link
+from ipl_tui.networks.simulated import SimulatedNetwork
+from ipl_tui.networks.trail import Trail
+from ipl_tui.packets.craft import PRESETS, Draft, craft
+from tests.conftest import Pair, inside, run_ip
+
+ECHO = next(preset.draft for preset in PRESETS if "echo" in preset.name)
+SIMULATED = SimulatedNetwork()
+CLIENT = SIMULATED.find("client")
+ASKED = Draft(src="10.0.1.10", dst="10.0.2.20", payload=CLIENT_MESSAGE)
+
+
+def sent(draft: Draft = ASKED) -> Unanswered:
+    """A packet that left a simulated interface and was captured there."""
+    packet = craft(draft).packet
+    return Unanswered(packet, "exact", CLIENT, SIMULATED, 3, capturing=True, seen=packet, responder=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"version": 5}, "its Version is 5: receivers drop it in silence"),
+        ({"ihl": 4}, "its IHL says 16 bytes: receivers drop it in silence"),
+        ({"len": 60}, "its Total Length says 60: receivers drop it in silence"),
+        ({"chksum": 1}, "its Header Checksum is wrong: receivers drop it in silence"),
+        ({"mf": 1}, "it is a fragment, and its receiver waits for the others"),
+        ({"frag": 8}, "it is a fragment, and its receiver waits for the others"),
+        ({"ttl": 0}, "its Time to Live is 0: no router forwards it"),
+        ({"dst": "224.0.0.1"}, "224.0.0.1 is for many: servers answer what is for them alone"),
+        ({"dst": "10.0.1.255"}, "10.0.1.255 is for many"),
+        ({"dst": "255.255.255.255"}, "255.255.255.255 is for many"),
+        ({"dst": "10.0.1.10"}, "no frame reaches 10.0.1.10, the sender itself: send by kernel"),
+        ({"src": "10.9.9.9"}, "its Source is 10.9.9.9, no address of c0: answers go there"),
+        ({"src": None}, "its Source is 0.0.0.0, no address of c0: answers go there"),
+    ],
+)
+def test_what_the_packet_itself_says(change: dict[str, int | str], reason: str) -> None:
+    sentence = explain(sent(replace(ASKED, **change)))  # type: ignore[arg-type]
+    assert sentence.startswith(f"Sent on c0, seen on c0, nothing came back in 3.0 s: {reason}")
+    assert sentence.endswith(".")
+
+
+def test_what_the_kernel_writes_is_not_held_against_the_packet() -> None:
+    case = replace(sent(replace(ASKED, chksum=1, len=60, src=None)), method="kernel", seen=b"")
+    assert "Checksum" not in explain(case)
+    assert "Length" not in explain(case)
+    assert "Source" not in explain(case)
+
+
+def test_an_echo_request_with_a_wrong_checksum_of_its_own() -> None:
+    assert asks(craft(ECHO).packet)
+    wrong = replace(ASKED, proto=1, payload=ECHO.payload[:-1] + b"\0")
+    assert "its ICMP checksum is wrong" in explain(sent(wrong))
+
+
+def test_what_the_network_knows_comes_first() -> None:
+    case = replace(sent(replace(ASKED, chksum=1)), fate="Lost on the link c0-r0, which loses 20% of its frames.")
+    assert explain(case) == (
+        "Sent on c0, seen on c0, nothing came back in 3.0 s: Lost on the link c0-r0, which loses 20% of its frames."
+    )
+
+
+class TestTheFilter:
+    def test_leaves_the_packet_out(self) -> None:
+        case = replace(sent(), filter="tcp", seen=b"")
+        assert explain(case) == (
+            "Sent on c0, not seen on c0, nothing came back in 3.0 s: "
+            'the filter "tcp" leaves it out, and perhaps its answer.'
+        )
+
+    @pytest.mark.parametrize("draft", [ASKED, replace(ASKED, proto=1, payload=ECHO.payload)])
+    def test_leaves_the_answer_out(self, draft: Draft) -> None:
+        case = replace(sent(draft), filter="dst host 10.0.2.20")
+        assert 'the filter "dst host 10.0.2.20" leaves the answer out' in explain(case)
+
+    def test_takes_both(self) -> None:
+        assert "filter" not in explain(replace(sent(), filter="ip proto 253"))
+
+    @pytest.mark.parametrize("linktype", [None, 113])
+    def test_of_frames_that_can_not_be_made_here_says_nothing(self, linktype: int | None) -> None:
+        strange = KernelInterface("any", "up", (IPv4Interface("10.0.1.10/24"),), linktype, 1500)
+        case = replace(sent(), interface=strange, network=KernelNetwork(), filter="tcp")
+        assert "filter" not in explain(case)
+
+
+class TestTheNetwork:
+    def test_nobody_answers(self) -> None:
+        assert "no server listens there: F6, or ipl-tui server, starts one" in explain(replace(sent(), responder=False))
+        pinged = sent(replace(ASKED, proto=1, payload=ECHO.payload))
+        assert "F6" not in explain(replace(pinged, responder=False))
+
+    def test_its_links_lose(self) -> None:
+        with closing(SimulatedNetwork()) as network:
+            network.set_link(read_link("r1-s0:loss=20%", network.links()))
+            assert "r1-s0 loses 20% of its frames" in explain(replace(sent(), network=network))
+
+    def test_where_it_ended_is_to_be_seen(self) -> None:
+        assert "F9 (--path) captures every interface and shows where it ends" in explain(sent())
+
+    def test_there_is_no_way(self) -> None:
+        case = replace(sent(replace(ASKED, src="10.0.1.1")), interface=SIMULATED.find("router/r0"))
+        assert "s: packets to 10.0.2.20 leave by r1, not by r0." in explain(case)
+
+
+class TestThisMachine:
+    def case(self, veth: Pair, destination: str = "10.0.1.20", draft: Draft = ASKED) -> Unanswered:
+        packet = craft(replace(draft, dst=destination)).packet
+        c0 = find_interface("c0", [KernelNetwork()])
+        return Unanswered(packet, "exact", c0, KernelNetwork(), 3, capturing=True, seen=packet)
+
+    def test_nothing_is_known(self, veth: Pair) -> None:
+        with inside(veth.client.namespace):
+            assert explain(self.case(veth)).endswith(
+                "s: perhaps nobody at 10.0.1.20 listens to protocol 253, or a firewall drops it."
+            )
+            pinged = self.case(veth, draft=replace(ASKED, proto=1, payload=ECHO.payload))
+            assert "perhaps nobody at 10.0.1.20 answers pings" in explain(pinged)
+
+    def test_without_a_capture_nothing_is_said_of_what_was_seen(self, veth: Pair) -> None:
+        with inside(veth.client.namespace):
+            case = replace(self.case(veth), capturing=False, seen=b"", waited=15)
+            assert explain(case).startswith("Sent on c0, nothing came back in 15.0 s: perhaps nobody at 10.0.1.20")
+
+    def test_it_was_sent_and_not_seen(self, veth: Pair) -> None:
+        with inside(veth.client.namespace):
+            assert explain(replace(self.case(veth), seen=b"")).endswith(
+                ", not seen on c0, nothing came back in 3.0 s: something took it before c0, a firewall perhaps."
+            )
+
+    def test_the_route_goes_elsewhere(self, veth: Pair) -> None:
+        with inside(veth.client.namespace):
+            run_ip("-n", veth.client.namespace, "link", "add", "d0", "type", "veth", "peer", "name", "d1")
+            run_ip("-n", veth.client.namespace, "address", "add", "10.3.0.1/24", "dev", "d0")
+            for end in ("d0", "d1"):
+                run_ip("-n", veth.client.namespace, "link", "set", end, "up")
+            assert "packets to 10.3.0.9 leave by d0, from 10.3.0.1, not by c0" in explain(self.case(veth, "10.3.0.9"))
+            assert "s: no route leads to 10.9.9.9." in explain(self.case(veth, "10.9.9.9"))
+
+    def test_it_is_this_machine_itself(self, veth: Pair) -> None:
+        with inside(veth.client.namespace):
+            assert "the sender itself: send by kernel" in explain(self.case(veth, "10.0.1.10"))
+            by_kernel = replace(self.case(veth, "10.0.1.10"), method="kernel", seen=b"")
+            assert "10.0.1.10 is this machine's own address, reached by lo, not c0" in explain(by_kernel)
+
+    def test_its_firewall(self, veth: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(unanswered, "read_rules", lambda: "*filter\n:INPUT DROP [0:0]\nCOMMIT\n")
+        with inside(veth.client.namespace):
+            assert "iptables chain filter INPUT drops IP protocol 253 arriving" in explain(self.case(veth))
+
+
+RESPONSE = craft(Draft(src="10.0.2.20", dst="10.0.1.10", payload=SERVER_RESPONSE)).packet
+REPLY = craft(Draft(proto=1, src="10.0.2.20", dst="10.0.1.10", payload=b"\0" + ECHO.payload[1:])).packet
+PING = craft(replace(ECHO, src="10.0.1.10", dst="10.0.2.20")).packet
+REQUEST = craft(ASKED).packet
+
+
+class TestAnswers:
+    def test_they_are_found_after_the_request(self) -> None:
+        with Store() as store:
+            number = store.add_interface("c0", 1)
+            for packet in (RESPONSE, REQUEST, RESPONSE, REQUEST, RESPONSE):
+                frame = bytes(12) + b"\x08\0" + packet
+                store.append(number, Batch(frame, [(1, 0, len(frame), len(frame))]))
+            assert find_answers(store, 1, REQUEST) == [3, 5]
+            assert find_answers(store, 5, REQUEST) == []
+
+    def test_among_too_many_frames_that_is_not_known(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(unanswered, "MOST_FRAMES", 2)
+        with Store() as store:
+            store.append(store.add_interface("c0", 1), Batch(b"x" * 60, [(1, 0, 20, 20)] * 3))
+            assert find_answers(store, 0, REQUEST) is None
+            assert find_answers(store, 1, REQUEST) == []
+
+    def test_what_is_gone_is_not_known(self) -> None:
+        with Store() as store:
+            store.append(store.add_interface("c0", 1), Batch(b"x" * 60, [(1, 0, 20, 20)]))
+            store.close()
+            assert look_into(sent(), store, Trail(store), 0, 0) is None
+
+
+def test_only_a_client_message_and_an_echo_request_ask() -> None:
+    assert asks(REQUEST) and asks(PING)
+    assert not asks(RESPONSE) and not asks(REPLY) and not asks(b"") and not asks(REQUEST[:10])
+
+
+def test_without_a_frame_there_is_no_fate() -> None:
+    with Store() as store:
+        assert find_fate(Trail(store), 0) == ""

@@ -1,0 +1,188 @@
+"""In the lab: the doctor's screen, Wireshark, and why a packet got no answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from ipl_tui.diagnosis import unanswered, wireshark
+from ipl_tui.networks.kernel import KernelNetwork
+from ipl_tui.networks.links import read_link
+from ipl_tui.networks.sandbox import SandboxNetwork
+from ipl_tui.networks.simulated import SimulatedNetwork
+from ipl_tui.screens import lab as lab_module
+from ipl_tui.screens.lab import LabScreen
+from ipl_tui.widgets.header_grid import HeaderForm
+from tests.screen import seen, until, until_seen
+from tests.screens.conftest import Running
+
+SEED = 4
+"""With it a link that loses half of the frames lets the first one to the server pass, and not the first one back."""
+
+
+@pytest.fixture
+def network() -> Iterator[SimulatedNetwork]:
+    with closing(SimulatedNetwork()) as network:
+        yield network
+
+
+class TestScreen:
+    async def test_it_says_what_works_and_goes_again(self, running: Running, own_loopback: None) -> None:
+        async with running("lo", size=(80, 24), filter="ip proto 253") as (pilot, lab):
+            await until(pilot, lab.settled.is_set)
+            await pilot.press("d")
+            await until_seen(pilot, "✔ Permission can capture and send on lo")
+            assert "127.0.0.1" in await until_seen(pilot, "✔ Route")
+            assert "80x24" in await until_seen(pilot, "✔ Terminal")
+            await until_seen(pilot, "tcpdump    tcpdump -n -i lo 'ip proto 253'")
+            await until_seen(pilot, "c copies the tcpdump line, Esc goes back")
+            assert "What works here" in "\n".join(seen(pilot.app)), "all of it is on one screen"
+            await pilot.press("escape")
+            await until(pilot, lambda: pilot.app.screen is lab)
+
+    async def test_what_fails_comes_with_its_remedy(
+        self, running: Running, own_loopback: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rules = "*filter\n:INPUT DROP [0:0]\nCOMMIT\n"
+        monkeypatch.setattr("ipl_tui.diagnosis.firewall.read_rules", lambda: rules)
+        async with running("lo") as (pilot, _):
+            await pilot.press("d")
+            await until_seen(pilot, "✖ Firewall   iptables chain filter INPUT drops IP protocol 253 arriving")
+            await until_seen(pilot, "→ sudo iptables -I INPUT -p 253 -j ACCEPT")
+
+    async def test_c_copies_the_tcpdump_line_for_what_the_lab_captures(
+        self, running: Running, own_loopback: None
+    ) -> None:
+        async with running("lo", filter="icmp") as (pilot, _):
+            await pilot.press("d")
+            await until_seen(pilot, "tcpdump -n -i lo icmp")
+            await pilot.press("c")
+            await until_seen(pilot, "The tcpdump line is copied.")
+            assert pilot.app.clipboard == "tcpdump -n -i lo icmp"
+
+    async def test_the_line_for_the_sandbox_enters_its_host(self, running: Running, sandbox: SandboxNetwork) -> None:
+        async with running("sandbox:server", networks=[sandbox]) as (pilot, _):
+            await pilot.press("d")
+            assert f"nsenter --net=/proc/{sandbox.helper().pid}/fd/" in await until_seen(pilot, "tcpdump    ")
+            await until_seen(pilot, "✔ Sandbox    user namespaces are allowed")
+
+    async def test_in_memory_there_is_no_line_to_copy(self, running: Running, network: SimulatedNetwork) -> None:
+        async with running("simulated:client", networks=[network]) as (pilot, _):
+            await pilot.press("d")
+            await until_seen(pilot, "where tcpdump sees none")
+            await pilot.press("c")
+            assert pilot.app.clipboard == ""
+
+
+class TestWireshark:
+    async def test_where_it_is_not_installed_that_is_said(
+        self, running: Running, network: SimulatedNetwork, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(wireshark, "find_wireshark", lambda: "")
+        async with running("simulated:client", networks=[network]) as (pilot, _):
+            await pilot.press("w")
+            await until_seen(pilot, "Wireshark is not installed: F8 saves the")
+
+    async def test_it_opens_the_capture_so_far(
+        self, running: Running, network: SimulatedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        program, told = tmp_path / "wireshark", tmp_path / "told"
+        program.write_text(f'#!/bin/sh\necho "$1" > {told}.part\nmv {told}.part {told}\n')
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        monkeypatch.setenv("DISPLAY", ":0")
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        async with running("simulated:client", networks=[network], filter="ip") as (pilot, lab):
+            await until(pilot, lambda: lab.settled.is_set() and lab.responder)
+            await pilot.press("f5")
+            await until_seen(pilot, "↩ answers 1")
+            await pilot.press("w")
+            await until_seen(pilot, "Wireshark has 2 packets")
+            await until(pilot, told.exists)
+            assert b"ServerResponse" in Path(told.read_text().strip()).read_bytes()
+
+
+class TestSilence:
+    """Why nothing came back; the patience is short here."""
+
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(lab_module, "PATIENCE", 0.3)
+
+    async def send(self, pilot: Pilot[None], lab: LabScreen, payload: str = "", **fields: str) -> None:
+        await until(pilot, lambda: lab.settled.is_set() and (lab.responder or not lab.network.answers))
+        lab.query_one(HeaderForm).fill(fields)
+        if payload:
+            lab.query_one("#payload", Input).value = payload
+        await pilot.pause()
+        await pilot.press("f5")
+
+    async def test_what_became_of_it_is_said(self, running: Running, network: SimulatedNetwork) -> None:
+        async with running("simulated:client", networks=[network], filter="ip", follow=True) as (pilot, lab):
+            await self.send(pilot, lab)
+            await until(pilot, lambda: len(lab.store) == 8)
+            network.set_link(read_link("r1-s0:loss=100%", network.links()))
+            await self.send(pilot, lab)
+            await until_seen(pilot, "▲ Sent on c0, seen on c0, nothing came back in 0.3 s: Lost on the")
+            await until_seen(pilot, "link r1-s0, which loses 100% of its frames.")
+
+    async def test_also_what_became_of_its_answer(self, running: Running) -> None:
+        with closing(SimulatedNetwork(seed=SEED)) as network:
+            async with running("simulated:client", networks=[network], filter="ip", follow=True) as (pilot, lab):
+                await self.send(pilot, lab)
+                await until(pilot, lambda: len(lab.store) == 8)
+                network.set_link(read_link("r1-s0:loss=50%", network.links()))
+                await self.send(pilot, lab)
+                await until(pilot, lambda: len(lab.store) == 13)
+                await until_seen(pilot, "nothing came back in 0.3 s: Lost on the")
+                await until_seen(pilot, "link r1-s0, which loses 50% of its frames.")
+
+    async def test_a_filter_that_leaves_the_answer_out(self, running: Running, network: SimulatedNetwork) -> None:
+        async with running("simulated:client", networks=[network], filter="dst host 10.0.2.20") as (pilot, lab):
+            await self.send(pilot, lab)
+            await until_seen(pilot, "▲ Sent on c0, seen on c0, nothing came back in 0.3 s: the filter")
+            await until_seen(pilot, '"dst host 10.0.2.20" leaves the answer out.')
+
+    async def test_a_wrong_checksum(self, running: Running, network: SimulatedNetwork) -> None:
+        async with running("simulated:client", networks=[network]) as (pilot, lab):
+            await self.send(pilot, lab, chksum="1")
+            await until_seen(pilot, "Checksum is wrong: receivers drop it in silence.")
+
+    async def test_it_is_said_where_the_composer_is_not_shown(
+        self, running: Running, network: SimulatedNetwork
+    ) -> None:
+        options = {"networks": [network], "filter": "dst host 10.0.2.20", "size": (80, 24)}
+        async with running("simulated:client", **options) as (pilot, lab):
+            await self.send(pilot, lab)
+            await until_seen(pilot, "No answer")
+            await until_seen(pilot, "Sent on c0, seen on c0, nothing")
+
+    @pytest.mark.parametrize(("payload", "size"), [("", 33), ("ServerResponse", 34)], ids=["answered", "asks nothing"])
+    async def test_there_is_none(
+        self, running: Running, network: SimulatedNetwork, monkeypatch: pytest.MonkeyPatch, payload: str, size: int
+    ) -> None:
+        looked: list[bytes] = []
+        asks = unanswered.asks
+
+        def look(packet: bytes) -> bool:
+            looked.append(packet)
+            return asks(packet)
+
+        monkeypatch.setattr(unanswered, "asks", look)
+        async with running("simulated:client", networks=[network], filter="ip") as (pilot, lab):
+            await self.send(pilot, lab, payload)
+            await until(pilot, lambda: looked)
+            await until(pilot, lambda: not [worker for worker in lab.workers if worker.group == "silence"])
+            await until_seen(pilot, f"Sent 1 × {size} bytes, exact, on c0")
+
+    async def test_on_this_machine(self, running: Running, own_loopback: None) -> None:
+        async with running("lo", networks=[KernelNetwork()], filter="icmp") as (pilot, lab):
+            await self.send(pilot, lab)
+            await until_seen(pilot, "▲ Sent on lo, not seen on lo, nothing came back in 0.3 s: the")
+            await until_seen(pilot, 'filter "icmp" leaves it out, and perhaps its answer.')
