@@ -8,8 +8,8 @@ from statistics import median
 import click
 
 from ipl_tui.commands.common import INTERRUPTED, Command, Place, place_of
-from ipl_tui.commands.exchanging import describe, exchange_options, print_packet
-from ipl_tui.exchange.engine import Engine, Reply, Terms, make_client, make_server
+from ipl_tui.commands.exchanging import Wanted, describe, exchange_options, print_packet
+from ipl_tui.exchange.engine import Reply, Terms, make_client, make_server
 
 
 @click.command(cls=Command)
@@ -19,64 +19,53 @@ from ipl_tui.exchange.engine import Engine, Reply, Terms, make_client, make_serv
     destination="The server's address.  [default: 127.0.0.1, or the other end of the simulated or sandbox network]",
     timeout="How long an answer is waited for.",
     count="Ask so many times, each after the answer to the one before.  [default: 1]",
+    show=False,
 )
-@click.option("--show/--no-show", default=False, help="Print the packets in full, or in a line.  [default: in a line]")
-def command(
-    engine: Engine,
-    name: str | None,
-    source: str,
-    destination: str,
-    proto: int,
-    port: int,
-    timeout: float,
-    count: int | None,
-    show: bool,
-) -> None:
+def command(wanted: Wanted) -> None:
     """Send ClientMessage and wait for the ServerResponse.
 
     It works with any server: ipl-tui server, the lab's, or one of your own. Without -i the route to --dst decides where
     it is sent; without --dst too, that is loopback. On a simulated or sandbox interface, which no other program
     reaches, the host at the other end answers, with the same engine. The status is 0 when every answer came, 1 if not.
     """
-    over_tcp = engine == "asyncio"
-    with place_of(name, destination) as place, ExitStack() as ending:
-        destination = destination or place.interface.destination
+    with place_of(wanted.name, wanted.destination) as place, ExitStack() as ending:
+        destination = wanted.destination or place.interface.destination
         if not destination:
             raise click.UsageError(f"{place.interface.full_name} has no usual destination: give one with --dst.")
         if place.network.answers:
-            terms = Terms(place.network.responder_at(place.interface), proto=proto, port=port)
+            terms = Terms(place.network.responder_at(place.interface), proto=wanted.proto, port=wanted.port)
             if destination in terms.addresses:
-                server = make_server(engine, terms)
+                server = make_server(wanted.engine, terms)
                 ending.callback(server.stop)
                 server.start()
-        client = make_client(engine, place.interface, destination, source, proto, port)
+        client = make_client(wanted.engine, place.interface, destination, wanted.source, wanted.proto, wanted.port)
         ending.enter_context(closing(client))
         replies: list[Reply] = []
         try:
-            while len(replies) < (count or 1):
-                replies.append(client.ask(timeout))
-                print_reply(replies[-1], place, show, over_tcp)
+            while len(replies) < (wanted.count or 1):
+                replies.append(client.ask(wanted.timeout))
+                print_reply(replies[-1], place, wanted)
         except KeyboardInterrupt:
             print_summary(replies)
             raise click.exceptions.Exit(INTERRUPTED) from None
-    if count is not None and count > 1:
+    if len(replies) > 1:
         print_summary(replies)
     if any(reply.response is None for reply in replies):
         raise click.exceptions.Exit(1)
 
 
-def print_reply(reply: Reply, place: Place, show: bool, over_tcp: bool) -> None:
+def print_reply(reply: Reply, place: Place, wanted: Wanted) -> None:
     """What was sent, and what came back, or why nothing did."""
-    click.echo(f"To {reply.server}: {describe(reply.request, over_tcp)}")
-    if show:
-        print_packet(reply.request, over_tcp)
+    click.echo(f"To {reply.server}: {describe(reply.request, wanted.over_tcp)}")
+    if wanted.show:
+        print_packet(reply.request, wanted.over_tcp)
     if reply.response is None:
-        click.secho(why_nothing(reply, place, over_tcp), fg="red", err=True)
+        click.secho(why_nothing(reply, place, wanted.over_tcp), fg="red", err=True)
         return
-    answer = f"From {reply.server}: {describe(reply.response, over_tcp)}"
+    answer = f"From {reply.server}: {describe(reply.response, wanted.over_tcp)}"
     click.secho(f"{answer}, after {reply.seconds * 1000:.2f} ms", fg="green")
-    if show:
-        print_packet(reply.response, over_tcp)
+    if wanted.show:
+        print_packet(reply.response, wanted.over_tcp)
 
 
 def why_nothing(reply: Reply, place: Place, over_tcp: bool) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import click
 
 from ipl_tui.commands.common import Seconds, interface_option, read_address
-from ipl_tui.exchange.engine import ENGINES, PATIENCE, PORT
+from ipl_tui.exchange.engine import ENGINES, PATIENCE, PORT, Engine
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 
 NAMES = {CLIENT_MESSAGE: "ClientMessage", SERVER_RESPONSE: "ServerResponse"}
@@ -20,8 +22,34 @@ RAW_IP = 101
 """libpcap's link type of packets without a link header."""
 
 
-def exchange_options(place: str, source: str, destination: str, timeout: str, count: str) -> Callable[..., Any]:
-    """The options of both, with the words in which each of them explains these."""
+@dataclass(frozen=True)
+class Wanted:
+    """What the options say."""
+
+    engine: Engine
+    name: str | None
+    """Of the interface."""
+    source: str
+    """A dotted quad, or nothing; as destination."""
+    destination: str
+    proto: int
+    port: int
+    timeout: float
+    """Seconds."""
+    count: int | None
+    show: bool
+    """Whether packets are printed in full."""
+
+    @property
+    def over_tcp(self) -> bool:
+        return self.engine == "asyncio"
+
+
+def exchange_options(
+    place: str, source: str, destination: str, timeout: str, count: str, show: bool
+) -> Callable[..., Any]:
+    """The options of both, for a function of what they say; with the words in which each explains them, and whether
+    packets are shown unless something else is said."""
     options = (
         click.option(
             "--engine",
@@ -38,13 +66,15 @@ def exchange_options(place: str, source: str, destination: str, timeout: str, co
             type=click.IntRange(1, 254),
             default=PROTOCOL,
             show_default=True,
-            help="The IP protocol number, with scapy and socket.",
+            metavar="NUMBER",
+            help="The IP protocol number, 1 to 254, with scapy and socket.",
         ),
         click.option(
             "--port",
             type=click.IntRange(1, 65535),
             default=PORT,
             show_default=True,
+            metavar="NUMBER",
             help="The TCP port, with asyncio.",
         ),
         click.option(
@@ -56,12 +86,23 @@ def exchange_options(place: str, source: str, destination: str, timeout: str, co
             help=timeout,
         ),
         click.option("--count", type=click.IntRange(min=1), metavar="N", help=count),
+        click.option(
+            "--show/--no-show",
+            default=show,
+            show_default=True,
+            help="Print each packet in full, in the form of Scapy's show(), or in a line.",
+        ),
     )
 
-    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+    def add(function: Callable[[Wanted], None]) -> Callable[..., Any]:
+        @wraps(function)
+        def read(**values: Any) -> None:
+            function(Wanted(**values))
+
+        decorated: Callable[..., Any] = read
         for option in reversed(options):
-            function = option(function)
-        return function
+            decorated = option(decorated)
+        return decorated
 
     return add
 

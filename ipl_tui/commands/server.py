@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ipl_tui.commands.common import Command, place_of
-from ipl_tui.commands.exchanging import describe, exchange_options, print_packet
+from ipl_tui.commands.exchanging import Wanted, describe, exchange_options, print_packet
 from ipl_tui.exchange.engine import Engine, Received, Terms, make_client, make_server
 from ipl_tui.networks.interface import SendError
 
@@ -35,41 +35,30 @@ ASKING = 1.0
     destination="Answer only the client at this address.",
     timeout="How long a client may take over a message, with asyncio.",
     count="End after so many answers.",
+    show=True,
 )
-@click.option("--show/--no-show", default=True, help="Print each packet in full, or in a line.  [default: in full]")
-def command(
-    engine: Engine,
-    name: str | None,
-    source: str,
-    destination: str,
-    proto: int,
-    port: int,
-    timeout: float,
-    count: int | None,
-    show: bool,
-) -> None:
+def command(wanted: Wanted) -> None:
     """Answer ClientMessage with ServerResponse, until Ctrl+C.
 
     Any client works with it: ipl-tui client, the lab, or one of your own. Without -i it listens on loopback. On a
     simulated or sandbox interface, which no other program reaches, the host at the other end asks once a second.
     """
-    over_tcp = engine == "asyncio"
     events = Events()
-    with place_of(name) as place, ExitStack() as ending:
+    with place_of(wanted.name) as place, ExitStack() as ending:
         interface, network = place.interface, place.network
-        terms = Terms(interface, source, destination, proto, port, events.put, events.put)
-        server = make_server(engine, terms, timeout)
+        terms = Terms(interface, wanted.source, wanted.destination, wanted.proto, wanted.port, events.put, events.put)
+        server = make_server(wanted.engine, terms, wanted.timeout)
         ending.callback(server.stop)
         with suppress(KeyboardInterrupt):
             server.start()
-            click.echo(f"Listening at {server.where}, with {engine}. Ctrl+C ends it.")
+            click.echo(f"Listening at {server.where}, with {wanted.engine}. Ctrl+C ends it.")
             if network.answers:
                 path = network.path()
                 asker = path[-1] if interface.host == path[0].host else path[0]
                 click.echo(f"No other program reaches the {network.name} network: its {asker.host} asks once a second.")
-                ending.callback(ask_again_and_again(engine, asker, terms))
-            while not events.empty() or (server.running and (count is None or events.answered < count)):
-                print_event(events.get(), show, over_tcp)
+                ending.callback(ask_again_and_again(wanted.engine, asker, terms))
+            while not events.empty() or (server.running and (wanted.count is None or events.answered < wanted.count)):
+                print_event(events.get(), wanted)
         ended_by_itself = not server.running
     summary = f"{events.received:,} received, {server.answered:,} answered"
     click.echo(summary + (f", {events.unprinted:,} not printed" if events.unprinted else ""), err=True)
@@ -108,22 +97,22 @@ class Events:
         return self._queue.empty()
 
 
-def print_event(event: Received | str, show: bool, over_tcp: bool) -> None:
+def print_event(event: Received | str, wanted: Wanted) -> None:
     """What came from whom, and what it was answered; or a problem."""
     if isinstance(event, Received):
-        print_received(event, show, over_tcp)
+        print_received(event, wanted)
     elif event:
         click.secho(event, fg="red", err=True)
 
 
-def print_received(received: Received, show: bool, over_tcp: bool) -> None:
-    click.secho(f"From {received.client}: {describe(received.request, over_tcp)}", bold=True)
-    if show:
-        print_packet(received.request, over_tcp)
+def print_received(received: Received, wanted: Wanted) -> None:
+    click.secho(f"From {received.client}: {describe(received.request, wanted.over_tcp)}", bold=True)
+    if wanted.show:
+        print_packet(received.request, wanted.over_tcp)
     if received.response is None:
         click.echo("  not answered: it is not exactly ClientMessage, or not for this server")
     else:
-        click.secho(f"  answered {received.client} with {describe(received.response, over_tcp)}", fg="green")
+        click.secho(f"  answered {received.client} with {describe(received.response, wanted.over_tcp)}", fg="green")
 
 
 def ask_again_and_again(engine: Engine, interface: Interface, terms: Terms) -> Callable[[], None]:

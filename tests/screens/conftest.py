@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,26 @@ from ipl_tui.app import PacketLab
 from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Network, find_interface
 from ipl_tui.networks.kernel import KernelNetwork
+from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.screens.lab import LabScreen, Options
+from tests.screen import until
 
 Running = Callable[..., AbstractAsyncContextManager[tuple[Pilot[None], LabScreen]]]
+
+
+@pytest.fixture(params=["simulated", "sandbox"])
+def network(request: pytest.FixtureRequest) -> Iterator[Network]:
+    """Each of the networks that follow the plan."""
+    if request.param == "sandbox":
+        yield request.getfixturevalue("sandbox")
+        return
+    with closing(SimulatedNetwork()) as network:
+        yield network
+
+
+async def settled(pilot: Pilot[None], lab: LabScreen) -> None:
+    """Wait until frames are captured and the responder answers."""
+    await until(pilot, lambda: lab.settled.is_set() and (lab.responder or not lab.network.answers))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from ipl_tui.screens import lab as lab_module
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.widgets.header_grid import HeaderForm
 from tests.screen import seen, until, until_seen
-from tests.screens.conftest import Running
+from tests.screens.conftest import Running, settled
 
 SEED = 4
 """With it a link that loses half of the frames lets the first one to the server pass, and not the first one back."""
@@ -99,7 +99,7 @@ class TestWireshark:
         monkeypatch.setenv("DISPLAY", ":0")
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
         async with running("simulated:client", networks=[network], filter="ip") as (pilot, lab):
-            await until(pilot, lambda: lab.settled.is_set() and lab.responder)
+            await settled(pilot, lab)
             await pilot.press("f5")
             await until_seen(pilot, "↩ answers 1")
             await pilot.press("w")
@@ -116,7 +116,7 @@ class TestSilence:
         monkeypatch.setattr(lab_module, "PATIENCE", 0.3)
 
     async def send(self, pilot: Pilot[None], lab: LabScreen, payload: str = "", **fields: str) -> None:
-        await until(pilot, lambda: lab.settled.is_set() and (lab.responder or not lab.network.answers))
+        await settled(pilot, lab)
         lab.query_one(HeaderForm).fill(fields)
         if payload:
             lab.query_one("#payload", Input).value = payload

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -22,16 +21,7 @@ from ipl_tui.widgets.header_grid import HeaderForm
 from tests.conftest import wait_until
 from tests.fake_interface import FakeInterface, FakeNetwork
 from tests.screen import seen, until, until_seen
-from tests.screens.conftest import Running
-
-
-@pytest.fixture(params=["simulated", "sandbox"])
-def network(request: pytest.FixtureRequest) -> Iterator[Network]:
-    if request.param == "sandbox":
-        yield request.getfixturevalue("sandbox")
-        return
-    with closing(SimulatedNetwork()) as network:
-        yield network
+from tests.screens.conftest import Running, settled
 
 
 def has_answers(lab: LabScreen, count: int) -> bool:
@@ -42,7 +32,7 @@ def has_answers(lab: LabScreen, count: int) -> bool:
 
 async def opened(pilot: Pilot[None], lab: LabScreen) -> EnginesScreen:
     """Open the comparison once the lab has settled."""
-    await until(pilot, lambda: lab.settled.is_set() and (lab.responder or not lab.network.answers))
+    await settled(pilot, lab)
     await pilot.press("v")
     await until_seen(pilot, "Nothing has been sent yet.")
     screen = pilot.app.screen

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from contextlib import closing
 
 import psutil
-import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -21,21 +19,7 @@ from ipl_tui.screens.lab import LabScreen
 from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
 from ipl_tui.widgets.packet_list import PacketList
 from tests.screen import seen, until, until_seen
-from tests.screens.conftest import Running
-
-
-@pytest.fixture(params=["simulated", "sandbox"])
-def network(request: pytest.FixtureRequest) -> Iterator[Network]:
-    if request.param == "sandbox":
-        yield request.getfixturevalue("sandbox")
-        return
-    with closing(SimulatedNetwork()) as network:
-        yield network
-
-
-async def settled(pilot: Pilot[None], lab: LabScreen) -> None:
-    """Wait until frames are captured and the responder answers."""
-    await until(pilot, lambda: lab.settled.is_set() and (lab.responder or not lab.network.answers))
+from tests.screens.conftest import Running, settled
 
 
 async def compose(pilot: Pilot[None], lab: LabScreen, payload: str = "", **fields: str) -> None:
