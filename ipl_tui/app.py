@@ -21,7 +21,7 @@ from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Network
 from ipl_tui.screens.lab import LabScreen, Options
 
-LAST_WORDS = 5.0
+LAST_WORDS = 8.0
 """Seconds that leaving may take once the terminal is gone."""
 
 
