@@ -190,6 +190,8 @@ class LabScreen(Screen[None]):
         self.stop_reading = threading.Event()
         self.sent: Watch | None = None
         """What comes of the last order's packet, until that is said."""
+        self.going_to_sent = False
+        """Whether the list is to go to that packet once it is there."""
         self.sent_after = 0
         """The number of the last packet that was captured before it was sent."""
         self.shown = 0
@@ -566,6 +568,7 @@ class LabScreen(Screen[None]):
     def begin_order(self, event: Composer.SendAsked) -> None:
         self.composer.sending = True
         self.sent, self.sent_after = Watch(self.store, event.order.packet), len(self.store)
+        self.going_to_sent = True
         self.stop_sending = threading.Event()
         self.carry_out(event.order, self.interface, self.stop_sending)
 
@@ -616,10 +619,11 @@ class LabScreen(Screen[None]):
         watch = self.sent
         if watch is None:
             return
-        unseen = not watch.sent_as
         watch.look()
-        if unseen and watch.sent_as and self.packets.following and not self.paused:
-            self.packets.select(watch.sent_as)
+        if self.going_to_sent and 0 < watch.sent_as <= self.packets.count:
+            self.going_to_sent = False
+            if self.packets.following and not self.paused:
+                self.packets.select(watch.sent_as)
         if watch.error is not None and not self.composer.sending:
             self.sent = None
             error = (watch.error.type, watch.error.code)

@@ -7,6 +7,7 @@ import signal
 from contextlib import closing
 
 import psutil
+import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -30,6 +31,18 @@ async def compose(pilot: Pilot[None], lab: LabScreen, payload: str = "", **field
     await until(pilot, lambda: lab.composer.crafted is not None)
     await pilot.pause()
     await pilot.press("f5")
+
+
+async def test_the_list_goes_to_what_was_sent_however_late_it_is_shown(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ipl_tui.capture.recording.GATHER", 0.3)
+    with closing(SimulatedNetwork()) as network:
+        async with running("simulated:client", networks=[network]) as (pilot, lab):
+            await settled(pilot, lab)
+            await pilot.press("f5")
+            await until(pilot, lambda: lab.packets.count == 4)
+            assert lab.packets.selected == 3, "the ClientMessage, after ARP's request and reply"
 
 
 class TestExchange:
