@@ -110,8 +110,9 @@ def exchange_options(
 def describe(data: bytes, over_tcp: bool) -> str:
     """A packet, or a message over TCP, in a few words: what it says, and its bytes."""
     from ipl_tui.packets.craft import payload_text
+    from ipl_tui.packets.ipv4 import payload_of
 
-    payload = data if over_tcp else data[4 * (data[0] & 15) :]
+    payload = data if over_tcp else payload_of(data)
     return f"{NAMES.get(payload) or payload_text(payload)[:80] or 'nothing'}, {len(data):,} bytes"
 
 

@@ -17,12 +17,13 @@ from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
+from ipl_tui.packets.ipv4 import ICMP, header_length, payload_of, without_padding
 from ipl_tui.packets.link_layer import ETHERNET, network_layer
 
 MOST_FRAMES = 5_000
 """Frames that are searched for an answer; among more it would be lost in other traffic."""
 
-ICMP, ECHO_REQUEST, ECHO_REPLY = 1, 8, 0
+ECHO_REQUEST = 8
 RAW_LINK_TYPES = (12, 14, 101)
 
 
@@ -125,7 +126,7 @@ def _header(case: Unanswered) -> str:
     """What receivers drop in silence (RFC 1122 §3.2.1)."""
     packet = case.seen or case.packet
     values = {name: value for name, value in read_header(packet).items() if isinstance(value, int)}
-    size = 4 * (packet[0] & 0xF)
+    size = header_length(packet)
     rewritten = case.method == "kernel" and not case.seen
     if values["version"] != 4:
         return f"its Version is {values['version']}: receivers drop it in silence"
@@ -239,8 +240,7 @@ def _passes(case: Unanswered, packet: bytes) -> bool:
 
 
 def _payload(packet: bytes) -> bytes:
-    """The payload as far as Total Length goes: what comes after is Ethernet's padding."""
-    return packet[4 * (packet[0] & 0xF) : int.from_bytes(packet[2:4])]
+    return payload_of(without_padding(packet))
 
 
 def _is_client_message(packet: bytes) -> bool:
@@ -248,5 +248,5 @@ def _is_client_message(packet: bytes) -> bool:
 
 
 def _is_echo(packet: bytes, kind: int) -> bool:
-    payload = packet[4 * (packet[0] & 0xF) :] if len(packet) >= SHORTEST_HEADER else b""
+    payload = payload_of(packet) if len(packet) >= SHORTEST_HEADER else b""
     return len(payload) >= 8 and packet[9] == ICMP and payload[0] == kind

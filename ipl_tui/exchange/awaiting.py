@@ -6,8 +6,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
-from ipl_tui.exchange.watching import ICMP, ICMP_HEADER, IcmpError, error_about, is_same
 from ipl_tui.packets.fields import SHORTEST_HEADER
+from ipl_tui.packets.icmp import ICMP_HEADER, IcmpError, error_about, is_same
+from ipl_tui.packets.ipv4 import ICMP, payload_of, without_padding
 from ipl_tui.packets.link_layer import network_layer
 
 REPLIES = {8: 0, 13: 14, 15: 16, 17: 18}
@@ -53,7 +54,7 @@ class Awaiting:
         seen = frame[network_layer(frame, linktype) :]
         if len(seen) < SHORTEST_HEADER:
             return None
-        packet = _without_padding(seen)
+        packet = without_padding(seen)
         if seen.startswith(self._packet) or (len(packet) == len(self._packet) and is_same(self._packet, packet)):
             self.seen = packet
             self._waiting.append(time)
@@ -80,23 +81,14 @@ def is_answer(request: bytes, packet: bytes) -> bool:
     """
     if len(packet) < SHORTEST_HEADER:
         return False
-    packet = _without_padding(packet)
+    packet = without_padding(packet)
     back = packet[9] == request[9] and packet[12:20] == request[16:20] + request[12:16]
     if not back or packet[0] >> 4 != 4 or int.from_bytes(packet[6:8]) & 0x1FFF:  # the rest of a fragmented one
         return False
-    asked, answer = _payload(request), _payload(packet)
+    asked, answer = payload_of(request), payload_of(packet)
     if request[9] == ICMP:
         enough = min(len(asked), len(answer)) >= ICMP_HEADER
         return enough and REPLIES.get(asked[0]) == answer[0] and asked[4:8] == answer[4:8]
     if request[9] in WITH_PORTS:
         return len(asked) >= 4 and answer[:4] == asked[2:4] + asked[:2]
     return asked != CLIENT_MESSAGE or answer == SERVER_RESPONSE
-
-
-def _without_padding(packet: bytes) -> bytes:
-    length = int.from_bytes(packet[2:4])
-    return packet[:length] if length >= SHORTEST_HEADER else packet
-
-
-def _payload(packet: bytes) -> bytes:
-    return packet[4 * (packet[0] & 15) :]

@@ -27,10 +27,10 @@ from ipl_tui.exchange.engine import (
 )
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.exchange.scapy_engine import ScapyClient
-from ipl_tui.exchange.watching import error_about
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.packets.fields import FIELD, SHORTEST_HEADER, read_header
-from ipl_tui.packets.icmp import describe_error
+from ipl_tui.packets.icmp import describe_error, error_about
+from ipl_tui.packets.ipv4 import ICMP, header_length, payload_of, without_padding
 from ipl_tui.packets.link_layer import network_layer
 
 TIMEOUT = 3.0
@@ -42,7 +42,7 @@ as long as that could take."""
 
 FILTER = f"ip proto {PROTOCOL} or tcp port {PORT} or icmp"
 
-ICMP, TCP_PROTOCOL = 1, 6
+TCP_PROTOCOL = 6
 SHORTEST_SEGMENT = 20
 """Bytes of TCP's header without options."""
 
@@ -243,8 +243,7 @@ class Capture:
             frame = self._store.frame(number)
             packet = frame.data[network_layer(frame.data, self._store.interfaces[frame.interface].linktype) :]
             if len(packet) >= SHORTEST_HEADER:
-                length = int.from_bytes(packet[2:4], "big")
-                found.append((frame.time, packet[:length]))
+                found.append((frame.time, without_padding(packet)))
         return found
 
     def wait_for(self, condition: Callable[[], bool], seconds: float) -> None:
@@ -300,7 +299,7 @@ def read_exchange(packets: Sequence[tuple[int, bytes]], source: str, destination
         elif not to_server and ends != (destination, source):
             continue
         elif header["proto"] == PROTOCOL:
-            payload = packet[4 * (packet[0] & 0xF) :]
+            payload = payload_of(packet)
             to_server = to_server and payload != SERVER_RESPONSE  # on loopback the addresses do not tell
             messages = {CLIENT_MESSAGE: "ClientMessage", SERVER_RESPONSE: "ServerResponse"}
             what = messages.get(payload, f"{len(payload)} other bytes")
@@ -333,7 +332,7 @@ def is_asked(packets: Sequence[Passed], reply: Reply) -> bool:
 
 def read_segment(packet: bytes) -> TCP | None:
     """The TCP header of an IPv4 packet that has one whole, of a connection to our port."""
-    header = 4 * (packet[0] & 0xF)
+    header = header_length(packet)
     if packet[9] != TCP_PROTOCOL or len(packet) < header + SHORTEST_SEGMENT:
         return None
     segment = TCP(packet[header : header + SHORTEST_SEGMENT])
@@ -342,7 +341,7 @@ def read_segment(packet: bytes) -> TCP | None:
 
 def data_of(packet: bytes, segment: TCP) -> bytes:
     """What a packet's segment carries of the stream."""
-    return packet[4 * (packet[0] & 0xF) + 4 * segment.dataofs :]
+    return payload_of(packet)[4 * segment.dataofs :]
 
 
 def describe_segment(packet: bytes, segment: TCP) -> str:

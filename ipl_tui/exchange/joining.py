@@ -9,12 +9,11 @@ from operator import itemgetter
 from ipl_tui.capture.store import Batch, Store
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.packets.icmp import ERROR_TYPES
+from ipl_tui.packets.ipv4 import ICMP
 from ipl_tui.packets.link_layer import network_layer
 
 PATIENCE = 15_000_000_000
 """How long after its request, in ns, a response still answers it."""
-
-ICMP = 1
 
 MOST_JOINS = 100_000
 MOST_WAITING = 10_000

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ipl_tui.exchange.watching import error_about
 from ipl_tui.networks.interface import Interface, RawSocket, SendError
-from ipl_tui.packets.icmp import describe_error
-
-ICMP = 1
+from ipl_tui.packets.icmp import describe_error, error_about
+from ipl_tui.packets.ipv4 import ICMP
 
 
 class Objections:

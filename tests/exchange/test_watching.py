@@ -11,7 +11,8 @@ from scapy.layers.inet import ICMP, IP
 
 from ipl_tui.capture.store import Batch, Store
 from ipl_tui.exchange import watching
-from ipl_tui.exchange.watching import IcmpError, Watch
+from ipl_tui.exchange.watching import Watch
+from ipl_tui.packets.icmp import IcmpError
 
 ETHERNET = bytes(12) + b"\x08\x00"
 SENT = bytes(IP(src="10.0.1.10", dst="10.0.2.20", proto=253, id=1) / b"a payload of some length")
