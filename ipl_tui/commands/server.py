@@ -46,7 +46,16 @@ def command(wanted: Wanted) -> None:
     events = Events()
     with place_of(wanted.name) as place, ExitStack() as ending:
         interface, network = place.interface, place.network
-        terms = Terms(interface, wanted.source, wanted.destination, wanted.proto, wanted.port, events.put, events.put)
+        terms = Terms(
+            interface,
+            wanted.source,
+            wanted.destination,
+            wanted.proto,
+            wanted.port,
+            wanted.count,
+            events.put,
+            events.put,
+        )
         server = make_server(wanted.engine, terms, wanted.timeout)
         ending.callback(server.stop)
         with suppress(KeyboardInterrupt):
@@ -57,7 +66,7 @@ def command(wanted: Wanted) -> None:
                 asker = path[-1] if interface.host == path[0].host else path[0]
                 click.echo(f"No other program reaches the {network.name} network: its {asker.host} asks once a second.")
                 ending.callback(ask_again_and_again(wanted.engine, asker, terms))
-            while not events.empty() or (server.running and (wanted.count is None or events.answered < wanted.count)):
+            while not events.empty() or (server.running and not terms.is_fulfilled(events.answered)):
                 print_event(events.get(), wanted)
         ended_by_itself = not server.running
     summary = f"{events.received:,} received, {server.answered:,} answered"
@@ -120,13 +129,15 @@ def ask_again_and_again(engine: Engine, interface: Interface, terms: Terms) -> C
     ending = threading.Event()
 
     def ask() -> None:
-        try:
-            with closing(make_client(engine, interface, terms.addresses[0], "", terms.proto, terms.port)) as client:
-                while not ending.is_set():
-                    client.ask(timeout=ASKING)
-                    ending.wait(ASKING)
-        except SendError as error:
-            terms.on_problem(str(error))
+        while not ending.is_set():
+            try:
+                with closing(make_client(engine, interface, terms.addresses[0], "", terms.proto, terms.port)) as client:
+                    while not ending.is_set():
+                        client.ask(timeout=ASKING)
+                        ending.wait(ASKING)
+            except SendError as error:
+                terms.on_problem(str(error))
+                ending.wait(ASKING)
 
     asking = threading.Thread(target=ask, name="asker", daemon=True)
     asking.start()

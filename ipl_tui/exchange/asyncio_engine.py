@@ -25,7 +25,7 @@ from contextlib import ExitStack, suppress
 from threading import Lock, Thread
 from typing import Any
 
-from ipl_tui.exchange.engine import PATIENCE, Received, Reply, Terms
+from ipl_tui.exchange.engine import CLOSED, PATIENCE, Received, Reply, Terms
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.networks.interface import Interface, SendError
 
@@ -81,7 +81,7 @@ class AsyncioServer:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        self.terms.require_own_source()
+        self.terms.require_addresses()
         with self._lock:
             if self.running:
                 return
@@ -130,14 +130,18 @@ class AsyncioServer:
             while self.terms.client in ("", address):
                 async with asyncio.timeout(self._patience):
                     message = await read_message(reader)
+                    if self.terms.is_fulfilled(self.answered):
+                        break
                     response = SERVER_RESPONSE if message == CLIENT_MESSAGE else None
                     if response is not None:
+                        self.answered += 1
                         writer.write(frame(response))
                         await writer.drain()  # waits while the client takes no answers
-                        self.answered += 1
                 self.terms.on_received(Received(f"{address}:{port}", message, response))
                 await asyncio.sleep(0)  # the others' turn, also when this one has sent a thousand messages at once
-        except (EOFError, TimeoutError, OSError):  # it left, hangs, or its connection broke
+        except TimeoutError:
+            writer.transport.abort()  # close() would wait for ever for a client that takes nothing
+        except (EOFError, OSError):  # it left, or its connection broke
             pass
         finally:
             writer.close()
@@ -145,6 +149,8 @@ class AsyncioServer:
     def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """asyncio's own way would be a traceback on the terminal; it tries again by itself after a second."""
         error = context.get("exception")
+        if self._stopping is None or self._stopping.is_set():
+            return  # connections are broken off
         if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
             self.terms.on_problem("More clients connect than this process may have files open: they have to wait.")
         elif isinstance(error, OSError):
@@ -162,12 +168,26 @@ class AsyncioClient:
         self._source, self._destination, self._port = source, destination, port
         self._server = f"{destination}:{port}"
         self._runner = asyncio.Runner()
+        self._asking = Lock()
+        self._task: asyncio.Task[Any] | None = None
+        """The one that asks."""
+        self._closed = False
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     def ask(self, timeout: float) -> Reply:
-        return self._runner.run(self._ask(timeout))
+        begun = time.perf_counter()
+        with self._asking:
+            try:
+                return self._runner.run(self._ask(timeout))
+            except asyncio.CancelledError:  # by close()
+                return Reply(self._server, CLIENT_MESSAGE, None, time.perf_counter() - begun, CLOSED)
+            finally:
+                self._task = None
 
     async def _ask(self, timeout: float) -> Reply:
+        self._task = asyncio.current_task()
+        if self._closed:
+            raise asyncio.CancelledError
         begun = time.perf_counter()
         try:
             async with asyncio.timeout(timeout):
@@ -217,8 +237,13 @@ class AsyncioClient:
         return f"{self._server} can't be reached: {reason}."
 
     def close(self) -> None:
-        self._runner.run(self._disconnect())
-        self._runner.close()
+        self._closed = True
+        if (task := self._task) is not None:
+            with suppress(RuntimeError):  # its loop has just ended
+                task.get_loop().call_soon_threadsafe(task.cancel)
+        with self._asking:
+            self._runner.run(self._disconnect())
+            self._runner.close()
 
 
 def listen(interface: Interface, address: str, port: int) -> socket.socket:

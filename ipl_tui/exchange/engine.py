@@ -20,6 +20,9 @@ RAW_ENGINES: tuple[Engine, ...] = ("scapy", "socket")
 PORT = 61253
 """The TCP port of the asyncio engine: a private one (RFC 6335 §6), above those that Linux gives to clients."""
 
+CLOSED = "The client was closed."
+"""The reason of a Reply when close() came first."""
+
 PATIENCE = 15.0
 """Seconds that an answer is waited for."""
 
@@ -81,7 +84,7 @@ class Client(Protocol):
         """One exchange, waiting up to `timeout` seconds; it listens before it sends. Raises SendError."""
 
     def close(self) -> None:
-        """Close the sockets, when nobody asks any more."""
+        """Close the sockets; a thread that asks gets its Reply at once, without a response."""
 
 
 def ignore(event: object) -> None:
@@ -101,6 +104,8 @@ class Terms:
     """The IP protocol number of the raw engines."""
     port: int = PORT
     """The TCP port of the asyncio engine."""
+    most: int | None = None
+    """Answers after which nothing more is answered or told; None: no such limit."""
     on_problem: Callable[[str], object] = ignore
     """Gets one sentence when an answer can't be sent, or when listening ends by itself.
 
@@ -125,9 +130,15 @@ class Terms:
         if self.is_for_us(destination) and not own_answer:
             self.on_received(Received(source, request, response))
 
-    def require_own_source(self) -> None:
-        """Raises SendError for a source that is no address of the interface."""
+    def require_addresses(self) -> None:
+        """Raises SendError for a source that is no address of the interface, and where there is no address at all."""
         require_own(self.interface, self.source)
+        if not self.addresses:
+            raise SendError(f"{self.interface.full_name} has no IPv4 address to answer for.")
+
+    def is_fulfilled(self, answered: int) -> bool:
+        """Whether that many answers are all that was wanted."""
+        return self.most is not None and answered >= self.most
 
     def is_for_us(self, destination: str) -> bool:
         return destination in self.addresses

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, current_thread
 
@@ -21,18 +21,14 @@ from scapy.sendrecv import AsyncSniffer
 from scapy.sessions import DefaultSession
 from scapy.supersocket import SuperSocket
 
-from ipl_tui.exchange.engine import Reply, Terms
+from ipl_tui.exchange.engine import CLOSED, Reply, Terms
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.exchange.objections import Objections
 from ipl_tui.networks.interface import Interface, SendError
 
 
 class ScapyServer(AnsweringMachine[Packet]):
-    """Answers while it is started.
-
-    While it listens the kernel does not answer the requests with ICMP protocol unreachable, and a second, deaf socket
-    sees to that when a flood has filled the first.
-    """
+    """Answers while it is started."""
 
     sniff_options_list = [*AnsweringMachine.sniff_options_list, "session", "started_callback"]  # noqa: RUF012 - as Scapy's
 
@@ -42,7 +38,6 @@ class ScapyServer(AnsweringMachine[Packet]):
         self.interface = terms.interface
         self.answered = 0
         self._lock = Lock()
-        self._deaf: SuperSocket | None = None
         self._listener: _Listener | None = None
 
     @property
@@ -54,13 +49,12 @@ class ScapyServer(AnsweringMachine[Packet]):
         return self._listener is not None and self._listener.running
 
     def start(self) -> None:
-        self.terms.require_own_source()
+        self.terms.require_addresses()
         with self._lock:
             if self.running:
                 return
             self._finish()
-            self._deaf = self.interface.open_protocol(self.terms.proto, deaf=True)
-            self._listener = _Listener(self.interface.open_protocol(self.terms.proto), self.terms.on_problem)
+            self._listener = _Listener(self.interface, self.terms.proto, self.terms.on_problem)
             self._listener.start(self.listen)
 
     def listen(self, **options: object) -> AsyncSniffer:
@@ -74,13 +68,12 @@ class ScapyServer(AnsweringMachine[Packet]):
     def _finish(self) -> None:
         if self._listener is not None:
             self._listener.stop()
-        if self._deaf is not None:
-            self._deaf.close()
-        self._listener = self._deaf = None
+        self._listener = None
 
     def is_request(self, req: Packet) -> bool:
         """Whether to answer it."""
-        if (packet := _datagram(req, self.terms.proto)) is None:
+        packet = _datagram(req, self.terms.proto)
+        if packet is None or self.terms.is_fulfilled(self.answered):
             return False
         source, destination, message = packet.src, packet.dst, _message(packet)
         if self.terms.is_request(source, destination, message):
@@ -117,12 +110,11 @@ class ScapyClient:
         self._destination = destination
         self.request = IP(src=source, dst=destination, proto=proto) / Raw(CLIENT_MESSAGE)
         """Not built yet: its `fields` are what is given here, the rest Scapy fills in."""
-        self._answers: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
-        self._objections = Objections(interface)
+        self._answers: SimpleQueue[tuple[float, bytes] | None] = SimpleQueue()
         self._problem = ""
-        # Opened first: from here on the kernel does not object to an answer, however many come.
-        self._deaf = interface.open_protocol(proto, deaf=True)
-        self._listener = _Listener(interface.open_protocol(proto), self._ended)
+        """Why no more answers come."""
+        self._listener = _Listener(interface, proto, self._end)
+        self._objections = Objections(interface)
         self._listener.start(self._listen)
 
     def _listen(self, **options: object) -> AsyncSniffer:
@@ -141,8 +133,9 @@ class ScapyClient:
         ):
             self._answers.put((now, _bytes(answer)))
 
-    def _ended(self, reason: str) -> None:
+    def _end(self, reason: str) -> None:
         self._problem = reason
+        self._answers.put(None)
 
     def ask(self, timeout: float) -> Reply:
         while not self._answers.empty():  # too late for the question before
@@ -150,24 +143,32 @@ class ScapyClient:
         request = bytes(self.request)
         begun = time.perf_counter()
         self._interface.send(request, "kernel")
-        try:
-            arrived, response = self._answers.get(timeout=timeout)
-        except Empty:
+        answer = None
+        if not self._problem:
+            with suppress(Empty):
+                answer = self._answers.get(timeout=timeout)
+        if answer is None:
             reason = self._problem or self._objections.about(request)
             return Reply(self._destination, request, None, time.perf_counter() - begun, reason)
+        arrived, response = answer
         return Reply(self._destination, request, response, arrived - begun)
 
     def close(self) -> None:
+        self._end(CLOSED)
         self._listener.stop()
-        self._deaf.close()
         self._objections.close()
 
 
 class _Listener:
-    """An AsyncSniffer on a socket, from when it really listens until it really has ended."""
+    """An AsyncSniffer for a protocol, from when it really listens until it really has ended."""
 
-    def __init__(self, socket: SuperSocket, on_problem: Callable[[str], object]) -> None:
-        self._socket = socket
+    def __init__(self, interface: Interface, proto: int, on_problem: Callable[[str], object]) -> None:
+        """Open the sockets: from here on the kernel does not object to the protocol. Raises SendError."""
+        with ExitStack() as opening:
+            # A deaf one never fills: with it the kernel is quiet also when a flood has filled the other.
+            opening.enter_context(closing(interface.open_protocol(proto, deaf=True)))
+            self._socket = opening.enter_context(closing(interface.open_protocol(proto)))
+            self._sockets = opening.pop_all()
         self._on_problem = on_problem
         self._sniffer: AsyncSniffer | None = None
 
@@ -192,7 +193,7 @@ class _Listener:
                 self._sniffer.stop(join=False)
             if thread is not current_thread():
                 thread.join()
-        self._socket.close()
+        self._sockets.close()
 
 
 class _Session(DefaultSession):

@@ -31,7 +31,7 @@ from contextlib import ExitStack, closing
 from threading import Event, Lock, Thread, current_thread
 from typing import NamedTuple
 
-from ipl_tui.exchange.engine import Reply, Terms
+from ipl_tui.exchange.engine import CLOSED, Reply, Terms
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.exchange.objections import Objections
 from ipl_tui.networks.interface import Interface, RawSocket, SendError
@@ -147,24 +147,27 @@ class SocketClient:
         self._source, self._destination, self._proto = source, destination, proto
         self._raw = open_socket(interface, proto)
         self._objections = Objections(interface)
+        self._asking = Lock()
+        self._closing = Event()
 
     def ask(self, timeout: float) -> Reply:
-        request = make_packet(self._source, self._destination, self._proto, CLIENT_MESSAGE)
-        self._forget_earlier()
-        begun = time.perf_counter()
-        send(self._raw, request, self._destination)
-        while (left := begun + timeout - time.perf_counter()) > 0:
-            self._raw.settimeout(left)
-            try:
-                packet = self._raw.recv(LARGEST_PACKET)
-            except TimeoutError:
-                break
-            except OSError as error:
-                raise SendError(f"Listening ended: {error.strerror}.") from error
-            if self._is_answer(read_packet(packet)):
-                return Reply(self._destination, request, packet, time.perf_counter() - begun)
-        reason = self._objections.about(request)
-        return Reply(self._destination, request, None, time.perf_counter() - begun, reason)
+        with self._asking:
+            request = make_packet(self._source, self._destination, self._proto, CLIENT_MESSAGE)
+            self._forget_earlier()
+            begun = time.perf_counter()
+            send(self._raw, request, self._destination)
+            while (left := begun + timeout - time.perf_counter()) > 0 and not self._closing.is_set():
+                self._raw.settimeout(min(left, LOOK))
+                try:
+                    packet = self._raw.recv(LARGEST_PACKET)
+                except TimeoutError:
+                    continue
+                except OSError as error:
+                    raise SendError(f"Listening ended: {error.strerror}.") from error
+                if self._is_answer(read_packet(packet)):
+                    return Reply(self._destination, request, packet, time.perf_counter() - begun)
+            reason = CLOSED if self._closing.is_set() else self._objections.about(request)
+            return Reply(self._destination, request, None, time.perf_counter() - begun, reason)
 
     def _is_answer(self, datagram: Datagram | None) -> bool:
         """On loopback the request itself arrives here too, and anybody may send anything: only this is the answer."""
@@ -180,8 +183,10 @@ class SocketClient:
             pass
 
     def close(self) -> None:
-        self._raw.close()
-        self._objections.close()
+        self._closing.set()
+        with self._asking:
+            self._raw.close()
+            self._objections.close()
 
 
 # The server
@@ -207,7 +212,7 @@ class SocketServer:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        self.terms.require_own_source()
+        self.terms.require_addresses()
         with self._lock:
             if self.running:
                 return
@@ -246,7 +251,7 @@ class SocketServer:
     def _answer(self, raw: RawSocket, packet: bytes) -> None:
         """Answer one packet, if it is exactly a ClientMessage to us."""
         request = read_packet(packet)
-        if request is None:
+        if request is None or self.terms.is_fulfilled(self.answered):
             return
         source, destination, proto, payload = request
         response = None

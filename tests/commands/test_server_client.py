@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
 import signal
 import socket
@@ -174,5 +176,16 @@ def test_garbage_and_a_flood_leave_it_answering(own_loopback: None, engine: Engi
     assert "\x1b" not in out
 
 
-def test_the_printed_text_has_colours_on_a_terminal_only(own_loopback: None) -> None:
-    assert "\x1b" not in ask("-i", "simulated:client", "--engine", "socket").stdout
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_on_a_terminal_it_has_colours_unless_they_are_unwanted(no_color: str, coloured: bool) -> None:
+    master, slave = pty.openpty()
+    command = [*APP, "client", "-i", "simulated:client", "--engine", "socket"]
+    environment = os.environ | {"TERM": "xterm-256color", "NO_COLOR": no_color}
+    done = subprocess.run(command, stdout=slave, stderr=slave, env=environment, timeout=30)
+    os.close(slave)
+    text = os.read(master, 65536)
+    os.close(master)
+    assert done.returncode == 0
+    assert b"ServerResponse" in text
+    assert (b"\x1b[" in text) == coloured
+    assert "\x1b" not in ask("-i", "simulated:client", "--engine", "socket").stdout, "and never in a pipe"

@@ -18,7 +18,7 @@ from ipl_tui.exchange.engine import PORT, Received, Terms, make_client
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.networks.kernel import KernelNetwork
-from tests.conftest import wait_until
+from tests.conftest import go_without, wait_until
 
 ANSWER = frame(SERVER_RESPONSE)
 
@@ -136,7 +136,7 @@ def test_half_a_message_holds_up_nobody_and_is_given_up(lo: Interface, told: Que
 def test_a_thousand_clients_at_once(server: AsyncioServer, told: Queue[Received | str]) -> None:
     allow_many_files()
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 2500:
-        pytest.skip("this system lets no process have 2,500 files open")
+        go_without("this system lets no process have 2,500 files open")
     with ExitStack() as leaving:
         clients = [leaving.enter_context(connect()) for _ in range(1000)]
         for client in clients:
@@ -172,6 +172,21 @@ def test_more_clients_than_files_wait_and_are_served(
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         server.stop()
+
+
+def test_clients_that_take_no_answers_are_disconnected(lo: Interface) -> None:
+    server = AsyncioServer(Terms(lo), patience=0.3)
+    server.start()
+    flood = frame(CLIENT_MESSAGE) * 5000
+    with ExitStack() as leaving:
+        leaving.callback(server.stop)
+        for _ in range(5):
+            flooding = leaving.enter_context(connect())
+            with pytest.raises((ConnectionResetError, BrokenPipeError)):
+                while True:  # nothing is read: sending waits, and the server does for so long
+                    flooding.sendall(flood)
+        with connect() as calm:
+            assert is_answered(calm)
 
 
 def test_a_client_that_floods_and_reads_nothing_holds_up_nobody(server: AsyncioServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,13 +20,25 @@ from scapy.layers.l2 import Ether, Loopback
 from scapy.packet import Packet, Raw
 from scapy.supersocket import SuperSocket
 
-from ipl_tui.exchange.engine import ENGINES, RAW_ENGINES, Client, Engine, Received, Terms, make_client, make_server
+from ipl_tui.exchange.engine import (
+    ENGINES,
+    PORT,
+    RAW_ENGINES,
+    Client,
+    Engine,
+    Received,
+    Reply,
+    Terms,
+    make_client,
+    make_server,
+)
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.networks.sandbox import SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
 from tests.conftest import Pair, go_without, inside, run_ip, wait_until
+from tests.fake_interface import FakeInterface
 
 
 @dataclass
@@ -185,6 +198,7 @@ def test_only_the_servers_exact_answer_counts(engine: Engine, veth_ends: Ends) -
     with inside(ends.at_server):
         listening = ends.server.open_protocol(PROTOCOL)
     with listening, ends.asking(engine) as client:
+        answer = bytes(IP(src="10.0.1.20", dst="10.0.1.10", proto=PROTOCOL, id=4711) / SERVER_RESPONSE)
 
         def right(**other: Any) -> Packet:
             return IP(**{"src": "10.0.1.20", "dst": "10.0.1.10", "proto": PROTOCOL, **other})
@@ -201,13 +215,14 @@ def test_only_the_servers_exact_answer_counts(engine: Engine, veth_ends: Ends) -
                 right(flags="MF", id=7) / (SERVER_RESPONSE + b"\0\0"),
             ):
                 ends.server.send(bytes(packet), "exact")
+            ends.server.send(answer, "exact")
 
         forger = Thread(target=forge)
         with inside(ends.at_server):
             forger.start()
-        response = client.ask(0.5).response
+        response = client.ask(10).response
         forger.join()
-        assert response is None
+    assert response == answer
 
 
 STRANGERS = {
@@ -387,3 +402,52 @@ def test_a_late_answer_is_not_taken_for_the_next() -> None:
             assert client.ask(0.1).response is None
             ends.server.send(answer, "kernel")  # it has arrived when this returns
             assert client.ask(0.1).response is None
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_closing_ends_the_wait_for_an_answer(engine: Engine, request: pytest.FixtureRequest) -> None:
+    with on_lo(request) as ends, closing(socket.create_server(("127.0.0.1", PORT))) as silent:
+        replies: Queue[Reply] = Queue()
+        client = make_client(engine, ends.client, "127.0.0.1")
+        asking = Thread(target=lambda: replies.put(client.ask(60)))
+        with ends.client.open_protocol(PROTOCOL) as listening:
+            asking.start()
+            if engine == "asyncio":
+                peer, _ = silent.accept()
+                with peer:
+                    assert peer.recv(100)
+                    client.close()
+            else:
+                assert listening.recv() is not None
+                client.close()
+        asking.join(10)
+        reply = replies.get(timeout=1)
+    assert (reply.response, reply.reason) == (None, "The client was closed.")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_server_answers_no_more_often_than_it_is_to(engine: Engine, request: pytest.FixtureRequest) -> None:
+    with on_lo(request) as ends, ends.serving(engine, most=2) as told, ends.asking(engine) as client:
+        assert [client.ask(timeout).response is not None for timeout in (5, 5, 0.2)] == [True, True, False]
+        assert [told.get(timeout=5) for _ in range(2)] and told.empty()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_without_an_address_there_is_nothing_to_answer_for(engine: Engine) -> None:
+    with pytest.raises(SendError, match="f0 has no IPv4 address to answer for"):
+        make_server(engine, Terms(FakeInterface("f0"))).start()
+
+
+def test_a_listener_that_can_open_only_one_socket_closes_it(own_loopback: None) -> None:
+    class Grudging(FakeInterface):
+        def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
+            if not deaf:
+                raise SendError("One is enough.")
+            self.opened = KernelNetwork().find("lo").open_protocol(proto, deaf)
+            return self.opened
+
+    interface = Grudging("f0", "127.0.0.1/8")
+    for start in (make_server("scapy", Terms(interface)).start, lambda: make_client("scapy", interface, "127.0.0.1")):
+        with pytest.raises(SendError, match="One is enough"):
+            start()
+        assert interface.opened.closed
