@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from traceback import walk_tb
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from ipl_tui.commands.common import counted
+from ipl_tui.commands.common import STANDARD, counted, let_go_of_output, make_networks
 from ipl_tui.privileges import PrivilegesError, give_up_root
 
 if TYPE_CHECKING:
@@ -22,15 +23,25 @@ if TYPE_CHECKING:
     from ipl_tui.exchange.engine import Engine
     from ipl_tui.networks.interface import Interface, Network
 
-STANDARD = Path("-")
-"""Standard input or output, in place of a file."""
-
-
 COMMANDS: tuple[str, ...] = ("server", "client", "sniff", "send", "doctor")
 
 
 class Commands(click.Group):
     """The commands without a screen, each loaded when it is named."""
+
+    def main(self, *arguments: Any, **settings: Any) -> Any:
+        """As click's, which knows only one way in which standard output fails: that nobody reads it any more."""
+        try:
+            return super().main(*arguments, **settings)
+        except OSError as error:
+            *_, (last, _) = walk_tb(error.__traceback__)
+            if last.f_code is not click.echo.__code__:
+                raise
+            from ipl_tui.capture.sinks import cannot_write
+
+            let_go_of_output()
+            click.echo(f"Error: {cannot_write('standard output', error)}", err=True)
+            sys.exit(1)
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -40,6 +51,19 @@ class Commands(click.Group):
             return None
         command: click.Command = import_module(f"ipl_tui.commands.{name}").command
         return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, which does this before the function below gives up root: the kernel tells the firewall's rules,
+        which the doctor examines, to root only."""
+        name, command, rest = super().resolve_command(context, arguments)
+        helps = context.resilient_parsing or not set(context.help_option_names).isdisjoint(rest)  # completes, explains
+        if name == "doctor" and not helps:
+            from ipl_tui.diagnosis.firewall import read_rules
+
+            context.obj = read_rules()
+        return name, command, rest
 
 
 @click.group(
@@ -61,14 +85,14 @@ class Commands(click.Group):
 @click.option(
     "-r",
     "--read",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     metavar="FILE",
     help="Show a pcap or pcapng file; - is standard input.",
 )
 @click.option(
     "-w",
     "--write",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     metavar="FILE",
     help="Write the capture there as it grows (pcapng).",
 )
@@ -101,8 +125,8 @@ def main(
     name: str | None,
     path: bool,
     filter: str,
-    read: Path | None,
-    write: Path | None,
+    read: str | None,
+    write: str | None,
     responder: bool | None,
     links: tuple[str, ...],
     seed: int,
@@ -110,10 +134,6 @@ def main(
     list_interfaces: bool,
 ) -> None:
     """An Internet Protocol lab in the terminal: compose IPv4 packets, send them, watch them arrive, read every bit."""
-    if context.invoked_subcommand == "doctor":  # the kernel tells the firewall's rules to root only, given up below
-        from ipl_tui.diagnosis.firewall import read_rules
-
-        context.obj = read_rules()
     try:
         give_up_root()
     except PrivilegesError as error:
@@ -130,12 +150,9 @@ def main(
     from ipl_tui.capture.store import Store
     from ipl_tui.memory import remember_interface
     from ipl_tui.networks.interface import LinkError, UnknownInterface, find_interface, network_of
-    from ipl_tui.networks.kernel import KernelNetwork
     from ipl_tui.networks.links import read_link
-    from ipl_tui.networks.sandbox import SandboxNetwork
-    from ipl_tui.networks.simulated import SimulatedNetwork
 
-    networks = (SimulatedNetwork(seed=seed), SandboxNetwork(), KernelNetwork())
+    networks = make_networks(seed)
     if list_interfaces:
         print_interfaces(networks)
         return
@@ -146,14 +163,14 @@ def main(
             network.set_link(read_link(text, network.links()))
         if path and not network.path():
             raise UnknownInterface(f"--path needs a network whose interfaces form a path; {network.name} has none.")
-        source: Path | Pipe | None = read
-        if read == STANDARD:
-            source = capture_on_standard_input()
-        elif read is not None:
-            refuse_to_read(read, write)
         if write == STANDARD:
             raise CaptureError("The lab's screen is on standard output: ipl-tui sniff -w - writes a capture there.")
-        store = Store(write)
+        target = Path(write) if write is not None else None
+        source: Path | Pipe | None = None
+        if read is not None:
+            source = capture_on_standard_input() if read == STANDARD else Path(read)
+            refuse_to_read(source, target)
+        store = Store(target)
     except (UnknownInterface, LinkError, CaptureError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -164,15 +181,17 @@ def main(
         if problem := filter_problem(filter, interface):
             raise click.ClickException(f"The filter does not compile: {problem}")
         if not sys.stdin.isatty():
-            raise click.ClickException("The lab needs a terminal to read keys from; -D and --help do without.")
+            raise click.ClickException(
+                "The lab needs a terminal to read keys from; server, client, sniff, send and doctor do without."
+            )
         lab = PacketLab(
             store, networks, Options(interface, filter, source, responder, path, remember_interface, engine)
         )
         lab.run()
         click.echo(f"{counted(len(store))} {'read' if lab.only_read else 'captured'}", err=True)
         click.echo(f"{counted(lab.dropped)} dropped by kernel", err=True)
-        if write is not None:
-            click.echo(f"The capture is in {write.absolute()}", err=True)
+        if target is not None:
+            click.echo(f"The capture is in {target.absolute()}", err=True)
 
 
 def refuse_options_before(context: click.Context) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command = [sys.executable, "-m", "ipl_tui", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+    return subprocess.run(command, text=True, timeout=30, **{**pipes, **settings})
 
 
 def test_the_interfaces_are_listed() -> None:
@@ -69,3 +72,64 @@ def test_a_file_is_not_read_into_itself(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "can't be read into itself" in done.stderr
     assert path.read_bytes() == b"precious"
+
+
+PRINTING = [
+    ["-D"],
+    ["--help"],
+    ["send", "--help"],
+    ["doctor"],
+    ["server", "-i", "simulated", "--count", "1"],
+    ["client", "-i", "simulated", "--count", "2", "--show"],
+    ["send", "-i", "simulated", "--wait"],
+]
+"""Commands that print something and end by themselves."""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+def test_an_output_that_is_full_is_said_in_a_sentence(arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = run(*arguments, stdout=full)
+    assert done.returncode == 1
+    assert done.stderr == "Error: Cannot write to standard output: no space left on device.\n"
+
+
+@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+def test_nobody_has_to_read_what_is_printed(arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = run(*arguments, stdout=writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+def test_a_closed_output_is_no_trouble(arguments: list[str]) -> None:
+    done = run(*arguments, preexec_fn=lambda: os.close(1))
+    assert "Traceback" not in done.stderr and "Error" not in done.stderr
+    assert done.returncode == 0 or arguments == ["doctor"]  # it ends with 1 where something fails
+
+
+def test_an_error_that_is_not_the_outputs_is_not_said_to_be() -> None:
+    program = """
+import ipl_tui.commands.common as common, ipl_tui.cli as cli
+def fail(seed=0):
+    raise OSError(28, "No space left on device")
+cli.make_networks = fail
+cli.main(["-D"])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert "standard output" not in done.stderr
+    assert done.stderr.endswith("OSError: [Errno 28] No space left on device\n")
+
+
+@pytest.mark.parametrize(("arguments", "read"), [([], True), (["--help"], False), (["-i", "lo", "-h"], False)])
+def test_the_firewalls_rules_are_read_for_the_doctor_but_not_for_its_help(
+    tmp_path: Path, arguments: list[str], read: bool
+) -> None:
+    lister = tmp_path / "nft"
+    lister.write_text(f"#!/bin/sh\necho $(id -u) > {tmp_path / 'was-run'}\n")
+    lister.chmod(0o755)
+    run("doctor", *arguments, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert (tmp_path / "was-run").exists() is read

@@ -190,6 +190,33 @@ def test_a_capture_is_shown_while_it_is_piped_in_and_keys_work(closed: bool) -> 
         os.close(writer)
 
 
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_pipe_with_a_name_is_shown_as_it_comes_and_keys_work(tmp_path: Path, opened: bool) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    terminal = Terminal("-r", str(path))
+    terminal.wait_for("0 packets")
+    if opened:
+        writer = os.open(path, os.O_WRONLY)
+        os.write(writer, FILE_HEADER + records(frame(b"ClientMessage")))
+        terminal.wait_for("ClientMessage")
+    terminal.type("q")
+    terminal.wait_for("1 packet read" if opened else "0 packets read")
+    assert terminal.close() == 0
+    if opened:
+        os.close(writer)
+
+
+def test_what_is_piped_in_is_not_written_into_itself(tmp_path: Path) -> None:
+    path = tmp_path / "x.pcap"
+    path.write_bytes(FILE_HEADER + records(frame(b"precious")))
+    with path.open("rb") as file:
+        terminal = Terminal("-r", "-", "-w", str(path), stdin=file.fileno())
+    terminal.wait_for("standard input can't be read into itself: write to another file.")
+    assert terminal.close() == 1
+    assert b"precious" in path.read_bytes()
+
+
 def test_capturing_on_an_interface_ends_what_is_piped_in() -> None:
     reader, writer = os.pipe()
     terminal = Terminal("-i", "lo", "-r", "-", stdin=reader)

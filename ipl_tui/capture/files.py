@@ -5,10 +5,13 @@ warnings on the terminal, cut frames at 65,535 bytes, and mix up the interfaces 
 """
 
 import gzip
+import os
+import stat
 import struct
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader, FileIO
 from pathlib import Path
@@ -45,12 +48,15 @@ class Pipe:
         return self.name
 
 
-def refuse_to_read(path: Path, write: Path | None) -> None:
-    """Raises CaptureError for a file that is not there, or that the capture would overwrite."""
-    if not path.exists():
-        raise CaptureError(f"There is no file {path}.")
-    if write is not None and write.exists() and path.samefile(write):
-        raise CaptureError(f"{path} can't be read into itself: write to another file.")
+def refuse_to_read(source: Path | Pipe, write: Path | None) -> None:
+    """Raises CaptureError for what is not there, or can't be looked at, or that the capture would overwrite."""
+    try:
+        read = _status(source)
+    except (OSError, ValueError) as error:
+        raise _unreadable(source, error) from error
+    with suppress(OSError):  # nothing is there yet, or the store will say what is wrong
+        if write is not None and os.path.samestat(read, write.stat()):
+            raise CaptureError(f"{source} can't be read into itself: write to another file.")
 
 
 def read_capture(
@@ -73,7 +79,7 @@ def read_capture(
     parser: _Parser | None = None
     rest = b""
     try:
-        if isinstance(source, Path) and isinstance(sink, Store) and source.exists() and source.samefile(sink.path):
+        if isinstance(sink, Store) and os.path.samestat(_status(source), sink.path.stat()):
             raise CaptureError(f"{source} is the capture that is being written: it can't be read into itself.")
         for piece in _pieces(source, stop):
             if stop.is_set():
@@ -106,14 +112,12 @@ def read_capture(
         problem = "is damaged" if parser and parser.damaged else "is cut short" if rest else ""
     except FilterError as error:
         raise CaptureError(f"The filter does not compile: {error}.") from error
-    except FileNotFoundError as error:
-        raise CaptureError(f"There is no file {source}.") from error
     except EOFError:  # gzip's word for a file without its end
         problem = "is cut short"
     except (gzip.BadGzipFile, zlib.error):
         problem = "is damaged"
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise CaptureError(f"Cannot read {source}: {getattr(error, 'strerror', None) or error}.") from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(source, error) from error
     if stop.is_set():
         return
     if parser is None:
@@ -121,6 +125,18 @@ def read_capture(
     if problem:
         where = f"after {packets:,} packet{'s' * (packets > 1)}; those before it are shown"
         raise CaptureError(f"{source} {problem} {where if packets else 'before its first packet'}.")
+
+
+def _status(source: Path | Pipe) -> os.stat_result:
+    """Raises OSError and ValueError."""
+    return os.stat(source.descriptor if isinstance(source, Pipe) else source)
+
+
+def _unreadable(source: Path | Pipe, error: OSError | ValueError) -> CaptureError:
+    """ValueError is Python's for a NUL in a path."""
+    if isinstance(error, FileNotFoundError):
+        return CaptureError(f"There is no file {source}.")
+    return CaptureError(f"Cannot read {source}: {getattr(error, 'strerror', None) or error}.")
 
 
 def _pieces(source: Path | Pipe, stop: threading.Event) -> Iterator[bytes]:
@@ -134,18 +150,32 @@ def _pieces(source: Path | Pipe, stop: threading.Event) -> Iterator[bytes]:
 
 
 class _Source(FileIO):
-    """A file or pipe that ends when it is told to: nobody else can end a read that waits for a pipe."""
+    """A file or pipe that ends when it is told to: nobody else can end a read that waits for a pipe.
+
+    Whatever is no regular file may have to be waited for: a pipe is given as a path, too, with mkfifo or <(...).
+    """
 
     def __init__(self, source: Path | Pipe, stop: threading.Event) -> None:
-        super().__init__(source.descriptor if isinstance(source, Pipe) else source, closefd=isinstance(source, Path))
+        if isinstance(source, Pipe):
+            super().__init__(source.descriptor, closefd=False)
+        else:
+            super().__init__(source, opener=_open_without_waiting)
         self._stop = stop
-        self._waits = isinstance(source, Pipe)
+        self._waits = not stat.S_ISREG(os.fstat(self.fileno()).st_mode)
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int | None:
-        while self._waits and not self._stop.is_set():
-            if select([self], [], [], _POLL)[0]:
-                break
-        return 0 if self._stop.is_set() else super().readinto(buffer)
+        while not self._stop.is_set():
+            if self._waits and not select([self], [], [], _POLL)[0]:
+                continue
+            size = super().readinto(buffer)
+            if size is not None:  # else somebody was quicker to read what was there
+                return size
+        return 0
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Opening a pipe otherwise waits until somebody opens its other end, and nothing ends that."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has none
 
 
 class _Reader(BufferedReader):

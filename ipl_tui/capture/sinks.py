@@ -66,7 +66,13 @@ class Stream:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise CaptureError(f"Cannot write to {self._name}: {error.strerror or error}.") from error
+            raise cannot_write(self._name, error) from error
+
+
+def cannot_write(name: str, error: OSError) -> CaptureError:
+    """The sentence about an output that fails."""
+    reason = error.strerror or str(error)
+    return CaptureError(f"Cannot write to {name}: {reason[:1].lower()}{reason[1:]}.")
 
 
 class Relay:

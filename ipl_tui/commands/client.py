@@ -8,8 +8,8 @@ from statistics import median
 import click
 
 from ipl_tui.commands.common import INTERRUPTED, Command, Place, place_of
-from ipl_tui.commands.exchanging import Wanted, describe, exchange_options, print_packet
-from ipl_tui.exchange.engine import Reply, Terms, make_client, make_server
+from ipl_tui.commands.exchanging import Wanted, answer_there, answering, describe, exchange_options, print_packet
+from ipl_tui.exchange.engine import Client, Reply, make_client
 
 
 @click.command(cls=Command)
@@ -32,21 +32,17 @@ def command(wanted: Wanted) -> None:
         destination = wanted.destination or place.interface.destination
         if not destination:
             raise click.UsageError(f"{place.interface.full_name} has no usual destination: give one with --dst.")
-        if place.network.answers:
-            terms = Terms(place.network.responder_at(place.interface), proto=wanted.proto, port=wanted.port)
-            if destination in terms.addresses:
-                server = make_server(wanted.engine, terms)
-                ending.callback(server.stop)
-                server.start()
+        answer_there(place, destination, ending, wanted.engine, wanted.proto, wanted.port)
         client = make_client(wanted.engine, place.interface, destination, wanted.source, wanted.proto, wanted.port)
         ending.enter_context(closing(client))
         replies: list[Reply] = []
         try:
             while len(replies) < (wanted.count or 1):
+                print_request(client, destination, wanted)
                 replies.append(client.ask(wanted.timeout))
                 print_reply(replies[-1], place, wanted)
         except KeyboardInterrupt:
-            print_summary(replies)
+            print_summary(replies, interrupted=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
     if len(replies) > 1:
         print_summary(replies)
@@ -54,13 +50,18 @@ def command(wanted: Wanted) -> None:
         raise click.exceptions.Exit(1)
 
 
-def print_reply(reply: Reply, place: Place, wanted: Wanted) -> None:
-    """What was sent, and what came back, or why nothing did."""
-    click.echo(f"To {reply.server}: {describe(reply.request, wanted.over_tcp)}")
+def print_request(client: Client, destination: str, wanted: Wanted) -> None:
+    """What is about to be sent."""
+    port = f":{wanted.port}" if wanted.over_tcp else ""
+    click.echo(f"To {destination}{port}: {describe(client.message, wanted.over_tcp)}")
     if wanted.show:
-        print_packet(reply.request, wanted.over_tcp)
+        print_packet(client.message, wanted.over_tcp)
+
+
+def print_reply(reply: Reply, place: Place, wanted: Wanted) -> None:
+    """What came back, or why nothing did."""
     if reply.response is None:
-        click.secho(why_nothing(reply, place, wanted.over_tcp), fg="red", err=True)
+        click.secho(why_nothing(reply, place, wanted), fg="red", err=True)
         return
     answer = f"From {reply.server}: {describe(reply.response, wanted.over_tcp)}"
     click.secho(f"{answer}, after {reply.seconds * 1000:.2f} ms", fg="green")
@@ -68,22 +69,30 @@ def print_reply(reply: Reply, place: Place, wanted: Wanted) -> None:
         print_packet(reply.response, wanted.over_tcp)
 
 
-def why_nothing(reply: Reply, place: Place, over_tcp: bool) -> str:
+def why_nothing(reply: Reply, place: Place, wanted: Wanted) -> str:
     """Why nothing came back, as far as anybody says, or else as far as it can be known here."""
-    if reply.reason or over_tcp:
+    if reply.reason or wanted.over_tcp:
         reason = f": {reply.reason}" if reply.reason else "."
-        return f"Nothing came back from {reply.server} in {reply.seconds:.1f} s{reason}"
+        return f"No answer from {reply.server} in {reply.seconds:.1f} s{reason}"
     from ipl_tui.diagnosis.unanswered import Unanswered, explain
 
-    responder = True if place.network.answers else None
     return explain(
-        Unanswered(reply.request, "kernel", place.interface, place.network, reply.seconds, responder=responder)
+        Unanswered(
+            reply.request,
+            "kernel",
+            place.interface,
+            place.network,
+            reply.seconds,
+            served=wanted.proto,
+            servers=answering(place.network),
+        )
     )
 
 
-def print_summary(replies: list[Reply]) -> None:
+def print_summary(replies: list[Reply], interrupted: bool = False) -> None:
+    """How many were answered, and how long that took; interrupted: while one more was waited for."""
     times = [reply.seconds * 1000 for reply in replies if reply.response is not None]
-    line = f"{len(replies):,} sent, {len(times):,} answered"
+    line = f"{len(replies) + interrupted:,} sent, {len(times):,} answered"
     if times:
         line += f"; {min(times):.2f} / {median(times):.2f} / {max(times):.2f} ms least, median, most"
-    click.echo(line, err=True)
+    click.echo(line)

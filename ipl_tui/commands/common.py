@@ -27,6 +27,10 @@ INTERRUPTED = 130
 """The exit status after Ctrl+C where something was left undone, as shells have it."""
 
 
+STANDARD = "-"
+"""Standard input or output, in place of a file's name."""
+
+
 class Command(click.Command):
     """A command that says what went wrong in a sentence, and whose colours and signals are as people expect them."""
 
@@ -47,6 +51,8 @@ class Command(click.Command):
             return super().invoke(context)
         except (CaptureError, SendError, UnknownInterface, LinkError) as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 def interrupt_once(number: int, frame: FrameType | None) -> NoReturn:
@@ -55,6 +61,16 @@ def interrupt_once(number: int, frame: FrameType | None) -> NoReturn:
         with suppress(AttributeError):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def let_go_of_output() -> None:
+    """Drop what standard output has not taken: at the end, Python would wait for it again, or complain."""
+    if sys.stdout is None:  # closed from the start
+        return
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 class Seconds(click.FloatRange):
@@ -95,6 +111,16 @@ def interface_option(default: str) -> Callable[..., Any]:
     return click.option("-i", "--interface", "name", metavar="IFACE", help=words)
 
 
+def make_networks(seed: int = 0) -> tuple[Network, ...]:
+    """Every network there is; the simulated one, which is always there, is first. The same seed loses the same
+    packets."""
+    from ipl_tui.networks.kernel import KernelNetwork
+    from ipl_tui.networks.sandbox import SandboxNetwork
+    from ipl_tui.networks.simulated import SimulatedNetwork
+
+    return SimulatedNetwork(seed=seed), SandboxNetwork(), KernelNetwork()
+
+
 @contextmanager
 def place_of(name: str | None, destination: str | None = None, anyhow: bool = False) -> Iterator[Place]:
     """The interface of a name; without one, that by which this machine reaches the destination, if one is given; else
@@ -104,12 +130,9 @@ def place_of(name: str | None, destination: str | None = None, anyhow: bool = Fa
     destination, unless any interface will do.
     """
     from ipl_tui.networks.interface import UnknownInterface, find_interface, network_of
-    from ipl_tui.networks.kernel import KernelNetwork
     from ipl_tui.networks.routes import loopback_name, route_to
-    from ipl_tui.networks.sandbox import SandboxNetwork
-    from ipl_tui.networks.simulated import SimulatedNetwork
 
-    networks = (SimulatedNetwork(), SandboxNetwork(), KernelNetwork())
+    networks = make_networks()
     try:
         if name is None:
             route = route_to(destination) if destination else None

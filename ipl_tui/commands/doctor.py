@@ -20,8 +20,6 @@ WIDEST = 120
 INDENT = 14
 """Columns before what was found: its mark and its title."""
 
-COLOURS = {"works": "green", "limited": "yellow", "fails": "red"}
-
 
 @click.command(cls=Command)
 @interface_option("loopback")
@@ -64,7 +62,8 @@ def print_finding(finding: Finding) -> None:
 
     width = min(get_terminal_size().columns, WIDEST) - INDENT
     first, *more = wrap(printable(finding.text), max(width, 20), break_on_hyphens=False)
-    click.secho(MARKS[finding.verdict], fg=COLOURS[finding.verdict], bold=True, nl=False)
+    mark, colour = MARKS[finding.verdict]
+    click.secho(mark, fg=colour, bold=True, nl=False)
     click.echo(f" {finding.title:<11} {first}")
     for line in more:
         click.echo(f"{'':{INDENT}}{line}")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
 import click
 
-from ipl_tui.commands.common import Seconds, interface_option, read_address
-from ipl_tui.exchange.engine import ENGINES, PATIENCE, PORT, Engine
+from ipl_tui.commands.common import Place, Seconds, interface_option, read_address
+from ipl_tui.exchange.engine import ENGINES, PATIENCE, PORT, Engine, Terms, make_server
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.networks.interface import Network
+from ipl_tui.networks.sending import MOST_PACKETS
 
 NAMES = {CLIENT_MESSAGE: "ClientMessage", SERVER_RESPONSE: "ServerResponse"}
 
@@ -64,18 +67,14 @@ def exchange_options(
         click.option(
             "--proto",
             type=click.IntRange(1, 254),
-            default=PROTOCOL,
-            show_default=True,
             metavar="NUMBER",
-            help="The IP protocol number, 1 to 254, with scapy and socket.",
+            help=f"The IP protocol number, 1 to 254, with scapy and socket.  [default: {PROTOCOL}]",
         ),
         click.option(
             "--port",
             type=click.IntRange(1, 65535),
-            default=PORT,
-            show_default=True,
             metavar="NUMBER",
-            help="The TCP port, with asyncio.",
+            help=f"The TCP port, with asyncio.  [default: {PORT}]",
         ),
         click.option(
             "--timeout",
@@ -85,7 +84,7 @@ def exchange_options(
             metavar="SECONDS",
             help=timeout,
         ),
-        click.option("--count", type=click.IntRange(min=1), metavar="N", help=count),
+        click.option("--count", type=click.IntRange(1, MOST_PACKETS), metavar="N", help=count),
         click.option(
             "--show/--no-show",
             default=show,
@@ -96,8 +95,12 @@ def exchange_options(
 
     def add(function: Callable[[Wanted], None]) -> Callable[..., Any]:
         @wraps(function)
-        def read(**values: Any) -> None:
-            function(Wanted(**values))
+        def read(engine: Engine, proto: int | None, port: int | None, **values: Any) -> None:
+            if engine == "asyncio" and proto is not None:
+                raise click.UsageError("--proto is for scapy and socket: asyncio has TCP, and --port.")
+            if engine != "asyncio" and port is not None:
+                raise click.UsageError(f"--port is for asyncio: {engine} has raw IP, which has no ports, and --proto.")
+            function(Wanted(engine, proto=proto or PROTOCOL, port=port or PORT, **values))
 
         decorated: Callable[..., Any] = read
         for option in reversed(options):
@@ -105,6 +108,23 @@ def exchange_options(
         return decorated
 
     return add
+
+
+def answering(network: Network) -> tuple[str, ...]:
+    """The addresses at which answer_there() can start a server."""
+    return tuple(str(address.ip) for each in network.path() for address in each.addresses if network.answers)
+
+
+def answer_there(
+    place: Place, destination: str, ending: ExitStack, engine: Engine = "scapy", proto: int = PROTOCOL, port: int = PORT
+) -> None:
+    """Where no other program can answer, start a server at the destination until `ending`. Raises SendError."""
+    for each in place.network.path() if place.network.answers else ():
+        terms = Terms(each, proto=proto, port=port)
+        if destination in terms.addresses:
+            server = make_server(engine, terms)
+            ending.callback(server.stop)
+            server.start()
 
 
 def describe(data: bytes, over_tcp: bool) -> str:

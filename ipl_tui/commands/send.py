@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
+from ipaddress import IPv4Address
 from statistics import median
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import click
 
 from ipl_tui.commands.common import INTERRUPTED, Command, Place, Seconds, interface_option, place_of
+from ipl_tui.commands.exchanging import answer_there, answering
 from ipl_tui.networks.interface import Interface, Method, SendError
+from ipl_tui.networks.refusals import longer_than_link
 from ipl_tui.networks.sending import (
     LONGEST_INTERVAL,
     MOST_PACKETS,
@@ -125,7 +128,7 @@ def command(
 
     \b
     ipl-tui send -i simulated:client --ttl 1 --wait
-    xxd -p FILE | ipl-tui send --dst 10.0.1.20 --proto 254 --df --hex
+    xxd -p FILE | ipl-tui send -i simulated:client --proto 254 --df --hex
     """
     if show and patience is None:
         raise click.UsageError("--show prints what comes back: it needs --wait.")
@@ -179,6 +182,8 @@ def shortcomings(crafted: Crafted, draft: Draft, method: Method, interface: Inte
     sentences = [problem.text for problem in (*crafted.problems, *caveats(crafted.packet, method, delivering))]
     if draft.src is None and not interface.addresses and method == "exact":
         sentences.append(f"{interface.full_name} has no IPv4 address: the source is 0.0.0.0. --src gives another.")
+    if len(crafted.packet) > interface.mtu:
+        sentences.append(longer_than_link(len(crafted.packet), interface.name, interface.mtu))
     return sentences
 
 
@@ -245,7 +250,6 @@ def send(order: Order, place: Place, patience: float | None, show: bool) -> None
 def listen(order: Order, place: Place, ending: ExitStack) -> CaptureSocket:
     """Capture what may come back, from now on until `ending`, and see to it that it can. Raises CaptureError."""
     from ipl_tui.capture.filters import pcapy
-    from ipl_tui.exchange.engine import Terms, make_server
 
     interface = place.interface
     proto = order.packet[9]
@@ -255,10 +259,7 @@ def listen(order: Order, place: Place, ending: ExitStack) -> CaptureSocket:
     with suppress(SendError):  # what forbids this forbids sending, which says it better
         # This host's kernel would object to an answer by a protocol that nobody here listens to.
         ending.enter_context(closing(interface.open_protocol(proto, deaf=True)))
-    if place.network.answers:  # no other program can answer there
-        server = make_server("scapy", Terms(place.network.responder_at(interface)))
-        ending.callback(server.stop)
-        server.start()
+    answer_there(place, str(IPv4Address(order.packet[16:20])), ending)
     return capture
 
 
@@ -312,10 +313,18 @@ def print_answer(answer: Answer, linktype: int, show: bool) -> None:
 def print_silence(order: Order, place: Place, patience: float, seen: bytes) -> None:
     """Why nothing came back, as far as that can be known; `seen` is the packet as it was captured."""
     from ipl_tui.diagnosis.unanswered import Unanswered, explain
+    from ipl_tui.exchange.messages import PROTOCOL
 
-    responder = True if place.network.answers else None
     case = Unanswered(
-        order.packet, order.method, place.interface, place.network, patience, True, seen=seen, responder=responder
+        order.packet,
+        order.method,
+        place.interface,
+        place.network,
+        patience,
+        True,
+        seen=seen,
+        served=PROTOCOL,
+        servers=answering(place.network),
     )
     click.secho(explain(case), fg="red", err=True)
 

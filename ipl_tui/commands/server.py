@@ -70,7 +70,7 @@ def command(wanted: Wanted) -> None:
                 print_event(events.get(), wanted)
         ended_by_itself = not server.running
     summary = f"{events.received:,} received, {server.answered:,} answered"
-    click.echo(summary + (f", {events.unprinted:,} not printed" if events.unprinted else ""), err=True)
+    click.echo(summary + (f", {events.unprinted:,} not printed" if events.unprinted else ""))
     if ended_by_itself:
         raise click.exceptions.Exit(1)
 
@@ -119,7 +119,7 @@ def print_received(received: Received, wanted: Wanted) -> None:
     if wanted.show:
         print_packet(received.request, wanted.over_tcp)
     if received.response is None:
-        click.echo("  not answered: it is not exactly ClientMessage, or not for this server")
+        click.echo(f"  not answered: {received.reason}")
     else:
         click.secho(f"  answered {received.client} with {describe(received.response, wanted.over_tcp)}", fg="green")
 

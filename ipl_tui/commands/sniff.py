@@ -9,12 +9,13 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import click
 
-from ipl_tui.commands.common import Command, counted, interface_option, place_of
+from ipl_tui.commands.common import STANDARD, Command, counted, interface_option, let_go_of_output, place_of
 
 if TYPE_CHECKING:
     from ipl_tui.capture.files import Pipe
@@ -29,13 +30,26 @@ ANYWHERE = "203.0.113.1"
 LONGEST_COUNTING = 1.0
 """Seconds at the end for what the kernel still holds: more than enough for a full ring."""
 
-STANDARD = "-"
-"""Standard input or output, in place of a file's name."""
-
 NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,19})")
 HEXADECIMAL = re.compile(r"0x[0-9a-f]{1,16}")
 
 View = Literal["list", "show", "json"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the options say."""
+
+    name: str | None
+    """Of the interface."""
+    filter: str
+    most: int | None
+    """Packets."""
+    read: str | None
+    """A file's name, or STANDARD; as write."""
+    write: str | None
+    view: View | None
+    """How packets are printed, if that is asked for."""
 
 
 @click.command(cls=Command)
@@ -43,69 +57,62 @@ View = Literal["list", "show", "json"]
 @click.option("-f", "--filter", metavar="FILTER", default="", help="Only what passes a BPF filter.")
 @click.option("-c", "--count", "most", type=click.IntRange(min=1), metavar="N", help="End after N packets.")
 @click.option("-r", "--read", metavar="FILE", help="Read a pcap or pcapng file; - is standard input, as it comes.")
-@click.option("-w", "--write", metavar="FILE", help="Write the packets there, as pcapng; - is standard output.")
+@click.option(
+    "-w", "--write", metavar="FILE", help="Write the packets there, as pcapng whatever its name; - is standard output."
+)
 @click.option("--list", "view", flag_value="list", help="Print a line a packet.  [default, without -w]")
 @click.option("--show", "view", flag_value="show", help="Print each packet decoded, in the form of Scapy's show().")
 @click.option("--json", "view", flag_value="json", help="Print an object a line: number, time, length, layers, fields.")
-def command(
-    name: str | None,
-    filter: str,
-    most: int | None,
-    read: str | None,
-    write: str | None,
-    view: View | None,
-) -> None:
+def command(**values: Any) -> None:
     """Print what arrives on an interface, or what is in a capture file.
 
     Ctrl+C ends it. With -w nothing is printed unless --list, --show or --json asks for it. Standard output has nothing
-    but packets, each as soon as it comes, so these work: tcpdump -w - | ipl-tui sniff -r -, ipl-tui sniff --json | jq,
-    and ipl-tui sniff -w - | wireshark -k -i -.
+    but packets, each as soon as it comes, so these work: tcpdump -U -w - | ipl-tui sniff -r -, ipl-tui sniff --json |
+    jq, and ipl-tui sniff -w - | wireshark -k -i -.
     """
-    refuse_contradictions(name, read, write, view)
-    if view is None and write is None:
-        view = "list"
+    wanted = Wanted(**values)
+    refuse_contradictions(wanted)
     try:
         with ExitStack() as leaving:
-            sniff(leaving, name, filter, most, read, write, view)
+            sniff(leaving, wanted)
     except (KeyboardInterrupt, BrokenPipeError):  # before the first packet; or whoever reads has seen enough
         let_go_of_output()
 
 
-def refuse_contradictions(name: str | None, read: str | None, write: str | None, view: View | None) -> None:
+def refuse_contradictions(wanted: Wanted) -> None:
     """Raises UsageError."""
-    if name is not None and read is not None:
+    if wanted.name is not None and wanted.read is not None:
         raise click.UsageError("-i captures on an interface, -r reads a file: give one of them.")
-    if write == STANDARD and view is not None:
-        raise click.UsageError(f"Standard output can't have both, the capture and --{view}: write one to a file.")
-    if write == STANDARD and sys.stdout is None:
+    if wanted.write == STANDARD and wanted.view is not None:
+        raise click.UsageError(
+            f"Standard output can't have both, the capture and --{wanted.view}: write one to a file."
+        )
+    if wanted.write == STANDARD and sys.stdout is None:
         raise click.UsageError("Standard output is closed: nothing can be written there.")
-    if write == STANDARD and os.isatty(1):
+    if wanted.write == STANDARD and os.isatty(1):
         raise click.UsageError("A terminal can't show a capture file: pipe it, as in ipl-tui sniff -w - | tshark -r -.")
-    if read == STANDARD and os.isatty(0):
-        raise click.UsageError("Nothing is piped into it: -r - is for tcpdump -w - | ipl-tui sniff -r - and the like.")
+    if wanted.read == STANDARD and os.isatty(0):
+        raise click.UsageError("Nothing is piped into it: -r - is for tcpdump -U -w - | ipl-tui sniff -r -.")
 
 
-def sniff(
-    leaving: ExitStack,
-    name: str | None,
-    filter: str,
-    most: int | None,
-    read: str | None,
-    write: str | None,
-    view: View | None,
-) -> None:
+def sniff(leaving: ExitStack, wanted: Wanted) -> None:
     """Capture or read until the end or Ctrl+C, and say what came. Raises CaptureError, and BrokenPipeError."""
     from ipl_tui.capture.errors import CaptureError
     from ipl_tui.capture.sinks import Relay, Stream
     from ipl_tui.capture.store import Store
 
-    target = Path(write) if write not in (None, STANDARD) else None
-    source: Source = Live(leaving, name, filter) if read is None else Reading(read, filter, target)
+    target = Path(wanted.write) if wanted.write not in (None, STANDARD) else None
+    source: Source
+    if wanted.read is None:
+        source = Live(leaving, wanted.name, wanted.filter)
+    else:
+        source = Reading(wanted.read, wanted.filter, target)
     store = leaving.enter_context(Store(target)) if target is not None else None
+    view = wanted.view or ("list" if wanted.write is None else None)
     output: Output | None = Printer(view) if view else None
-    if write == STANDARD:
+    if wanted.write == STANDARD:
         output = Stream(sys.stdout.buffer, "standard output")
-    relay = Relay(output, store, most)
+    relay = Relay(output, store, wanted.most)
     problem = None
     try:
         source.start(relay)
@@ -132,14 +139,6 @@ def sniff(
         click.echo(f"The capture is in {target.absolute()}", err=True)
     if problem is not None:
         raise problem
-
-
-def let_go_of_output() -> None:
-    """Drop what standard output has not taken: at the end, Python would wait for it again, or complain."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
 
 
 class Source(Protocol):
@@ -211,8 +210,7 @@ class Reading:
         from ipl_tui.capture.files import Pipe, refuse_to_read
 
         self.origin: Path | Pipe = Pipe(0) if name == STANDARD else Path(name)
-        if isinstance(self.origin, Path):
-            refuse_to_read(self.origin, target)
+        refuse_to_read(self.origin, target)
         self.filter = filter
         self.thread: threading.Thread | None = None
 
@@ -259,7 +257,7 @@ class Printer:
 
     def append(self, interface: int, batch: Batch) -> int:
         """As Sink. What a closed pipe raises is let through."""
-        from ipl_tui.capture.errors import CaptureError
+        from ipl_tui.capture.sinks import cannot_write
         from ipl_tui.capture.store import Frame
 
         first = self.count + 1
@@ -272,7 +270,7 @@ class Printer:
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise CaptureError(f"Cannot write to standard output: {error.strerror or error}.") from error
+            raise cannot_write("standard output", error) from error
         return first
 
     def text(self, frame: Frame) -> str:
@@ -309,22 +307,25 @@ def as_json(frame: Frame, interface: StoredInterface) -> str:
     """A packet as an object of one line of ASCII. Its time is in seconds since the epoch, with all nine decimals."""
     from ipl_tui.packets.dissect import dissect
 
-    layers = [layer_object(layer) for layer in dissect(frame.data, interface.linktype).layers]
+    layers = [layer_object(layer, frame.data) for layer in dissect(frame.data, interface.linktype).layers]
     rest = json.dumps({"length": frame.length, "interface": interface.name, "layers": layers})
     second, part = divmod(frame.time, 10**9)
     # A float has not enough digits for nanoseconds.
     return f'{{"number": {frame.number}, "time": {second}.{part:09}, {rest[1:]}'
 
 
-def layer_object(layer: Node) -> dict[str, Any]:
+def layer_object(layer: Node, frame: bytes) -> dict[str, Any]:
     """A layer for JSON: its name, and its fields by name."""
-    return {"name": layer.name, "fields": {field.name: field_value(field) for field in layer.children}}
+    return {"name": layer.name, "fields": {field.name: field_value(field, frame) for field in layer.children}}
 
 
-def field_value(field: Node) -> Any:
-    """A field for JSON: a number or null where show() prints one, the layers inside it, or else show()'s text."""
+def field_value(field: Node, frame: bytes) -> Any:
+    """A field for JSON: a number or null where show() prints one, hex where it prints b'...', the layers inside it, or
+    else show()'s text."""
     if field.holds_layers:
-        return [layer_object(layer) for layer in field.children]
+        return [layer_object(layer, frame) for layer in field.children]
+    if field.value.startswith(("b'", 'b"')) and field.start < field.stop:
+        return frame[field.start : field.stop].hex()
     if NUMBER.fullmatch(field.value):
         return int(field.value)
     if HEXADECIMAL.fullmatch(field.value):

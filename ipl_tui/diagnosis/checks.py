@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Literal
 from ipl_tui import privileges
 from ipl_tui.capture.errors import permission_remedy
 from ipl_tui.diagnosis.firewall import eats, has_lister
-from ipl_tui.diagnosis.wireshark import find_wireshark
+from ipl_tui.diagnosis.wireshark import find_wireshark, has_screen
 from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.networks.interface import Ability, Interface, Network
 from ipl_tui.networks.plan import HOSTS
@@ -24,7 +25,8 @@ from ipl_tui.networks.routes import route_to
 
 Verdict = Literal["works", "limited", "fails"]
 
-MARKS: dict[Verdict, str] = {"works": "✔", "limited": "▲", "fails": "✖"}
+MARKS: dict[Verdict, tuple[str, str]] = {"works": ("✔", "green"), "limited": ("▲", "yellow"), "fails": ("✖", "red")}
+"""What stands before a finding, and its colour, by the name that Rich and click share."""
 
 SMALLEST_TERMINAL = 80, 24
 """Columns and lines that the lab is made for, at least."""
@@ -70,7 +72,7 @@ def examine(
     real = [interface] if interface.network == "kernel" else [each for each in own if each.addresses]
     return [
         check_privileges(privileges.current()),
-        *map(check_permission, real[:1]),
+        *[check_permission(each, each is interface) for each in real[:1]],
         check_libpcap(),
         check_interfaces(interface, own),
         *([check_route(interface, destination)] if destination else []),
@@ -90,24 +92,25 @@ def check_privileges(kept: privileges.Privileges) -> Finding:
     verb = "keeps" if kept.kept_from_sudo else "has"
     text = f"runs as {kept.user}{number}" + (f", {verb} {has}" if sys.platform == "linux" else "")
     if kept.uid == 0:
-        remedy = "as an ordinary user: sudo ipl-tui, which keeps CAP_NET_RAW only"
+        remedy = f"from your own account: {with_sudo()}"
         return Finding("Privileges", "limited", f"{text}; so do dissectors", remedy)
     return Finding("Privileges", "works", text)
 
 
-def check_permission(own: Interface) -> Finding:
-    """Whether this machine's interfaces can be captured on and sent from."""
+def check_permission(own: Interface, selected: bool = True) -> Finding:
+    """Whether this machine's interfaces can be captured on and sent from; nothing fails while another is selected."""
+    worst: Verdict = "fails" if selected else "limited"
     title, missing = "Permission", [ability.reason for ability in own.abilities().values() if not ability.possible]
     if not missing:
         return Finding(title, "works", f"can capture and send on {own.name}")
     text, remedy = split_reason(missing[0])
     if remedy != permission_remedy():  # it is down, or gone
-        return Finding(title, "fails", text, remedy)
+        return Finding(title, worst, text, remedy)
     if privileges.current().uid == 0:
-        return Finding(title, "fails", f"{text}, which root has not here", "start the container with --cap-add NET_RAW")
+        return Finding(title, worst, f"{text}, which root has not here", "start the container with --cap-add NET_RAW")
     _, least, command = remedy.partition("the capability: ")
     text = f"{text}: CAP_NET_RAW is enough" if least else text
-    return Finding(title, "fails", text, f"sudo ipl-tui, or the least: {command}" if least else "sudo ipl-tui")
+    return Finding(title, worst, text, f"{with_sudo()}, or the least: {command}" if least else with_sudo())
 
 
 def check_libpcap() -> Finding:
@@ -156,7 +159,7 @@ def check_route(interface: Interface, destination: str) -> Finding:
     title, route = "Route", route_to(destination)
     if route is None:
         remedy = f"if it is on this link: sudo ip route add {destination} dev {interface.name}"
-        if any(address.ip.is_loopback for address in interface.addresses):
+        if sys.platform != "linux" or any(address.ip.is_loopback for address in interface.addresses):
             remedy = "choose the interface that it is on, with -i"
         return Finding(title, "fails", f"no route leads to {destination}", remedy)
     by = f" by router {route.router}" if route.router else ""
@@ -203,7 +206,7 @@ def check_firewall(rules: str | None, interface: Interface, proto: int = PROTOCO
     if sys.platform != "linux":
         return [Finding(title, "works", "not looked at: rules are read on Linux only")]
     if rules is None:
-        remedy = "sudo ipl-tui doctor" if has_lister() else "sudo apt install nftables"
+        remedy = f"{with_sudo()} doctor" if has_lister() else "sudo apt install nftables"
         return [Finding(title, "limited", "its rules can't be read: root may, with nft or iptables", remedy)]
     try:
         eaters = eats(rules, proto, interface.name)
@@ -230,10 +233,21 @@ def check_terminal(terminal: Terminal | None) -> Finding:
 
 def check_wireshark() -> Finding:
     """Whether the lab can hand its capture to Wireshark."""
+    if find_wireshark() and not has_screen():
+        return Finding("Wireshark", "limited", "no graphical screen here: F8 in the lab saves the capture for it")
     if path := find_wireshark():
         return Finding("Wireshark", "works", f"{path}: w in the lab opens the capture in it")
     remedy = "sudo apt install wireshark" if sys.platform == "linux" else "https://www.wireshark.org/download.html"
     return Finding("Wireshark", "limited", "not installed: F8 in the lab saves the capture for it", remedy)
+
+
+def with_sudo() -> str:
+    """The command that starts this program with sudo."""
+    program = sys.argv[0]
+    if os.path.basename(program) == "__main__.py":
+        return f"sudo {shlex.quote(sys.executable)} -m ipl_tui"
+    here = os.path.relpath(program)
+    return f"sudo {shlex.quote(program if here.startswith(os.pardir) else here)}"
 
 
 def split_reason(reason: str) -> tuple[str, str]:

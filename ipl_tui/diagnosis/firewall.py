@@ -9,8 +9,9 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, NamedTuple
 
 from ipl_tui.packets.fields import PROTOCOLS
 
@@ -55,10 +56,11 @@ class Eater:
     """The command that lets the packets pass it."""
     certain: bool
     """Whether it eats every such packet that arrives or leaves; else only some, or only those passing through."""
+    hook: str
+    """Where the kernel asks it."""
 
 
-@dataclass(frozen=True)
-class _Rule:
+class _Rule(NamedTuple):
     applies: Applies
     verdict: str
     """accept, drop, reject, return, jump or goto."""
@@ -66,14 +68,13 @@ class _Rule:
     """The chain that it jumps or goes to."""
 
 
-@dataclass(frozen=True)
-class _Chain:
+class _Chain(NamedTuple):
     title: str
     hook: str
     """Where the kernel asks it; nothing for one that only others jump to."""
     policy: str
     remedy: str
-    rules: list[_Rule] = field(default_factory=list)
+    rules: list[_Rule]
 
 
 _Chains = dict[tuple[str, str], _Chain]
@@ -107,9 +108,9 @@ def _run(program: str, *arguments: str) -> str | None:
     if not (path := _find(program)):
         return None
     with suppress(OSError, subprocess.TimeoutExpired):
-        done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=LONGEST_READING, check=False)
+        done = subprocess.run([path, *arguments], capture_output=True, timeout=LONGEST_READING, check=False)
         if done.returncode == 0:
-            return done.stdout
+            return done.stdout.decode(errors="replace")  # a rule's comment may be any bytes
     return None
 
 
@@ -118,60 +119,40 @@ def eats(rules: str, proto: int, interface: str = "") -> list[Eater]:
 
     What a rule asks and is not understood here may be so or not. Raises ValueError for what is no listing.
     """
-    chains: _Chains = {}
     try:
         nftables, end = json.JSONDecoder().raw_decode(rules) if rules.startswith("{") else ({"nftables": []}, 0)
         iptables = _read_iptables(rules[end:], proto, interface)
         listed = {f"ip {table.removeprefix('iptables ')}" for table, _ in iptables if BY_NFTABLES in rules}
-        chains |= _read_nft(nftables["nftables"], listed, proto, interface)
-        chains |= iptables
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        return list(_find_eaters(_read_nft(nftables["nftables"], listed, proto, interface) | iptables, proto))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:  # the last: chains in a loop
         raise ValueError("the firewall's rules are written in a way that is not understood here") from error
-    eaters = []
-    for (table, _), chain in chains.items():
+
+
+def _find_eaters(chains: _Chains, proto: int) -> Iterator[Eater]:
+    @cache  # other chains may jump to one many times
+    def fates(table: str, name: str) -> frozenset[str]:
+        """What may become of packets that come to a chain: accept, drop, reject, or return if they come out of it."""
+        found: set[str] = set()
+        # What is no chain, such as LOG, lets packets pass.
+        for applies, verdict, target in chains[table, name].rules if (table, name) in chains else ():
+            if applies == "no":
+                continue
+            then = fates(table, target) if verdict in ("jump", "goto") else {verdict}
+            goes_on = verdict == "jump" and "return" in then
+            found |= then - {"return"} if goes_on else then
+            if applies == "yes" and not goes_on:
+                return frozenset(found)
+        return frozenset(found | {"return"})
+
+    for place, chain in chains.items():
         if chain.hook not in HOOKS:
             continue
-        walk = _Walk(chains, table)
-        if not walk.through(chain, True) and chain.policy == "drop":
-            walk.eat(True, "drop")
-        if walk.eaten:
-            certain, verb = max(walk.eaten)
-            certain = certain and chain.hook != "forward"
-            does = f"{verb}s" if certain else f"may {verb}"
+        ends = {chain.policy or "accept" if fate == "return" else fate for fate in fates(*place)}
+        if eaten := ends & {"drop", "reject"}:
+            certain = ends == eaten and chain.hook != "forward"
+            does = f"{max(eaten)}s" if certain else f"may {max(eaten)}"
             text = f"{chain.title} {does} IP protocol {proto} {HOOKS[chain.hook]}"
-            eaters.append(Eater(text, chain.remedy, certain))
-    return eaters
-
-
-class _Walk:
-    """What becomes of packets on their way through the chains of a table."""
-
-    def __init__(self, chains: _Chains, table: str) -> None:
-        self.eaten: list[tuple[bool, str]] = []
-        """Whether it is certain, and how: drop or reject."""
-        self._chains, self._table = chains, table
-        self._some_gone = False
-
-    def eat(self, all_here: bool, verb: str) -> None:
-        self.eaten.append((all_here and not self._some_gone, verb))
-
-    def through(self, chain: _Chain, all_here: bool) -> bool:
-        """Whether no packet comes out at the chain's end; `all_here`: whether all packets have come to it."""
-        for rule in chain.rules:
-            if rule.applies == "no":
-                continue
-            taken = rule.verdict != "return"
-            if rule.verdict in ("drop", "reject"):
-                self.eat(all_here and rule.applies == "yes", rule.verdict)
-            elif rule.verdict in ("jump", "goto"):
-                called = self._chains.get((self._table, rule.target))
-                taken = called is not None and self.through(called, all_here and rule.applies == "yes")
-                if not taken and rule.verdict == "jump":
-                    continue
-            if rule.applies == "yes":
-                return taken
-            self._some_gone |= rule.verdict not in ("drop", "reject")
-        return False
+            yield Eater(text, chain.remedy, certain, chain.hook)
 
 
 def _read_nft(entries: list[dict[str, Any]], listed: set[str], proto: int, interface: str) -> _Chains:
@@ -188,7 +169,7 @@ def _read_nft(entries: list[dict[str, Any]], listed: set[str], proto: int, inter
             place = f"{table} {each['name']}"
             remedy = f"sudo nft insert rule {place} ip protocol {proto} accept"
             hook, policy = each.get("hook", ""), each.get("policy", "")
-            chains[table, each["name"]] = _Chain(f"nft chain {place}", hook, policy, remedy)
+            chains[table, each["name"]] = _Chain(f"nft chain {place}", hook, policy, remedy, [])
         else:
             chain = chains[table, each["chain"]]
             chain.rules.extend(_read_nft_rule(each["expr"], chain.hook, proto, interface))
@@ -288,7 +269,7 @@ def _read_iptables(text: str, proto: int, interface: str) -> _Chains:
     """The chains in what iptables-save(8) prints."""
     chains: _Chains = {}
     program, table = "iptables", ""
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a rule's comment may have other ends of lines
         if line == OLDER:
             program = OLDER.removeprefix("# ")
         elif line.startswith("*"):
@@ -299,7 +280,7 @@ def _read_iptables(text: str, proto: int, interface: str) -> _Chains:
             option = "" if table == "filter" else f"-t {table} "
             remedy = f"sudo {program} {option}-I {name} -p {proto} -j ACCEPT"
             title = f"{program} chain {table} {name}"
-            chains[f"{program} {table}", name] = _Chain(title, hook, policy.lower(), remedy)
+            chains[f"{program} {table}", name] = _Chain(title, hook, policy.lower(), remedy, [])
         elif line.startswith("-A "):
             words = shlex.split(line)
             if rule := _read_iptables_rule(words[2:], proto, interface):

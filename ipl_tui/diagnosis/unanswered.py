@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import FilterError, compile_filter
 from ipl_tui.capture.store import Store
-from ipl_tui.diagnosis.checks import check_firewall, check_route
-from ipl_tui.diagnosis.firewall import read_rules
+from ipl_tui.diagnosis.checks import check_route
+from ipl_tui.diagnosis.firewall import eats, read_rules
 from ipl_tui.exchange.awaiting import is_answer
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.networks.interface import Interface, Method, Network
@@ -46,8 +47,13 @@ class Unanswered:
     """The packet as it was captured there; nothing if it was not."""
     fate: str = ""
     """What the network says became of it, or of its answer; a sentence."""
-    responder: bool | None = None
-    """Whether a server of this program listens on the network; None: it has none there."""
+    served: int | None = None
+    """The IP protocol by which a server answers ClientMessage, in the networks that only this program reaches; None:
+    it has none there now."""
+    servers: tuple[str, ...] = ()
+    """The dotted quads at which one answers there."""
+    in_lab: bool = False
+    """Whether the one who asks is in the lab, and can press its keys."""
 
 
 def explain(case: Unanswered) -> str:
@@ -127,7 +133,7 @@ def _header(case: Unanswered) -> str:
     packet = case.seen or case.packet
     values = {name: value for name, value in read_header(packet).items() if isinstance(value, int)}
     size = header_length(packet)
-    rewritten = case.method == "kernel" and not case.seen
+    rewritten = _is_rewritten(case)
     if values["version"] != 4:
         return f"its Version is {values['version']}: receivers drop it in silence"
     if not SHORTEST_HEADER <= size <= len(packet):
@@ -172,9 +178,19 @@ def _answer_filtered(case: Unanswered) -> str:
 
 
 def _nobody_answers(case: Unanswered) -> str:
-    if _is_echo(case.packet, ECHO_REQUEST) or case.responder is not False:
+    """What is known of servers: all about the networks that no other program reaches, nothing about others."""
+    packet = case.seen or case.packet
+    if not case.network.answers or _is_echo(packet, ECHO_REQUEST):
         return ""
-    return "no server listens there: F6, or ipl-tui server, starts one"
+    destination = str(IPv4Address(packet[16:20]))
+    if case.servers and destination not in case.servers:
+        return f"servers listen at {', '.join(case.servers)} only, not at {destination}"
+    if case.served is None:
+        return f"no server listens there{'; F6 starts one' if case.in_lab else ''}"
+    payload = payload_of(packet) if _is_rewritten(case) else _payload(packet)
+    if packet[9] != case.served or payload != CLIENT_MESSAGE:
+        return f"it is neither a ping nor exactly ClientMessage by protocol {case.served}, which are answered there"
+    return ""
 
 
 def _way(case: Unanswered) -> str:
@@ -189,10 +205,13 @@ def _links(case: Unanswered) -> str:
 
 
 def _firewall(case: Unanswered) -> str:
+    """The rules that packets of this machine itself meet; they are never passing through."""
     if case.interface.network != "kernel" or (rules := read_rules()) is None:
         return ""
-    findings = check_firewall(rules, case.interface, case.packet[9])
-    return next((each.text for each in findings if each.verdict != "works"), "")
+    with suppress(ValueError):
+        eaters = [each for each in eats(rules, case.packet[9], case.interface.name) if each.hook != "forward"]
+        return max(eaters, key=lambda each: each.certain).text if eaters else ""
+    return ""
 
 
 def _not_seen(case: Unanswered) -> str:
@@ -204,7 +223,8 @@ def _not_seen(case: Unanswered) -> str:
 def _unknown(case: Unanswered) -> str:
     destination = IPv4Address(case.packet[16:20])
     if case.network.path():
-        return "F9 (--path) captures every interface and shows where it ends"
+        lab = "F9" if case.in_lab else f"the lab, ipl-tui -i {case.interface.full_name} --path,"
+        return f"the reason is not known; {lab} shows where such a packet ends"
     what = f"listens to protocol {case.packet[9]}" if case.packet[9] != ICMP else "answers pings"
     return f"perhaps nobody at {destination} {what}, or a firewall drops it"
 
@@ -237,6 +257,11 @@ def _passes(case: Unanswered, packet: bytes) -> bool:
         return compile_filter(case.filter, linktype).matches(frame)
     except FilterError:
         return True
+
+
+def _is_rewritten(case: Unanswered) -> bool:
+    """Whether a kernel has written some of the header, such as Total Length, and what is not known."""
+    return case.method == "kernel" and not case.seen
 
 
 def _payload(packet: bytes) -> bytes:

@@ -9,12 +9,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Interface, Network
-from ipl_tui.networks.plan import HOSTS
 from ipl_tui.networks.sandbox import SandboxError, SandboxNetwork
 
 USUAL_PLACES = ("/Applications/Wireshark.app/Contents/MacOS/Wireshark", r"C:\Program Files\Wireshark\Wireshark.exe")
@@ -48,23 +48,22 @@ def why_no_tcpdump(interface: Interface) -> str:
 def namespace_of(network: Network, host: str) -> str:
     """The file of the network namespace of one of the sandbox's hosts, there as long as the sandbox; or nothing.
 
-    Its helper process keeps them open in the order of the plan.
+    Takes some tens of ms where the sandbox is only made for it.
     """
-    if not isinstance(network, SandboxNetwork):
-        return ""
-    try:
-        descriptors = Path(f"/proc/{network.helper().pid}/fd")
-        opened = sorted(descriptors.iterdir(), key=lambda path: int(path.name))
-        namespaces = [path for path in opened if os.readlink(path).startswith("net:")]
-    except (OSError, SandboxError):
-        return ""
-    place = [each.name for each in HOSTS].index(host)
-    return str(namespaces[place]) if place < len(namespaces) else ""
+    if isinstance(network, SandboxNetwork):
+        with suppress(SandboxError):
+            return network.helper().namespace(host)
+    return ""
 
 
 def find_wireshark() -> str:
     """The path of Wireshark, or nothing."""
     return shutil.which("wireshark") or next((path for path in USUAL_PLACES if os.path.isfile(path)), "")
+
+
+def has_screen() -> bool:
+    """Whether there is a graphical screen."""
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def open_in_wireshark(store: Store) -> Path:
@@ -75,7 +74,7 @@ def open_in_wireshark(store: Store) -> Path:
     program = find_wireshark()
     if not program:
         raise CaptureError("Wireshark is not installed: F8 saves the capture for it.")
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if not has_screen():
         raise CaptureError("Wireshark needs a graphical screen, and there is none here: F8 saves the capture for it.")
     try:
         path = Path(tempfile.mkdtemp(prefix="ipl-tui-")) / "capture.pcapng"

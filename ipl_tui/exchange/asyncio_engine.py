@@ -25,7 +25,7 @@ from contextlib import ExitStack, suppress
 from threading import Lock, Thread
 from typing import Any
 
-from ipl_tui.exchange.engine import CLOSED, PATIENCE, Received, Reply, Terms
+from ipl_tui.exchange.engine import CLOSED, NOT_EXACTLY, PATIENCE, Received, Reply, Terms
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.networks.interface import Interface, SendError
 
@@ -137,10 +137,14 @@ class AsyncioServer:
                         self.answered += 1
                         writer.write(frame(response))
                         await writer.drain()  # waits while the client takes no answers
-                self.terms.on_received(Received(f"{address}:{port}", message, response))
+                reason = "" if response else NOT_EXACTLY
+                self.terms.on_received(Received(f"{address}:{port}", message, response, reason))
                 await asyncio.sleep(0)  # the others' turn, also when this one has sent a thousand messages at once
         except TimeoutError:
             writer.transport.abort()  # close() would wait for ever for a client that takes nothing
+            self.terms.on_problem(f"{address}:{port} took too long over a message, and was disconnected.")
+        except asyncio.IncompleteReadError:
+            self.terms.on_problem(f"{address}:{port} left within a message.")
         except (EOFError, OSError):  # it left, or its connection broke
             pass
         finally:
@@ -168,21 +172,30 @@ class AsyncioClient:
         self._source, self._destination, self._port = source, destination, port
         self._server = f"{destination}:{port}"
         self._runner = asyncio.Runner()
+        self._runner.get_loop()  # makes it: Ctrl+C while it is made would leave half a one
         self._asking = Lock()
         self._task: asyncio.Task[Any] | None = None
         """The one that asks."""
         self._closed = False
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
+    @property
+    def message(self) -> bytes:
+        return CLIENT_MESSAGE
+
     def ask(self, timeout: float) -> Reply:
         begun = time.perf_counter()
         with self._asking:
+            asking = self._ask(timeout)
             try:
-                return self._runner.run(self._ask(timeout))
+                if not self._closed:
+                    return self._runner.run(asking)
             except asyncio.CancelledError:  # by close()
-                return Reply(self._server, CLIENT_MESSAGE, None, time.perf_counter() - begun, CLOSED)
+                pass
             finally:
+                asking.close()  # Ctrl+C may come before it begins
                 self._task = None
+        return Reply(self._server, CLIENT_MESSAGE, None, time.perf_counter() - begun, CLOSED)
 
     async def _ask(self, timeout: float) -> Reply:
         self._task = asyncio.current_task()
@@ -241,7 +254,8 @@ class AsyncioClient:
         if (task := self._task) is not None:
             with suppress(RuntimeError):  # its loop has just ended
                 task.get_loop().call_soon_threadsafe(task.cancel)
-        with self._asking:
+        with self._asking, suppress(RuntimeError):  # it was closed before
+            self._runner.get_loop()
             self._runner.run(self._disconnect())
             self._runner.close()
 
@@ -259,8 +273,10 @@ def listen(interface: Interface, address: str, port: int) -> socket.socket:
         stream.close()
         if error.errno == errno.EADDRINUSE:
             raise SendError(
-                f"TCP port {port} of {address} is in use: end who has it, or choose another port."
+                f"TCP port {port} of {address} is in use: end who has it (ss -tlnp), or choose another port."
             ) from None
+        if error.errno == errno.EACCES:
+            raise SendError(f"TCP port {port} needs permission: choose one above 1023.") from None
         raise SendError(f"Can't listen on TCP port {port} of {address}: {error.strerror}.") from error
     return stream
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Condition, Lock
 from typing import Literal
 
-from scapy.layers.inet import TCP
 from scapy.packet import Packet
 
 from ipl_tui.capture.errors import CaptureError
@@ -26,11 +25,21 @@ from ipl_tui.exchange.engine import (
     require_own,
 )
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.exchange.reading import (
+    Captured,
+    Gain,
+    Passed,
+    find,
+    gains,
+    is_asked,
+    is_closed,
+    read_connection,
+    read_datagrams,
+)
 from ipl_tui.exchange.scapy_engine import ScapyClient
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.packets.fields import FIELD, SHORTEST_HEADER, read_header
-from ipl_tui.packets.icmp import describe_error, error_about
-from ipl_tui.packets.ipv4 import ICMP, header_length, payload_of, without_padding
+from ipl_tui.packets.ipv4 import without_padding
 from ipl_tui.packets.link_layer import network_layer
 
 TIMEOUT = 3.0
@@ -42,26 +51,11 @@ as long as that could take."""
 
 FILTER = f"ip proto {PROTOCOL} or tcp port {PORT} or icmp"
 
-TCP_PROTOCOL = 6
-SHORTEST_SEGMENT = 20
-"""Bytes of TCP's header without options."""
+ENDED = "This was ended before."
 
 Maker = Literal["program", "Scapy", "kernel"]
 
 Value = int | str | bytes
-
-
-@dataclass(frozen=True)
-class Passed:
-    """A packet of an exchange, as captured."""
-
-    seconds: float
-    """Since the first packet of the exchange."""
-    to_server: bool
-    what: str
-    """ "ClientMessage", "SYN, ACK", "data: 15 bytes"; printable."""
-    packet: bytes
-    """From the IPv4 header on, without the padding of the link."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +69,6 @@ class Made:
     """Who wrote what stands there: the program, Scapy for what the program left out, or the kernel."""
     again: bool = False
     """Whether the kernel then wrote the same once more."""
-
-
-@dataclass(frozen=True)
-class Gain:
-    """Something that TCP's header gives and IP's does not."""
-
-    name: str
-    value: str
-    """As captured."""
-    meaning: str
-    rfc: str
 
 
 @dataclass(frozen=True)
@@ -127,14 +110,19 @@ class Comparison:
         """Where a server is started for each exchange; None: the destination is somebody else's, who has to answer."""
         self.source = interface.source_for(destination)
         self._timeout = timeout
-        self._lock = Lock()
+        self._running = Lock()
+        """Held while an exchange goes on."""
         self._closed = False
+        self._capture: Capture | None = None
+        self._client: Client | None = None
+        """The one that asks; taken away by who closes it."""
+        self._closing_client = Lock()
 
     def run(self, engine: Engine) -> Exchange:
         """One exchange with an engine: capture, ask, and wait until all of it is captured. After close(): nothing."""
-        with self._lock:
+        with self._running:
             if self._closed:
-                return Exchange(engine, problem="This was ended before.")
+                return Exchange(engine, problem=ENDED)
             if not self.interface.addresses:
                 return Exchange(engine, problem=f"{self.interface.name} has no IPv4 address to send from.")
             try:
@@ -144,25 +132,31 @@ class Comparison:
                 return Exchange(engine, problem=str(error))
 
     def _run(self, engine: Engine, capture: Capture) -> Exchange:
-        def packets() -> list[Passed]:
-            return read_exchange(capture.packets(), self.source, self.destination)
-
+        self._capture = capture
         with self._answered(engine):
-            with closing(make_client(engine, self.interface, self.destination, self.source)) as client:
+            with self._asking(engine) as client:
+                earlier = len(capture.packets())
                 reply = client.ask(self._timeout)
+
+            def passed() -> list[Passed]:
+                packets = capture.packets()[earlier:]
+                if engine in RAW_ENGINES:
+                    return read_datagrams(packets, self.source, self.destination, reply)
+                return read_connection(packets, self.source, self.destination)
+
             # The server is still there: over TCP both say goodbye now.
             capture.wait_for(
-                lambda: is_closed(packets()) if engine == "asyncio" else is_asked(packets(), reply),
+                lambda: is_asked(passed(), reply) if engine in RAW_ENGINES else is_closed(passed()),
                 self._timeout if reply.response else LINGER,
             )
-        passed = packets()
-        request = find(passed, CLIENT_MESSAGE)
+        packets = passed()
+        request = find(packets, CLIENT_MESSAGE)
         return Exchange(
             engine,
-            tuple(passed),
+            tuple(packets),
             tuple(self._makers(engine, client, reply, request.packet)) if request else (),
-            tuple(gains(passed, request)) if request and engine == "asyncio" else (),
-            self._problem(reply, passed),
+            tuple(gains(packets)),
+            self._problem(reply, packets),
         )
 
     def _problem(self, reply: Reply, passed: Sequence[Passed]) -> str:
@@ -189,6 +183,24 @@ class Comparison:
         finally:
             server.stop()
 
+    @contextmanager
+    def _asking(self, engine: Engine) -> Iterator[Client]:
+        """A client, which close() may close too. Raises SendError."""
+        self._client = client = make_client(engine, self.interface, self.destination, self.source)
+        try:
+            if self._closed:  # before there was a client to close
+                raise SendError(ENDED)
+            yield client
+        finally:
+            self._close_client()
+
+    def _close_client(self) -> None:
+        """Close it once, whoever comes first; returns when it is closed."""
+        with self._closing_client:
+            client, self._client = self._client, None
+            if client is not None:
+                client.close()
+
     def _makers(self, engine: Engine, client: Client, reply: Reply, seen: bytes) -> Iterator[Made]:
         """Who made each field of a captured request: what was not handed to the system, or differs from what was, is
         the kernel's; of the rest, what the program did not give is Scapy's."""
@@ -205,9 +217,12 @@ class Comparison:
                 yield Made(name, value, maker, name in writes_again)
 
     def close(self) -> None:
-        """Begin nothing more; returns when what goes on has ended and its sockets are closed."""
+        """Begin nothing more, and break off what goes on; returns when its sockets are closed."""
         self._closed = True
-        with self._lock:
+        if self._capture is not None:
+            self._capture.has_ended(CaptureError(ENDED))
+        self._close_client()
+        with self._running:
             pass
 
 
@@ -233,18 +248,20 @@ class Capture:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._packets: list[Captured] = []
+        self._read = 0
         self._changed = Condition()
         self._end: CaptureError | None = None
 
-    def packets(self) -> list[tuple[int, bytes]]:
-        """When each IPv4 packet passed, in ns since the epoch, and the packet, without the padding of the link."""
-        found = []
-        for number in range(1, len(self._store) + 1):
+    def packets(self) -> list[Captured]:
+        """The IPv4 packets so far; for one thread."""
+        for number in range(self._read + 1, len(self._store) + 1):
             frame = self._store.frame(number)
             packet = frame.data[network_layer(frame.data, self._store.interfaces[frame.interface].linktype) :]
             if len(packet) >= SHORTEST_HEADER:
-                found.append((frame.time, without_padding(packet)))
-        return found
+                self._packets.append(Captured(frame.time, without_padding(packet)))
+            self._read = number
+        return self._packets
 
     def wait_for(self, condition: Callable[[], bool], seconds: float) -> None:
         """Wait until a condition holds, but not longer than that. Raises CaptureError when capturing has ended."""
@@ -281,113 +298,3 @@ def captured(interface: Interface) -> Iterator[Capture]:
             yield capture
         finally:
             sniffer.stop()
-
-
-def read_exchange(packets: Sequence[tuple[int, bytes]], source: str, destination: str) -> list[Passed]:
-    """Those of an exchange between two dotted quads among captured packets, with their times in ns."""
-    passed: list[Passed] = []
-    begun, client_port = 0, None
-    for time, packet in packets:
-        header = read_header(packet)
-        ends = header["src"], header["dst"]
-        to_server = ends == (source, destination)
-        if header["proto"] == ICMP:
-            errors = (error_about(each.packet, packet) for each in passed if each.to_server)
-            if (error := next(filter(None, errors), None)) is None:
-                continue
-            to_server, what = False, describe_error(error.type, error.code).partition(":")[0]
-        elif not to_server and ends != (destination, source):
-            continue
-        elif header["proto"] == PROTOCOL:
-            payload = payload_of(packet)
-            to_server = to_server and payload != SERVER_RESPONSE  # on loopback the addresses do not tell
-            messages = {CLIENT_MESSAGE: "ClientMessage", SERVER_RESPONSE: "ServerResponse"}
-            what = messages.get(payload, f"{len(payload)} other bytes")
-        elif (segment := read_segment(packet)) is not None:
-            to_server = segment.dport == PORT
-            port = segment.sport if to_server else segment.dport
-            client_port = client_port or port
-            if port != client_port:  # somebody else's connection
-                continue
-            what = describe_segment(packet, segment)
-        else:
-            continue
-        begun = begun or time
-        passed.append(Passed((time - begun) / 1e9, to_server, what, packet))
-    return passed
-
-
-def find(packets: Sequence[Passed], message: bytes) -> Passed | None:
-    """The first packet that ends with a message."""
-    return next((each for each in packets if each.packet.endswith(message)), None)
-
-
-def is_asked(packets: Sequence[Passed], reply: Reply) -> bool:
-    """Whether the request is captured, and the response if there was one."""
-    return bool(find(packets, CLIENT_MESSAGE) and (find(packets, SERVER_RESPONSE) or not reply.response))
-
-
-# TCP
-
-
-def read_segment(packet: bytes) -> TCP | None:
-    """The TCP header of an IPv4 packet that has one whole, of a connection to our port."""
-    header = header_length(packet)
-    if packet[9] != TCP_PROTOCOL or len(packet) < header + SHORTEST_SEGMENT:
-        return None
-    segment = TCP(packet[header : header + SHORTEST_SEGMENT])
-    return segment if PORT in (segment.sport, segment.dport) else None
-
-
-def data_of(packet: bytes, segment: TCP) -> bytes:
-    """What a packet's segment carries of the stream."""
-    return payload_of(packet)[4 * segment.dataofs :]
-
-
-def describe_segment(packet: bytes, segment: TCP) -> str:
-    """What a segment is there for: "SYN, ACK", "data: 15 bytes"."""
-    signs = [name for letter, name in {"S": "SYN", "F": "FIN", "R": "RST"}.items() if letter in segment.flags]
-    if data := data_of(packet, segment):
-        return ", ".join([f"data: {len(data)} bytes", *signs])
-    return ", ".join([*signs, "ACK"] if "A" in segment.flags else signs)
-
-
-def is_closed(packets: Sequence[Passed]) -> bool:
-    """Whether each end has said FIN and the other has acknowledged it (RFC 9293 §3.6), or one has broken off."""
-    ends, acknowledged = {}, set()
-    for each in packets:
-        if (segment := read_segment(each.packet)) is not None:
-            if "R" in segment.flags:
-                return True
-            if "F" in segment.flags:
-                ends[segment.sport] = (segment.seq + len(data_of(each.packet, segment)) + 1) % 2**32
-            acknowledged.add((segment.dport, segment.ack))
-    return len(ends) == 2 and all(end in acknowledged for end in ends.items())
-
-
-def gains(packets: Sequence[Passed], request: Passed) -> Iterator[Gain]:
-    """What TCP's header gave an exchange, with the values that its request and the answer to that have."""
-    asked = read_segment(request.packet)
-    assert asked is not None, "the request was found in a segment"
-    length = len(data_of(request.packet, asked))
-    yield Gain(
-        "Ports",
-        f"{asked.sport} → {asked.dport}",
-        "They name one program at each end. Raw IP has none: all programs that listen to a protocol get its packets.",
-        "RFC 9293 §3.1",
-    )
-    yield Gain(
-        "Order",
-        f"sequence number {asked.seq}, {length} bytes",
-        "Every byte has its number, and is handed over in that order. Raw IP packets may overtake each other.",
-        "RFC 9293 §3.4",
-    )
-    following = (asked.seq + length) % 2**32
-    answers = [read_segment(each.packet) for each in packets if not each.to_server]
-    if any(answer is not None and answer.ack == following for answer in answers):
-        yield Gain(
-            "Delivery",
-            f"acknowledgement {following}",
-            "It names the next byte expected; what is not acknowledged is sent again. Lost raw IP packets stay lost.",
-            "RFC 9293 §3.8.1",
-        )

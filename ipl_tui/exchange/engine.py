@@ -20,8 +20,13 @@ RAW_ENGINES: tuple[Engine, ...] = ("scapy", "socket")
 PORT = 61253
 """The TCP port of the asyncio engine: a private one (RFC 6335 §6), above those that Linux gives to clients."""
 
+NOT_EXACTLY = "it is not exactly ClientMessage"
+
 CLOSED = "The client was closed."
 """The reason of a Reply when close() came first."""
+
+GRACE = 2.0
+"""Seconds that an answer is still waited for after an ICMP error: where a server only sniffs, its kernel objects."""
 
 PATIENCE = 15.0
 """Seconds that an answer is waited for."""
@@ -37,6 +42,8 @@ class Received:
     """The IPv4 packet; over TCP, which has none to show, the message."""
     response: bytes | None
     """The same, as it was handed to the system; None when nothing was answered."""
+    reason: str = ""
+    """Why nothing was answered; a part of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +87,15 @@ class Server(Protocol):
 class Client(Protocol):
     """Sends a ClientMessage and waits for the ServerResponse."""
 
+    @property
+    def message(self) -> bytes:
+        """What ask() sends: the IPv4 packet as it is handed to the system; over TCP, which has none, the message."""
+
     def ask(self, timeout: float) -> Reply:
         """One exchange, waiting up to `timeout` seconds; it listens before it sends. Raises SendError."""
 
     def close(self) -> None:
-        """Close the sockets; a thread that asks gets its Reply at once, without a response."""
+        """Close the sockets, at any moment, and again; a thread that asks gets its Reply at once, with no response."""
 
 
 def ignore(event: object) -> None:
@@ -124,11 +135,11 @@ class Terms:
         """Where a raw engine listens, in words."""
         return f"{', '.join(self.addresses)} on {self.interface.full_name}, IP protocol {self.proto}"
 
-    def tell(self, source: str, destination: str, request: bytes, response: bytes | None) -> None:
+    def tell(self, source: str, destination: str, request: bytes, response: bytes | None, reason: str = "") -> None:
         """Tell of an IPv4 packet; not of what is for others, nor of one's own answers, which loopback brings back."""
         own_answer = source in self.addresses and request.endswith(SERVER_RESPONSE)
         if self.is_for_us(destination) and not own_answer:
-            self.on_received(Received(source, request, response))
+            self.on_received(Received(source, request, response, reason))
 
     def require_addresses(self) -> None:
         """Raises SendError for a source that is no address of the interface, and where there is no address at all."""
@@ -143,18 +154,20 @@ class Terms:
     def is_for_us(self, destination: str) -> bool:
         return destination in self.addresses
 
-    def is_request(self, source: str, destination: str, payload: bytes) -> bool:
-        """Whether to answer: exactly a ClientMessage, from one host, to an address of ours.
+    def objection(self, source: str, destination: str, payload: bytes) -> str:
+        """Why not to answer, a part of a sentence; nothing for exactly a ClientMessage, from one host, to an address of
+        ours.
 
         A broadcast, multicast or missing source is not one host (RFC 1122 §3.2.1.3), and Linux does not always drop
         it: whoever forges such a source would have the answer sent to everybody.
         """
-        return (
-            payload == CLIENT_MESSAGE
-            and self.is_for_us(destination)
-            and self.client in ("", source)
-            and self._is_one_host(IPv4Address(source))
-        )
+        if not self.is_for_us(destination):
+            return f"{destination} is not answered for"
+        if self.client not in ("", source):
+            return f"{self.client} alone is answered"
+        if not self._is_one_host(IPv4Address(source)):
+            return f"{source} is no single host"
+        return "" if payload == CLIENT_MESSAGE else NOT_EXACTLY
 
     def _is_one_host(self, source: IPv4Address) -> bool:
         networks = [address.network for address in self.interface.addresses if address.network.prefixlen < 31]

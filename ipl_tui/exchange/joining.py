@@ -15,6 +15,9 @@ from ipl_tui.packets.link_layer import network_layer
 PATIENCE = 15_000_000_000
 """How long after its request, in ns, a response still answers it."""
 
+SOON = 1_000_000_000
+"""How old, in ns, a request may at least grow before its answer is rather taken for that to a younger one."""
+
 MOST_JOINS = 100_000
 MOST_WAITING = 10_000
 
@@ -38,8 +41,9 @@ class Joiner:
     """A tap for Store.taps: called in the thread that appends, asked from any.
 
     A response goes to the oldest unanswered request of the same interface with source and destination swapped, and an
-    ICMP error to the oldest that has the addresses it quotes, if that is no more than 15 seconds old. The newest
-    100,000 joins and the newest 10,000 waiting requests are kept.
+    ICMP error to the oldest that has the addresses it quotes, if that is no more than 15 seconds old. Where a younger
+    one waits too, the older is taken for lost once it is older than a second, and than twice what any answer has taken
+    for certain. The newest 100,000 joins and the newest 10,000 waiting requests are kept.
     """
 
     def __init__(self, store: Store, gone: Callable[[int, int], object] = lambda interface, time: False) -> None:
@@ -50,6 +54,7 @@ class Joiner:
         self._answers: OrderedDict[int, Answer] = OrderedDict()
         self._responses: OrderedDict[int, int] = OrderedDict()
         self._waiting: OrderedDict[int, tuple[Conversation, int]] = OrderedDict()  # number: who asks whom, when in ns
+        self._slowest = 0  # delay in ns of a response that could be to one request only
         self._queues: dict[Conversation, deque[int]] = {}  # the numbers in _waiting, oldest first
 
     def request_of(self, number: int) -> Answer | None:
@@ -88,6 +93,11 @@ class Joiner:
     def _answer(self, conversation: Conversation, number: int, time: int, error: tuple[int, int] | None = None) -> None:
         while conversation in self._queues:
             request, asked = self._take(conversation)
+            if conversation in self._queues:
+                if time - asked > max(SOON, 2 * self._slowest):
+                    continue
+            elif time - asked <= PATIENCE:
+                self._slowest = max(self._slowest, time - asked)
             if time - asked <= PATIENCE and (error is not None or not self._gone(conversation[0], asked)):
                 self._answers[number] = Answer(request, time - asked, error)
                 self._responses[request] = number

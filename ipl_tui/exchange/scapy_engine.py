@@ -21,10 +21,13 @@ from scapy.sendrecv import AsyncSniffer
 from scapy.sessions import DefaultSession
 from scapy.supersocket import SuperSocket
 
-from ipl_tui.exchange.engine import CLOSED, Reply, Terms
+from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, Terms
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.exchange.objections import Objections
 from ipl_tui.networks.interface import Interface, SendError
+
+LOOK = 0.05
+"""Seconds between two looks at whether ICMP objects, while an answer is waited for."""
 
 
 class ScapyServer(AnsweringMachine[Packet]):
@@ -76,9 +79,9 @@ class ScapyServer(AnsweringMachine[Packet]):
         if packet is None or self.terms.is_fulfilled(self.answered):
             return False
         source, destination, message = packet.src, packet.dst, _message(packet)
-        if self.terms.is_request(source, destination, message):
+        if not (objection := self.terms.objection(source, destination, message)):
             return True
-        self.terms.tell(source, destination, _bytes(packet), None)
+        self.terms.tell(source, destination, _bytes(packet), None, objection)
         return False
 
     def make_reply(self, req: Packet) -> Packet:
@@ -137,21 +140,25 @@ class ScapyClient:
         self._problem = reason
         self._answers.put(None)
 
+    @property
+    def message(self) -> bytes:
+        return bytes(self.request)
+
     def ask(self, timeout: float) -> Reply:
         while not self._answers.empty():  # too late for the question before
             self._answers.get()
-        request = bytes(self.request)
+        request = self.message
         begun = time.perf_counter()
         self._interface.send(request, "kernel")
-        answer = None
-        if not self._problem:
+        until, objection = begun + timeout, ""
+        while not self._problem and (left := until - time.perf_counter()) > 0:
             with suppress(Empty):
-                answer = self._answers.get(timeout=timeout)
-        if answer is None:
-            reason = self._problem or self._objections.about(request)
-            return Reply(self._destination, request, None, time.perf_counter() - begun, reason)
-        arrived, response = answer
-        return Reply(self._destination, request, response, arrived - begun)
+                if (answer := self._answers.get(timeout=min(left, LOOK))) is not None:
+                    arrived, response = answer
+                    return Reply(self._destination, request, response, arrived - begun)
+            if not objection and (objection := self._objections.about(request)):
+                until = min(until, time.perf_counter() + GRACE)
+        return Reply(self._destination, request, None, time.perf_counter() - begun, self._problem or objection)
 
     def close(self) -> None:
         self._end(CLOSED)

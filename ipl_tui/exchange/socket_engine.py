@@ -31,7 +31,7 @@ from contextlib import ExitStack, closing
 from threading import Event, Lock, Thread, current_thread
 from typing import NamedTuple
 
-from ipl_tui.exchange.engine import CLOSED, Reply, Terms
+from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, Terms
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.exchange.objections import Objections
 from ipl_tui.networks.interface import Interface, RawSocket, SendError
@@ -150,23 +150,31 @@ class SocketClient:
         self._asking = Lock()
         self._closing = Event()
 
+    @property
+    def message(self) -> bytes:
+        return make_packet(self._source, self._destination, self._proto, CLIENT_MESSAGE)
+
     def ask(self, timeout: float) -> Reply:
         with self._asking:
-            request = make_packet(self._source, self._destination, self._proto, CLIENT_MESSAGE)
+            request = self.message
+            if self._closing.is_set():
+                return Reply(self._destination, request, None, 0.0, CLOSED)
             self._forget_earlier()
             begun = time.perf_counter()
             send(self._raw, request, self._destination)
-            while (left := begun + timeout - time.perf_counter()) > 0 and not self._closing.is_set():
+            until, objection = begun + timeout, ""
+            while (left := until - time.perf_counter()) > 0 and not self._closing.is_set():
                 self._raw.settimeout(min(left, LOOK))
                 try:
                     packet = self._raw.recv(LARGEST_PACKET)
+                    if self._is_answer(read_packet(packet)):
+                        return Reply(self._destination, request, packet, time.perf_counter() - begun)
                 except TimeoutError:
-                    continue
+                    if not objection and (objection := self._objections.about(request)):
+                        until = min(until, time.perf_counter() + GRACE)
                 except OSError as error:
                     raise SendError(f"Listening ended: {error.strerror}.") from error
-                if self._is_answer(read_packet(packet)):
-                    return Reply(self._destination, request, packet, time.perf_counter() - begun)
-            reason = CLOSED if self._closing.is_set() else self._objections.about(request)
+            reason = CLOSED if self._closing.is_set() else objection
             return Reply(self._destination, request, None, time.perf_counter() - begun, reason)
 
     def _is_answer(self, datagram: Datagram | None) -> bool:
@@ -255,12 +263,13 @@ class SocketServer:
             return
         source, destination, proto, payload = request
         response = None
-        if self.terms.is_request(source, destination, payload):
+        objection = self.terms.objection(source, destination, payload)
+        if not objection:
             response = make_packet(destination, source, proto, SERVER_RESPONSE)  # back to where it came from
             try:
                 send(raw, response, source)
                 self.answered += 1
             except SendError as error:
                 self.terms.on_problem(f"A ClientMessage was not answered: {error}")
-                response = None
-        self.terms.tell(source, destination, packet, response)
+                response, objection = None, str(error)
+        self.terms.tell(source, destination, packet, response, objection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -30,7 +31,8 @@ class Route:
 def route_to(destination: str) -> Route | None:
     """The route to a dotted quad, in the network namespace of this thread; None where there is none."""
     if sys.platform == "linux":
-        return ask_netlink(destination)
+        with suppress(OSError):  # a container's policy may forbid AF_NETLINK
+            return ask_netlink(destination)
     return ask_socket(destination)
 
 

@@ -100,16 +100,21 @@ class _Helper:
 
     def open(self, do: str, **arguments: str | int) -> socket.socket:
         """A socket that the helper opens. Raises OSError as opening it does, and SandboxError."""
-        opened = self._ask({"do": do, **arguments})
-        if opened is None:  # the kernel hands over no socket to a process with all descriptors in use
+        _, descriptors = self._ask({"do": do, **arguments})
+        if not descriptors:  # the kernel hands over no socket to a process with all descriptors in use
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        return opened
+        return socket.socket(fileno=descriptors[0])
+
+    def namespace(self, host: str) -> str:
+        """The path of a host's network namespace, there as long as the process. Raises SandboxError."""
+        answer, _ = self._ask({"do": "namespace", "host": host})
+        return str(answer["path"])
 
     def set_mtu(self, link: Link) -> None:
         """Set the MTU of a link. Raises OSError and SandboxError."""
         self._ask({"do": "set_mtu", "ends": link.ends, "mtu": link.mtu})
 
-    def _ask(self, request: dict[str, Any]) -> socket.socket | None:
+    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         try:
             with self._lock:
                 self._control.send(json.dumps(request).encode())
@@ -122,9 +127,9 @@ class _Helper:
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)  # no other process is to keep a namespace alive
         answer = json.loads(message)
-        if answer:
+        if "errno" in answer:
             raise OSError(answer["errno"], os.strerror(answer["errno"]), answer["what"])
-        return socket.socket(fileno=descriptors[0]) if descriptors else None
+        return answer, descriptors
 
     def close(self) -> None:
         """End the process, and with it all that no socket in use holds; twice is fine."""

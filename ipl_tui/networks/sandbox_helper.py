@@ -3,8 +3,8 @@
 sandbox.py starts it by its path, as `python -I -S sandbox_helper.py`: with the standard library alone it is up in some
 20 ms. Its standard input is a control socket of JSON messages (AF_UNIX, SOCK_SEQPACKET). The first is the plan; each
 further one asks for something: {"do": "open_packet", "host": "client", ...}. Each is answered: with {}, and the socket
-that was asked for, or with an error such as {"errno": 1, "what": "unshare"}. When the control socket ends, because the
-app has ended in whatever way, the helper ends, and the kernel takes the hosts down.
+that was asked for; with {"path": ...}, if that was; or with an error such as {"errno": 1, "what": "unshare"}. When the
+control socket ends, because the app has ended in whatever way, the helper ends, and the kernel takes the hosts down.
 """
 
 import ctypes
@@ -169,6 +169,10 @@ class Sandbox:
         self._hosts[host].enter()
         return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
+    def namespace(self, host: str) -> str:
+        """The path of a host's network namespace, for other processes."""
+        return f"/proc/{os.getpid()}/fd/{self._hosts[host].namespace}"
+
     def set_mtu(self, ends: list[str], mtu: int) -> None:
         """Set the MTU of a link, at both of its ends."""
         for name in ends:
@@ -187,7 +191,11 @@ def serve(control: socket.socket) -> None:
             if sandbox is None:
                 sandbox = Sandbox(request)
             else:
-                opened = getattr(sandbox, request.pop("do"))(**request)
+                done = getattr(sandbox, request.pop("do"))(**request)
+                if isinstance(done, socket.socket):
+                    opened = done
+                elif done is not None:
+                    answer = {"path": done}
         except OSError as error:
             answer = {"errno": error.errno, "what": error.filename}
         socket.send_fds(control, [json.dumps(answer).encode()], [opened.fileno()] if opened else [])

@@ -18,8 +18,6 @@ from textual.widgets import Label, Static
 from ipl_tui.diagnosis.checks import MARKS, Finding
 from ipl_tui.packets.text import printable
 
-STYLES = {"works": "green", "limited": "yellow", "fails": "bold red"}
-
 
 class DoctorScreen(ModalScreen[None]):
     """The findings, once they are there, and the tcpdump line that shows the same packets as the lab."""
@@ -31,12 +29,12 @@ class DoctorScreen(ModalScreen[None]):
         Binding("k", "scroll('up')", "Up", show=False, id="doctor.up"),
     ]
 
-    def __init__(self, examine: Callable[[], list[Finding]], tcpdump: str, without: str) -> None:
-        """`examine` takes some time, in a thread; `tcpdump` is the line, or nothing, and `without` then says why."""
+    def __init__(self, examine: Callable[[], tuple[list[Finding], str]], without: str) -> None:
+        """`examine` takes some time, in a thread, and finds the tcpdump line too, or nothing: `without` says why."""
         super().__init__()
         self.examine = examine
-        self.tcpdump = tcpdump
         self.without = without
+        self.tcpdump = ""
         self.findings = Static("Looking…", id="findings", markup=False)
 
     def compose(self) -> ComposeResult:
@@ -50,15 +48,14 @@ class DoctorScreen(ModalScreen[None]):
 
     @work
     async def look(self) -> None:
-        findings = await asyncio.to_thread(self.examine)
+        findings, self.tcpdump = await asyncio.to_thread(self.examine)
         table = Table.grid(padding=(0, 1))
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         for finding in findings:
-            table.add_row(
-                Text(MARKS[finding.verdict], STYLES[finding.verdict]), finding.title, Text(printable(finding.text))
-            )
+            mark, colour = MARKS[finding.verdict]
+            table.add_row(Text(mark, f"bold {colour}"), finding.title, Text(printable(finding.text)))
             if finding.remedy:
                 table.add_row("", "", Text(f"→ {printable(finding.remedy)}"))
         table.add_row("", "tcpdump", Text(printable(self.tcpdump or self.without)))

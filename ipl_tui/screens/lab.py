@@ -30,10 +30,10 @@ from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import FilterError, compile_filter
 from ipl_tui.capture.recording import Recording
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.answering import Answering
 from ipl_tui.exchange.engine import RAW_ENGINES, Engine, Server
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
+from ipl_tui.exchange.responder import Responder
 from ipl_tui.exchange.watching import Watch
 from ipl_tui.networks.interface import Interface, Network, SendError, network_of
 from ipl_tui.networks.links import describe_link
@@ -160,7 +160,7 @@ class LabScreen(Screen[None]):
         self.options = options
         self.interface = options.interface
         self.filter = options.filter
-        self.answering = options.responder
+        self.responder_wanted = options.responder
         """Whether the user wants ClientMessage answered; None: as the network does it."""
         self.engine: Engine = options.engine
         """What the responder answers with: one of the raw engines."""
@@ -179,7 +179,7 @@ class LabScreen(Screen[None]):
         """Packets captured in each of the last seconds."""
         self.counted = 0
         """Packets captured when they were last counted."""
-        self.answers = Answering(partial(self.call_later, self.responder_failed))  # posting is safe from its thread
+        self.responding = Responder(partial(self.call_later, self.responder_failed))  # posting is safe from its thread
         self.comparison: Comparison | None = None
         """While the engines are compared; the responder rests where it would answer too."""
         self.awaited: SuperSocket | None = None
@@ -270,7 +270,7 @@ class LabScreen(Screen[None]):
             self.comparison.close()
         if self.sniffer is not None:
             self.sniffer.stop()
-        self.answers.close()
+        self.responding.close()
         self.stop_waiting()
         self.interface.close()
         for network in self.networks:
@@ -284,7 +284,7 @@ class LabScreen(Screen[None]):
     @property
     def responder(self) -> Server | None:
         """What answers ClientMessage now."""
-        return self.answers.server
+        return self.responding.server
 
     # The interface
 
@@ -317,7 +317,7 @@ class LabScreen(Screen[None]):
         self.stop_sending.set()
         self.stop_waiting()
         if self.sniffer is None or interface.network != self.interface.network:
-            await self.answers.settle(None, self.engine)  # it may listen in a network that has ended
+            await self.responding.settle(None, self.engine)  # it may listen in a network that has ended
         self.use(interface)
         self.following = self.following and bool(self.network.path())
         self.capture()
@@ -415,9 +415,9 @@ class LabScreen(Screen[None]):
         if self.paused:
             state = "‖ view paused"
         responder = ""
-        if self.responder is not None and self.answers.engine is not None:
+        if self.responder is not None and self.responding.engine is not None:
             at = f" ({self.responder.interface.host})" if self.responder.interface is not self.interface else ""
-            responder = f"   ↩ {RESPONDERS[self.answers.engine]} responder{at}"
+            responder = f"   ↩ {RESPONDERS[self.responding.engine]} responder{at}"
         rate = f"   {self.rates[-1]:,}/s" if any(self.rates) else ""
         self.state_line.update(Text(f"{state}   {counts}{responder}{rate}"), layout=False)
 
@@ -637,9 +637,19 @@ class LabScreen(Screen[None]):
 
         if watch is not self.sent or interface is not self.interface or self.sniffer is None or not asks(order.packet):
             return
-        responder = self.responder is not None if self.network.answers else None
+        served = PROTOCOL if self.responder is not None else None
+        servers = tuple(str(address.ip) for address in self.network.responder_at(interface).addresses)
         sent = Unanswered(
-            order.packet, order.method, interface, self.network, PATIENCE, True, self.filter, responder=responder
+            order.packet,
+            order.method,
+            interface,
+            self.network,
+            PATIENCE,
+            True,
+            self.filter,
+            served=served,
+            servers=servers,
+            in_lab=True,
         )
         if (case := look_into(sent, self.store, self.trail, self.sent_after, watch.sent_as)) is None:
             return
@@ -654,7 +664,7 @@ class LabScreen(Screen[None]):
 
     @work(group="responder")
     async def action_responder(self) -> None:
-        self.answering = self.responder is None
+        self.responder_wanted = self.responder is None
         await self.settle_responder()
 
     @work(group="responder")
@@ -667,12 +677,12 @@ class LabScreen(Screen[None]):
 
     async def settle_responder(self) -> None:
         """Begin or end answering ClientMessage, as the user wants it or else as the network does it."""
-        wanted = self.network.answers if self.answering is None else self.answering
+        wanted = self.network.answers if self.responder_wanted is None else self.responder_wanted
         if self.comparison is not None and self.comparison.place is not None:
             wanted = False
         place = self.network.responder_at(self.interface) if wanted else None
         try:
-            await self.answers.settle(place, self.engine)
+            await self.responding.settle(place, self.engine)
         except SendError as error:
             self.responder_failed(str(error))
         self.show_state()
@@ -682,8 +692,10 @@ class LabScreen(Screen[None]):
 
     # The engines side by side
 
-    @work(exclusive=True, group="comparison")
+    @work(group="comparison")
     async def action_compare(self) -> None:
+        if self.comparison is not None:  # the one before is just being ended
+            return
         destination = self.destination()
         if not destination:
             self.notify("Type a Destination Address in the composer first (2).", title="Compare the engines")
@@ -735,14 +747,14 @@ class LabScreen(Screen[None]):
         from ipl_tui.screens.doctor import DoctorScreen
 
         interface, destination, networks = self.interface, self.destination(), self.networks
+        network, filter = self.network, self.filter
         terminal = Terminal(*self.app.size, self.app.console.color_system)
-        namespace = namespace_of(self.network, interface.host)
-        line = tcpdump_line(interface, self.filter, namespace)
 
-        def findings() -> list[Finding]:
-            return examine(interface, networks, destination, read_rules(), terminal)
+        def findings() -> tuple[list[Finding], str]:
+            line = tcpdump_line(interface, filter, namespace_of(network, interface.host))
+            return examine(interface, networks, destination, read_rules(), terminal), line
 
-        self.app.push_screen(DoctorScreen(findings, line, why_no_tcpdump(interface)))
+        self.app.push_screen(DoctorScreen(findings, why_no_tcpdump(interface)))
 
     def action_help(self) -> None:
         cells = Place("A cell of the header", self, our_bindings(Cell))

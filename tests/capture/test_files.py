@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ipl_tui.capture import files
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.files import LARGEST_BLOCK, Pipe, read_capture
+from ipl_tui.capture.files import LARGEST_BLOCK, Pipe, read_capture, refuse_to_read
 from ipl_tui.capture.store import Batch, Store, StoredInterface
 from tests.capture.test_store import Packet, any_packet, batch, packets
 from tests.conftest import wait_until
@@ -325,6 +326,59 @@ def test_reading_a_silent_pipe_ends_when_it_is_told_to(pipe: tuple[Pipe, int], b
         assert len(store) == 0
 
 
+@pytest.fixture
+def named(tmp_path: Path) -> Iterator[Path]:
+    """A pipe with a name; nobody has opened it."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    yield path
+    os.close(os.open(path, os.O_RDWR))  # lets go whoever still waits for its other end
+
+
+def test_a_pipe_with_a_name_is_waited_for_until_it_is_opened_and_while_it_says_nothing(named: Path) -> None:
+    stop = threading.Event()
+    with Store() as store, ThreadPoolExecutor() as executor:
+        reading = executor.submit(read_capture, named, store, stop=stop)
+        writer = os.open(named, os.O_WRONLY)
+        try:
+            os.write(writer, PCAP)
+            wait_until(lambda: len(store) == 2)
+            stop.set()
+            reading.result(5)
+        finally:
+            os.close(writer)
+
+
+def test_waiting_for_somebody_to_open_a_pipe_ends_when_it_is_told_to(named: Path) -> None:
+    stop = threading.Event()
+    with Store() as store:
+        reading = threading.Thread(target=read_capture, args=(named, store), kwargs={"stop": stop})
+        reading.start()
+        stop.set()
+        reading.join(5)
+        assert not reading.is_alive()
+
+
+def test_what_another_program_was_quicker_to_read_is_no_end(
+    pipe: tuple[Pipe, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def ready(*arguments: object) -> tuple[list[int], list[int], list[int]]:
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            os.write(pipe[1], PCAP)
+            os.close(pipe[1])
+        return [pipe[0].descriptor], [], []
+
+    monkeypatch.setattr(files, "select", ready)
+    os.set_blocking(pipe[0].descriptor, False)
+    with Store() as store:
+        read_capture(pipe[0], store)
+        assert packets(store) == TWO
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -346,3 +400,34 @@ def test_pipes_that_are_no_whole_capture(pipe: tuple[Pipe, int], content: bytes,
 def test_a_descriptor_that_is_not_open_is_said_in_a_sentence() -> None:
     with Store() as store, pytest.raises(CaptureError, match=r"^Cannot read standard input: Bad file descriptor\.$"):
         read_capture(Pipe(10_000), store)
+
+
+def test_what_cannot_even_be_looked_at_is_said_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "closed" / "x.pcap"
+    path.parent.mkdir()
+    path.write_bytes(PCAP)
+    path.parent.chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65534)  # root may look everywhere
+        with pytest.raises(CaptureError) as raised:
+            refuse_to_read(path, None)
+    finally:
+        os.seteuid(user)
+        path.parent.chmod(0o700)
+    assert str(raised.value) == f"Cannot read {path}: Permission denied."
+
+
+def test_what_would_be_overwritten_is_not_read_however_it_is_named(tmp_path: Path) -> None:
+    path, other = tmp_path / "x.pcap", tmp_path / "other.pcap"
+    path.write_bytes(PCAP)
+    other.write_bytes(PCAP)
+    link = tmp_path / "link.pcap"
+    link.symlink_to(path)
+    with path.open() as file:
+        for source in (path, link, Pipe(file.fileno())):
+            with pytest.raises(CaptureError, match="can't be read into itself: write to another file"):
+                refuse_to_read(source, path)
+            for target in (None, other, tmp_path / "new.pcap"):
+                refuse_to_read(source, target)

@@ -69,7 +69,7 @@ def test_a_stream_that_finds_no_room_says_so() -> None:
         def flush(self) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(CaptureError, match=r"^Cannot write to the pipe: No space left on device\.$"):
+    with pytest.raises(CaptureError, match=r"^Cannot write to the pipe: no space left on device\.$"):
         Stream(Full(), "the pipe")
 
 

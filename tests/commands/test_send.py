@@ -191,6 +191,21 @@ def test_nothing_comes_back() -> None:
     assert "its Header Checksum is wrong" in why
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--payload", "hello"], "it is neither a ping nor exactly ClientMessage by protocol 253"),
+        (["--proto", "1"], "it is neither a ping nor exactly ClientMessage by protocol 253"),
+        (["--dst", "10.0.2.99"], "servers listen at 10.0.1.10, 10.0.1.1, 10.0.2.1, 10.0.2.20 only, not at 10.0.2.99"),
+    ],
+)
+def test_why_nothing_comes_back(arguments: list[str], reason: str) -> None:
+    done = simulated("--wait", "0.05", *arguments)
+    assert done.exit_code == 1
+    assert reason in done.stderr
+    assert "F6" not in done.stderr and "F9" not in done.stderr
+
+
 def test_each_answer_and_a_summary() -> None:
     done = simulated("--wait", "--count", "3", "--interval", "0.01")
     assert done.exit_code == 0

@@ -56,9 +56,9 @@ def test_they_talk_over_loopback(own_loopback: None, asking: Engine, answering: 
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("ServerResponse, ") == 2
     assert re.search(r"ServerResponse, \d\d bytes, after \d+\.\d\d ms", done.stdout)
-    assert "2 sent, 2 answered; " in done.stderr
+    assert "2 sent, 2 answered; " in done.stdout
     assert server.returncode == 0
-    assert err == "2 received, 2 answered\n"
+    assert out.endswith("2 received, 2 answered\n"), err
     assert out.count("answered 127.0.0.1") == 2
     for text in (done.stdout, out):
         assert ("###[ IP ]###" in text) == (asking != "asyncio")
@@ -91,26 +91,24 @@ def test_the_server_is_asked_on_networks_of_its_own(place: str, engine: Engine, 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_server_ends_cleanly(own_loopback: None, engine: Engine, by: signal.Signals) -> None:
     with serving("--engine", engine) as server:
-        assert end(server, by) == (0, "", "0 received, 0 answered\n")
+        assert end(server, by) == (0, "0 received, 0 answered\n", "")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_client_that_waits_ends_cleanly(own_loopback: None, engine: Engine) -> None:
-    with socket.create_server(("127.0.0.1", PORT)) as silent:
+    with socket.create_server(("127.0.0.1", PORT)):
         client = subprocess.Popen(
-            [*APP, "client", "--engine", engine, "--count", "2", "--timeout", "2"],
+            [*APP, "client", "--engine", engine, "--timeout", "20"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
         assert client.stdout is not None
-        client.stdout.readline()  # the first was given up, it waits for the second
+        assert client.stdout.readline().startswith("To 127.0.0.1")
         client.send_signal(signal.SIGINT)
-        _, err = client.communicate(timeout=10)
-        silent.close()
+        out, err = client.communicate(timeout=10)
     assert client.returncode == 130, err
-    assert "Traceback" not in err
-    assert err.endswith("1 sent, 0 answered\n")
+    assert (out, err) == ("1 sent, 0 answered\n", "")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +116,7 @@ def test_a_client_that_waits_ends_cleanly(own_loopback: None, engine: Engine) ->
     [
         ("scapy", "Sent on lo, nothing came back in 0.3 s: perhaps nobody at 127.0.0.1 listens"),
         ("socket", "Sent on lo, nothing came back in 0.3 s: perhaps nobody at 127.0.0.1 listens"),
-        ("asyncio", f"Nothing came back from 127.0.0.1:{PORT} in 0.0 s: 127.0.0.1 refuses: nobody listens on TCP port"),
+        ("asyncio", f"No answer from 127.0.0.1:{PORT} in 0.0 s: 127.0.0.1 refuses: nobody listens on TCP port"),
     ],
 )
 def test_no_answer_is_status_1_with_a_reason(own_loopback: None, engine: Engine, sentence: str) -> None:
@@ -134,7 +132,7 @@ def test_no_answer_is_status_1_with_a_reason(own_loopback: None, engine: Engine,
         ("server", ["--proto", "255"], "255 is not in the range 1<=x<=254", 2),
         ("client", ["--proto", "256"], "256 is not in the range 1<=x<=254", 2),
         ("client", ["--timeout", "0"], "0.0 is not in the range", 2),
-        ("client", ["--count", "0"], "0 is not in the range x>=1", 2),
+        ("client", ["--count", "0"], "0 is not in the range 1<=x<=100000", 2),
         ("client", ["--dst", "example.org"], '"example.org" is no IPv4 address such as 10.0.1.10.', 2),
         ("client", ["--engine", "carrier-pigeon"], "'carrier-pigeon' is not one of", 2),
         ("client", ["-i", "nosuch0"], 'There is no interface "nosuch0"', 1),
@@ -155,7 +153,7 @@ def test_a_port_in_use_is_said(own_loopback: None) -> None:
     with socket.create_server(("127.0.0.1", PORT)):
         done = subprocess.run([*APP, "server", "--engine", "asyncio"], capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
-    assert done.stderr == (f"Error: TCP port {PORT} of 127.0.0.1 is in use: end who has it, or choose another port.\n")
+    assert f"Error: TCP port {PORT} of 127.0.0.1 is in use: end who has it (ss -tlnp)" in done.stderr
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
@@ -171,7 +169,7 @@ def test_garbage_and_a_flood_leave_it_answering(own_loopback: None, engine: Engi
         status, out, err = end(server)
     assert done.returncode == 0, done.stderr[-1000:]
     assert status == 0
-    assert re.search(r"\d received, [\d,]+ answered, [\d,]+ not printed\n", err), err
+    assert re.search(r"\d received, [\d,]+ answered, [\d,]+ not printed\n", out), err
     assert "Traceback" not in err
     assert "\x1b" not in out
 

@@ -11,7 +11,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -152,6 +152,69 @@ def test_a_signal_ends_it_in_order_while_a_pipe_says_nothing(asked: signal.Signa
         assert piped(process.stderr).read() == b"4 packets read\n"
 
 
+@pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_signal_ends_it_in_order_while_a_pipe_with_a_name_says_nothing(
+    tmp_path: Path, opened: bool, asked: signal.Signals
+) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with sniffing("-r", path) as process:
+        wait_until(lambda: _has_opened(process.pid, path), PATIENCE)
+        if opened:
+            writer = os.open(path, os.O_WRONLY)
+            os.write(writer, CAPTURE)
+            for _ in PACKETS:
+                assert piped(process.stdout).readline()
+        process.send_signal(asked)
+        process.send_signal(asked)
+        assert process.wait(PATIENCE) == 0
+        assert piped(process.stderr).read() == b"%d packets read\n" % (4 if opened else 0)
+        if opened:
+            os.close(writer)
+
+
+def _has_opened(pid: int, path: Path) -> bool:
+    with suppress(FileNotFoundError):  # it has closed another meanwhile
+        return any(os.readlink(each) == str(path) for each in Path(f"/proc/{pid}/fd").iterdir())
+    return False
+
+
+def test_a_signal_ends_it_in_order_while_a_pipe_given_by_its_number_says_nothing() -> None:
+    reader, writer = os.pipe()
+    with sniffing("-r", f"/dev/fd/{reader}", pass_fds=[reader]) as process:
+        os.close(reader)
+        os.write(writer, CAPTURE)
+        for _ in PACKETS:
+            assert piped(process.stdout).readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+        assert piped(process.stderr).read() == b"4 packets read\n"
+    os.close(writer)
+
+
+def test_what_is_piped_in_is_not_written_into_itself(file: Path) -> None:
+    with file.open("rb") as given, sniffing("-r", "-", "-w", file, stdin=given) as process:
+        assert process.wait(PATIENCE) == 1
+        said = piped(process.stderr).read()
+    assert said == b"Error: standard input can't be read into itself: write to another file.\n"
+    assert file.read_bytes() == CAPTURE
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "said"),
+    [
+        (CAPTURE, 0, "4 packets read\n"),
+        (CAPTURE[:-1], 1, "3 packets read\nError: FILE is cut short after 3 packets; those before it are shown.\n"),
+    ],
+)
+def test_a_closed_output_is_no_trouble(file: Path, content: bytes, status: int, said: str) -> None:
+    file.write_bytes(content)
+    with sniffing("-r", file, preexec_fn=lambda: os.close(1)) as process:
+        assert process.wait(PATIENCE) == status
+        assert piped(process.stderr).read().decode().replace(str(file), "FILE") == said
+
+
 def test_whoever_reads_may_have_seen_enough(tmp_path: Path) -> None:
     path = tmp_path / "long.pcap"
     path.write_bytes(CAPTURE[:24] + CAPTURE[24:] * 5000)
@@ -269,7 +332,7 @@ def test_an_output_that_is_full_is_said_in_a_sentence(file: Path, options: list[
     with open("/dev/full", "wb") as full, sniffing("-r", file, *options, stdout=full) as process:
         assert process.wait(PATIENCE) == 1
         said = piped(process.stderr).read().decode()
-    assert "Error: Cannot write to standard output: No space left on device.\n" in said
+    assert "Error: Cannot write to standard output: no space left on device.\n" in said
     assert "Traceback" not in said and "Exception" not in said
 
 
@@ -346,7 +409,7 @@ class TestLive:
             send(b"through the pipe")
             packet = json.loads(piped(reader.stdout).readline())
             assert packet["interface"] == "lo"
-            assert packet["layers"][-1]["fields"]["load"] == "b'through the pipe'"
+            assert packet["layers"][-1]["fields"]["load"] == b"through the pipe".hex()
             process.send_signal(signal.SIGTERM)
             assert (process.wait(PATIENCE), reader.wait(PATIENCE)) == (0, 0)
 

@@ -166,6 +166,12 @@ class TestRoute:
             run_ip("-n", veth.client.namespace, *command.split())
             assert check_route(c0, "10.0.9.9").verdict == "works"
 
+    @pytest.mark.parametrize("system", ["darwin", "win32"])
+    def test_none_where_there_is_no_such_command(self, monkeypatch: pytest.MonkeyPatch, system: str) -> None:
+        monkeypatch.setattr("sys.platform", system)
+        monkeypatch.setattr(checks, "route_to", lambda destination: None)
+        assert check_route(CABLE, "10.0.9.9").remedy == "choose the interface that it is on, with -i"
+
     @pytest.mark.parametrize(
         ("interface", "destination", "verdict", "text"),
         [
@@ -248,7 +254,11 @@ def test_the_terminal(
 
 def test_wireshark(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "find_wireshark", lambda: "/usr/bin/wireshark")
+    monkeypatch.setenv("DISPLAY", ":0")
     assert check_wireshark().verdict == "works"
+    monkeypatch.delenv("DISPLAY")
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert "no graphical screen" in check_wireshark().text
     monkeypatch.setattr(checks, "find_wireshark", lambda: "")
     assert check_wireshark().verdict == "limited"
     assert check_wireshark().remedy == "sudo apt install wireshark"

@@ -177,7 +177,27 @@ def test_what_is_only_passing_through_is_not_certain_to_matter_here() -> None:
     assert not eater.certain
 
 
-@pytest.mark.parametrize("rules", ['{"nftables": [{"rule": {"family": "ip"}}]}', "{", ":x", "-A INPUT -p 253 -j DROP"])
+def test_chains_that_are_jumped_to_many_times_are_looked_at_once() -> None:
+    chains = range(64)
+    jumps = "".join(f"-A c{number} -j c{number + 1}\n" * 2 for number in chains)
+    declared = "".join(f":c{number} - [0:0]\n" for number in (*chains, 64))
+    rules = f"*filter\n:INPUT ACCEPT [0:0]\n{declared}-A INPUT -j c0\n{jumps}-A c64 -s 10.0.0.0/8 -j DROP\nCOMMIT\n"
+    (eater,) = eats(rules, PROTOCOL)  # in 2 ** 64 steps, otherwise
+    assert eater.text == "iptables chain filter INPUT may drop IP protocol 253 arriving"
+
+
+def test_packets_that_return_meet_the_rules_after_the_jump() -> None:
+    own = "-A INPUT -j own\n-A own -s 10.0.0.0/8 -j RETURN\n-A own -j DROP\n-A INPUT -j DROP\n"
+    (eater,) = eats(f"*filter\n:INPUT ACCEPT [0:0]\n:own - [0:0]\n{own}COMMIT\n", PROTOCOL)
+    assert eater.certain
+
+
+LOOP = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j INPUT\nCOMMIT\n"
+
+
+@pytest.mark.parametrize(
+    "rules", ['{"nftables": [{"rule": {"family": "ip"}}]}', "{", ":x", "-A INPUT -p 253 -j DROP", LOOP]
+)
 def test_what_is_not_understood_is_said(rules: str) -> None:
     with pytest.raises(ValueError, match="not understood here"):
         eats(rules, PROTOCOL)
@@ -196,3 +216,12 @@ def test_a_program_that_fails_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(firewall, "LONGEST_READING", 0.05)
     assert read_rules() is None
     assert has_lister()
+
+
+def test_a_comment_may_be_any_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = r'*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m comment --comment "\377\302\205x" -p 253 -j DROP\nCOMMIT\n'
+    monkeypatch.setattr(firewall, "NFTABLES", ("no-such-program",))
+    monkeypatch.setattr(firewall, "IPTABLES", ("printf", rules))
+    listed = read_rules()
+    assert listed is not None
+    assert [eater.certain for eater in eats(listed, PROTOCOL)] == [True]

@@ -36,7 +36,9 @@ ASKED = Draft(src="10.0.1.10", dst="10.0.2.20", payload=CLIENT_MESSAGE)
 def sent(draft: Draft = ASKED) -> Unanswered:
     """A packet that left a simulated interface and was captured there."""
     packet = craft(draft).packet
-    return Unanswered(packet, "exact", CLIENT, SIMULATED, 3, capturing=True, seen=packet, responder=True)
+    return Unanswered(
+        packet, "exact", CLIENT, SIMULATED, 3, capturing=True, seen=packet, served=253, servers=("10.0.2.20",)
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,9 +110,33 @@ class TestTheFilter:
 
 class TestTheNetwork:
     def test_nobody_answers(self) -> None:
-        assert "no server listens there: F6, or ipl-tui server, starts one" in explain(replace(sent(), responder=False))
+        silent = replace(sent(), served=None)
+        assert explain(silent).endswith("s: no server listens there.")
+        assert explain(replace(silent, in_lab=True)).endswith("s: no server listens there; F6 starts one.")
         pinged = sent(replace(ASKED, proto=1, payload=ECHO.payload))
-        assert "F6" not in explain(replace(pinged, responder=False))
+        assert "no server" not in explain(replace(pinged, served=None))
+
+    @pytest.mark.parametrize("destination", ["10.0.1.1", "10.0.2.99"])
+    def test_elsewhere_there_is_no_server(self, destination: str) -> None:
+        elsewhere = sent(replace(ASKED, dst=destination))
+        assert explain(elsewhere).endswith(f"s: servers listen at 10.0.2.20 only, not at {destination}.")
+        pinged = sent(replace(ASKED, dst=destination, proto=1, payload=ECHO.payload))
+        assert "servers" not in explain(pinged)
+
+    @pytest.mark.parametrize(
+        "change", [{"payload": b"hello"}, {"payload": b"> ClientMessage"}, {"proto": 1}, {"proto": 254}, {"len": 30}]
+    )
+    def test_it_is_not_what_is_answered(self, change: dict[str, int | bytes]) -> None:
+        case = sent(replace(ASKED, **change))  # type: ignore[arg-type]
+        reason = "it is neither a ping nor exactly ClientMessage by protocol 253, which are answered there"
+        assert explain(case).endswith(f"s: {reason}.")
+
+    def test_the_server_has_another_protocol(self) -> None:
+        case = replace(sent(replace(ASKED, proto=200)), served=200)
+        assert "neither" not in explain(case)
+
+    def test_a_length_that_the_kernel_writes_says_nothing_of_the_message(self) -> None:
+        assert "neither" not in explain(replace(sent(replace(ASKED, len=30)), method="kernel", seen=b""))
 
     def test_its_links_lose(self) -> None:
         with closing(SimulatedNetwork()) as network:
@@ -118,7 +144,11 @@ class TestTheNetwork:
             assert "r1-s0 loses 20% of its frames" in explain(replace(sent(), network=network))
 
     def test_where_it_ended_is_to_be_seen(self) -> None:
-        assert "F9 (--path) captures every interface and shows where it ends" in explain(sent())
+        assert explain(replace(sent(), in_lab=True)).endswith(
+            "s: the reason is not known; F9 shows where such a packet ends."
+        )
+        lab = "the lab, ipl-tui -i simulated:client/c0 --path,"
+        assert explain(sent()).endswith(f"s: the reason is not known; {lab} shows where such a packet ends.")
 
     def test_there_is_no_way(self) -> None:
         case = replace(sent(replace(ASKED, src="10.0.1.1")), interface=SIMULATED.find("router/r0"))
@@ -169,6 +199,21 @@ class TestThisMachine:
         monkeypatch.setattr(unanswered, "read_rules", lambda: "*filter\n:INPUT DROP [0:0]\nCOMMIT\n")
         with inside(veth.client.namespace):
             assert "iptables chain filter INPUT drops IP protocol 253 arriving" in explain(self.case(veth))
+
+    @pytest.mark.parametrize("rules", ["*filter\n:FORWARD DROP [0:0]\nCOMMIT\n", "-A INPUT -j DROP"])
+    def test_its_firewall_where_that_is_not_the_reason(
+        self, veth: Pair, monkeypatch: pytest.MonkeyPatch, rules: str
+    ) -> None:
+        """An own packet never passes through; and what is not understood is no reason."""
+        monkeypatch.setattr(unanswered, "read_rules", lambda: rules)
+        with inside(veth.client.namespace):
+            assert "s: perhaps nobody at 10.0.1.20 listens to protocol 253" in explain(self.case(veth))
+
+    def test_its_firewall_the_most_certain_first(self, veth: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+        rules = "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT DROP [0:0]\n-A INPUT -s 10.0.0.0/8 -j DROP\nCOMMIT\n"
+        monkeypatch.setattr(unanswered, "read_rules", lambda: rules)
+        with inside(veth.client.namespace):
+            assert "OUTPUT drops IP protocol 253 leaving" in explain(self.case(veth))
 
 
 RESPONSE = craft(Draft(src="10.0.2.20", dst="10.0.1.10", payload=SERVER_RESPONSE)).packet

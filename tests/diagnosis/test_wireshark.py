@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 from contextlib import closing
+from fcntl import ioctl
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,13 @@ from ipl_tui.capture.files import read_capture
 from ipl_tui.capture.store import Batch, Store
 from ipl_tui.diagnosis import wireshark
 from ipl_tui.diagnosis.wireshark import namespace_of, open_in_wireshark, tcpdump_line, why_no_tcpdump
-from ipl_tui.networks.sandbox import SandboxNetwork
+from ipl_tui.networks.sandbox import SandboxError, SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
 from tests.conftest import go_without, wait_until
 from tests.fake_interface import FakeInterface
+
+SIOCGSKNS = 0x894C
+"""Gives the network namespace of a socket; linux/sockios.h."""
 
 FAKE = """\
 #!/bin/sh
@@ -82,6 +86,20 @@ class TestTcpdump:
                 assert said, "tcpdump listens"
             sandbox.find("client").send(client_message(), "exact")
             assert "10.0.1.10 > 10.0.2.20" in tcpdump.stdout.readline()
+
+    @pytest.mark.usefixtures("needs_root")
+    def test_each_host_of_the_sandbox_has_its_namespace(self, sandbox: SandboxNetwork) -> None:
+        for host in ("server", "client", "router"):
+            with sandbox.find(host).open_stream() as opened, os.fdopen(ioctl(opened, SIOCGSKNS)) as its:
+                assert os.path.samestat(os.fstat(its.fileno()), os.stat(namespace_of(sandbox, host)))
+
+    def test_of_a_sandbox_that_can_not_be_made_there_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse() -> None:
+            raise SandboxError
+
+        with closing(SandboxNetwork()) as network:
+            monkeypatch.setattr(network, "helper", refuse)
+            assert namespace_of(network, "client") == ""
 
     def test_without_the_sandbox_it_is_said_where_the_line_is(self) -> None:
         with closing(SandboxNetwork()) as network:

@@ -128,9 +128,11 @@ def test_half_a_message_holds_up_nobody_and_is_given_up(lo: Interface, told: Que
             gone.sendall(frame(CLIENT_MESSAGE)[:7])
         with connect() as whole:
             assert is_answered(whole)
+        wait_until(lambda: len([event for event in told.queue if isinstance(event, str)]) == 4)
     finally:
         server.stop()
-    assert [event for event in told.queue if isinstance(event, str)] == []
+    problems = [event.partition(" ")[2] for event in told.queue if isinstance(event, str)]
+    assert problems == ["took too long over a message, and was disconnected."] * 3 + ["left within a message."]
 
 
 def test_a_thousand_clients_at_once(server: AsyncioServer, told: Queue[Received | str]) -> None:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from threading import Event, Thread
+from typing import Any
 
 import pytest
-from scapy.layers.inet import ICMP, IP, TCP
+from scapy.layers.inet import ICMP, IP, TCP, IPerror
 from scapy.packet import Raw
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.sniffer import CaptureSocket
-from ipl_tui.exchange import socket_engine
-from ipl_tui.exchange.comparing import Comparison, Exchange, Passed, captured, given_to_scapy, is_closed, read_exchange
-from ipl_tui.exchange.engine import ENGINES, PORT, RAW_ENGINES, Engine, Terms, make_server
+from ipl_tui.exchange import comparing, socket_engine
+from ipl_tui.exchange.comparing import Capture, Comparison, Exchange, captured, given_to_scapy
+from ipl_tui.exchange.engine import ENGINES, PORT, RAW_ENGINES, Client, Engine, Reply, Terms, make_client, make_server
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
+from ipl_tui.exchange.reading import is_closed
 from ipl_tui.networks.interface import Interface, Network, SendError
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
 from ipl_tui.networks.sandbox import SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.fields import FIELDS
-from tests.conftest import Pair, inside, wait_until
+from tests.conftest import Pair, Wire, inside, wait_until
 from tests.fake_interface import FakeInterface
 
 
@@ -265,60 +270,110 @@ def test_close_waits_for_what_goes_on_and_nothing_begins_after_it() -> None:
     assert comparison.run("socket") == Exchange("socket", problem="This was ended before.")
 
 
-# What is made of captured packets
+def busy(client: Client, others: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> Client:
+    """A client on a network where others do something just before it asks."""
+    ask = client.ask
+
+    def ask_after_others(timeout: float) -> Reply:
+        others()
+        return ask(timeout)
+
+    monkeypatch.setattr(client, "ask", ask_after_others)
+    return client
 
 
-def tcp(flags: str, seq: int, ack: int, data: bytes = b"", back: bool = False, port: int = 40000) -> bytes:
-    packet = IP(src="10.0.1.10", dst="10.0.2.20") / TCP(sport=port, dport=PORT, flags=flags, seq=seq, ack=ack) / data
-    if back:
-        packet.src, packet.dst, packet.sport, packet.dport = packet.dst, packet.src, packet.dport, packet.sport
-    return bytes(packet)
+TO_SELF = IP(src="127.0.0.1", dst="127.0.0.1")
 
-
-def read(*packets: bytes) -> list[Passed]:
-    return read_exchange([(10**9 + 1000 * at, packet) for at, packet in enumerate(packets)], "10.0.1.10", "10.0.2.20")
-
-
-CLOSING: list[tuple[str, bytes, bool]] = [
-    ("the client says goodbye", tcp("FA", 2**32 - 1, 500), False),
-    ("it is acknowledged", tcp("A", 500, 0, back=True), False),
-    ("the server does, with its last byte", tcp("FA", 500, 0, b"!", back=True), False),
-    ("only the byte is acknowledged", tcp("A", 0, 501), False),
-    ("all is acknowledged", tcp("A", 0, 502), True),
+NASTY = [
+    IP(src="127.0.0.1", dst="127.0.0.1", proto=PROTOCOL, len=7) / CLIENT_MESSAGE,
+    IP(src="127.0.0.1", dst="127.0.0.1", proto=PROTOCOL, len=0) / CLIENT_MESSAGE,
+    IP(src="127.0.0.1", dst="127.0.0.1", proto=PROTOCOL, ihl=0) / CLIENT_MESSAGE,
+    IP(src="127.0.0.1", dst="127.0.0.1", proto=PROTOCOL, ihl=15),
+    IP(src="127.0.0.1", dst="127.0.0.1", proto=6, ihl=15) / TCP(dport=PORT),
+    IP(src="127.0.0.1", dst="127.0.0.1", proto=6, frag=1) / TCP(dport=PORT),
+    TO_SELF / TCP(dport=PORT, dataofs=0) / CLIENT_MESSAGE,
+    TO_SELF / TCP(dport=PORT, dataofs=15) / CLIENT_MESSAGE,
+    IP(src="127.0.0.1", dst="127.0.0.1", proto=6) / b"\0\1\xef",
+    TO_SELF / ICMP(type=3, code=2),
+    TO_SELF / ICMP(type=3, code=2) / IPerror(src="127.0.0.1", dst="127.0.0.1", proto=PROTOCOL, ihl=15),
+    TO_SELF / ICMP(type=3, code=2) / bytes(TO_SELF)[:19],
+    IP(src="127.0.0.1", dst="127.0.0.1", proto=1) / b"\3",
 ]
+"""Packets that contradict themselves."""
 
 
-def test_a_connection_is_closed_when_both_goodbyes_are_acknowledged() -> None:
-    seen: list[bytes] = []
-    for what, packet, closed in CLOSING:
-        seen.append(packet)
-        assert is_closed(read(*seen)) == closed, what
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_others_send_meanwhile_is_not_counted(
+    engine: Engine, own_loopback: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lo = KernelNetwork().find("lo")
+
+    def others() -> None:
+        with closing(socket.socket(socket.AF_PACKET, socket.SOCK_RAW)) as tap:
+            tap.bind(("lo", 0))
+            for packet in NASTY:
+                tap.send(bytes(12) + b"\x08\x00" + bytes(packet))
+            tap.send(bytes(12) + b"\x08\x00" + bytes(TO_SELF)[:15])
+        lo.send(bytes(IP(src="127.0.0.1", dst="127.0.0.1", ttl=7, id=7, proto=PROTOCOL) / CLIENT_MESSAGE), "kernel")
+        lo.send(bytes(IP(src="127.0.0.1", dst="127.0.0.1", proto=PROTOCOL) / b"garbage"), "kernel")
+
+    monkeypatch.setattr(comparing, "make_client", lambda *given: busy(make_client(*given), others, monkeypatch))
+    with closing(lo):
+        exchange = Comparison(lo, "127.0.0.1", lo).run(engine)
+    assert exchange.problem == "" and exchange.seconds is not None
+    if engine == "asyncio":
+        assert lines(exchange)[:3] == ["→ SYN", "← SYN, ACK", "→ ACK"]
+        assert {IP(each.packet).proto for each in exchange.packets} == {6} and is_closed(exchange.packets)
+        assert lines(exchange).count("→ data: 15 bytes") == 1
+    else:
+        assert lines(exchange) == ["→ ClientMessage", "← ServerResponse"]
+        assert exchange.packets[0].packet[8] == 64
+        assert makers(exchange)["ttl"] == ("Scapy" if engine == "scapy" else "program")
 
 
-def test_a_reset_ends_it_too() -> None:
-    assert is_closed(read(tcp("S", 1, 0), tcp("RA", 0, 2, back=True)))
-    assert not is_closed(read(tcp("S", 1, 0)))
+def test_a_connection_that_was_there_before_is_somebody_elses(
+    own_loopback: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captures: list[Capture] = []
+
+    class Kept(Capture):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            captures.append(self)
+
+    lo = KernelNetwork().find("lo")
+    with closing(lo), ExitStack() as leaving:
+        others: list[socket.socket] = []
+
+        def make_second(*given: Any) -> Client:
+            """The first to connect is somebody else."""
+            other = leaving.enter_context(closing(socket.create_connection(("127.0.0.1", PORT))))
+            others.append(other)
+            wait_until(lambda: len(captures[0].packets()) >= 3)
+            return busy(make_client(*given), lambda: other.send(b"\0\x0dClientMessage"), monkeypatch)
+
+        monkeypatch.setattr(comparing, "Capture", Kept)
+        monkeypatch.setattr(comparing, "make_client", make_second)
+        exchange = Comparison(lo, "127.0.0.1", lo).run("asyncio")
+        assert exchange.gains and exchange.gains[0].value != f"{others[0].getsockname()[1]} → {PORT}"
+    assert lines(exchange)[0] == "→ SYN" and lines(exchange).count("→ data: 15 bytes") == 1
 
 
-def test_what_belongs_to_others_is_left_out() -> None:
-    others = IP(src="10.0.1.10", dst="10.0.3.30", proto=PROTOCOL) / CLIENT_MESSAGE
-    passed = read(
-        bytes(others),
-        tcp("S", 1, 0),
-        tcp("S", 1, 0, port=50000),
-        bytes(IP(src="10.0.1.1", dst="10.0.1.10") / ICMP(type=3, code=1) / others),
-        bytes(IP(src="10.0.1.10", dst="10.0.2.20") / ICMP()),
-        bytes(IP(src="10.0.1.10", dst="10.0.2.20") / TCP(dport=80)),
-    )
-    assert [each.what for each in passed] == ["SYN"]
-
-
-def test_garbage_is_shown_as_such_or_left_out() -> None:
-    passed = read(
-        bytes(IP(src="10.0.2.20", dst="10.0.1.10", proto=PROTOCOL) / b"\x1b[31mgarbage"),
-        bytes(IP(src="10.0.1.10", dst="10.0.2.20", proto=6) / b"\0\1\2"),
-        bytes(IP(src="10.0.1.1", dst="10.0.1.10") / ICMP(type=3, code=1))[:24],
-        tcp("SFRA", 1, 0, b"x"),
-    )
-    assert [each.what for each in passed] == ["12 other bytes", "data: 1 bytes, SYN, FIN, RST"]
-    assert [round(each.seconds * 1e6) for each in passed] == [0, 3]
+@pytest.mark.parametrize("engine", ENGINES)
+def test_close_breaks_off_what_waits_for_an_answer_that_nobody_gives(engine: Engine, own_loopback: None) -> None:
+    lo = KernelNetwork().find("lo")
+    with ExitStack() as leaving:
+        leaving.enter_context(closing(lo))
+        listening = leaving.enter_context(closing(socket.create_server(("127.0.0.1", PORT))))
+        wire = leaving.enter_context(closing(Wire(f"ipl-{os.getpid()}-alone", "lo")))
+        comparison = Comparison(lo, "127.0.0.1", FakeInterface("f0"), timeout=30)
+        done: list[Exchange] = []
+        asking = Thread(target=lambda: done.append(comparison.run(engine)))
+        asking.start()
+        wire.wait_for(lambda packet: packet.endswith(CLIENT_MESSAGE))
+        assert asking.is_alive() and listening
+        begun = time.monotonic()
+        comparison.close()
+        assert time.monotonic() - begun < 5, "of 30 seconds"
+        asking.join(5)
+    assert done == [Exchange(engine, problem="This was ended before.")]

@@ -204,6 +204,29 @@ HOSTS = st.integers(1, 3)
 EVENTS = st.lists(st.tuples(st.booleans(), HOSTS, HOSTS, st.integers(0, 9)), max_size=60)
 
 
+@pytest.mark.parametrize(
+    ("times", "joined"),
+    [
+        # seconds of each request (positive) and response (negative), and the request that each response answers
+        ([0, 4.8, -4.9], [2]),
+        ([0, -0.1, 2, 4, -4.1, 6, -6.1], [1, 4, 6]),
+        ([0, 0.1, 0.2, -0.5, -0.6, -0.7], [1, 2, 3]),
+        ([0, -3, 4, 5, 6, -7, -8, -9], [1, 3, 4, 5]),
+    ],
+    ids=["an old one", "one of a series", "all on their way", "a slow link, as was seen before"],
+)
+def test_a_request_without_an_answer_does_not_take_the_next_ones(times: list[float], joined: list[int]) -> None:
+    with Store() as store:
+        store.add_interface("c0", 1)
+        joiner = Joiner(store)
+        store.taps.append(joiner)
+        for at in times:
+            frame = RESPONSE if at < 0 else REQUEST
+            store.append(0, batch((round(abs(at) * SECOND), ETHERNET + frame)))
+        answers = [joiner.request_of(number) for number in range(1, len(times) + 1)]
+    assert [answer.request for answer in answers if answer] == joined
+
+
 @given(EVENTS, st.lists(st.integers(1, 7), max_size=20))
 def test_any_exchanges_are_joined_as_a_plain_model_says(
     events: list[tuple[bool, int, int, int]], sizes: list[int]
@@ -212,7 +235,7 @@ def test_any_exchanges_are_joined_as_a_plain_model_says(
     frames: list[tuple[int, bytes]] = []
     waiting: list[tuple[int, int, int, int]] = []  # number, client, server, time
     expected: dict[int, Answer] = {}
-    time = 0
+    time = slowest = 0
     for number, (asks, client, server, pause) in enumerate(events, 1):
         time += pause * SECOND
         ends = f"10.0.1.{client}", f"10.0.2.{server}"
@@ -221,10 +244,16 @@ def test_any_exchanges_are_joined_as_a_plain_model_says(
             waiting.append((number, client, server, time))
             continue
         frames.append((time, ETHERNET + packet(ends[1], ends[0], SERVER_RESPONSE)))
-        fitting = [each for each in waiting if each[1:3] == (client, server) and time - each[3] <= 15 * SECOND]
-        if fitting:
-            waiting.remove(fitting[0])
-            expected[number] = Answer(fitting[0][0], time - fitting[0][3])
+        asked = [each for each in waiting if each[1:3] == (client, server)]
+        while asked:
+            oldest = asked.pop(0)
+            waiting.remove(oldest)
+            age = time - oldest[3]
+            if age > (max(SECOND, 2 * slowest) if asked else 15 * SECOND) or age > 15 * SECOND:
+                continue
+            expected[number] = Answer(oldest[0], age)
+            slowest = slowest if asked else max(slowest, age)
+            break
     with Store() as store:
         store.add_interface("c0", 1)
         joiner = Joiner(store)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ipl_tui.networks import routes
 from ipl_tui.networks.routes import Route, ask_socket, route_to
 from tests.conftest import inside, run_ip
 
@@ -68,6 +69,14 @@ def test_without_a_route_there_is_none(crossroads: str) -> None:
 def test_own_addresses_are_reached_by_loopback(crossroads: str) -> None:
     assert route_to("10.1.0.1") == Route("lo", "10.1.0.1")
     assert route_to("127.0.0.1") == Route("lo", "127.0.0.1")
+
+
+def test_where_netlink_is_forbidden_the_socket_is_asked(crossroads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbid(destination: str) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(routes, "ask_netlink", forbid)
+    assert route_to("10.1.0.9") == Route("a0", "10.1.0.1")
 
 
 class TestOtherSystems:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from ipl_tui.diagnosis import unanswered, wireshark
+from ipl_tui.networks.interface import Network
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.networks.links import read_link
 from ipl_tui.networks.sandbox import SandboxNetwork
@@ -71,6 +73,21 @@ class TestScreen:
             await pilot.press("d")
             assert f"nsenter --net=/proc/{sandbox.helper().pid}/fd/" in await until_seen(pilot, "tcpdump    ")
             await until_seen(pilot, "✔ Sandbox    user namespaces are allowed")
+
+    async def test_the_screen_does_not_wait_for_the_sandbox(
+        self, running: Running, network: SimulatedNetwork, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[tuple[Network, bool]] = []
+
+        def namespace_of(network: Network, host: str) -> str:
+            asked.append((network, threading.current_thread() is threading.main_thread()))
+            return ""
+
+        monkeypatch.setattr(wireshark, "namespace_of", namespace_of)
+        async with running("simulated:client", networks=[network]) as (pilot, _):
+            await pilot.press("d")
+            await until_seen(pilot, "where tcpdump sees none")
+        assert asked == [(network, False)], "of the network selected only, and not in the event loop's thread"
 
     async def test_in_memory_there_is_no_line_to_copy(self, running: Running, network: SimulatedNetwork) -> None:
         async with running("simulated:client", networks=[network]) as (pilot, _):
@@ -153,6 +170,13 @@ class TestSilence:
         async with running("simulated:client", networks=[network]) as (pilot, lab):
             await self.send(pilot, lab, chksum="1")
             await until_seen(pilot, "Checksum is wrong: receivers drop it in silence.")
+
+    async def test_where_nothing_is_known_the_key_that_shows_more(
+        self, running: Running, network: SimulatedNetwork
+    ) -> None:
+        async with running("simulated:client", networks=[network], filter="ip") as (pilot, lab):
+            await self.send(pilot, lab, r"\x08\x00\xf7\xff\0\0\0\0", proto="1", dst="10.0.2.99")
+            await until_seen(pilot, "F9 shows where such a packet ends.")
 
     async def test_it_is_said_where_the_composer_is_not_shown(
         self, running: Running, network: SimulatedNetwork

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import closing
+from functools import partial
 
 import pytest
 from textual.pilot import Pilot
 
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.store import Store
+from ipl_tui.exchange import comparing
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.exchange.socket_engine import SocketServer
 from ipl_tui.networks.interface import Network
@@ -184,7 +187,8 @@ class TestComparison:
                 await until_seen(pilot, "The three engines compared")
 
     @pytest.mark.parametrize("way", ["back to the lab", "out of the app"])
-    async def test_leaving_it_ends_it(self, running: Running, way: str) -> None:
+    async def test_leaving_it_ends_it(self, running: Running, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(comparing, "Comparison", partial(comparing.Comparison, timeout=30))
         before = set(threading.enumerate())
         with closing(SimulatedNetwork()) as network:
             async with running("simulated:client", networks=[network]) as (pilot, lab):
@@ -193,6 +197,8 @@ class TestComparison:
                 comparison = (await opened(pilot, lab)).comparison
                 await pilot.press("enter")
                 await until_seen(pilot, "● asks")
+                await until(pilot, lambda: len(lab.store))
+                left = time.monotonic()
                 if way == "back to the lab":
                     await pilot.press("escape")
                     await until_seen(pilot, "● capturing")
@@ -202,6 +208,33 @@ class TestComparison:
             assert comparison.run("socket").problem == "This was ended before."
         # What is left are the event loop's own workers, of which pytest's loop keeps some.
         wait_until(lambda: not {each for each in threading.enumerate() if "asyncio_" not in each.name} - before)
+        assert time.monotonic() - left < 15, "of 30 seconds"
+
+    async def test_another_v_while_it_is_being_ended_changes_nothing(
+        self, running: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ending, go_on = threading.Event(), threading.Event()
+
+        class Slow(comparing.Comparison):
+            def close(self) -> None:
+                ending.set()
+                assert go_on.wait(15)
+                super().close()
+
+        with closing(SimulatedNetwork()) as network:
+            async with running("simulated:client", networks=[network]) as (pilot, lab):
+                with monkeypatch.context() as patch:
+                    patch.setattr(comparing, "Comparison", Slow)
+                    comparison = (await opened(pilot, lab)).comparison
+                    await pilot.press("escape")
+                    await until(pilot, ending.is_set)
+                    await pilot.press("v", "v")
+                    await pilot.pause()
+                    assert lab.comparison is comparison and pilot.app.screen is lab
+                    go_on.set()
+                    await until_seen(pilot, "↩ Scapy responder (server)")
+                assert lab.comparison is None
+                assert (await opened(pilot, lab)).comparison is not comparison
 
     async def test_an_interface_without_a_destination_asks_for_one(self) -> None:
         fake = FakeInterface("f0", "10.0.0.9/24")

@@ -9,7 +9,7 @@ from ipl_tui.exchange.engine import Engine, Server, Terms, make_server
 from ipl_tui.networks.interface import Interface
 
 
-class Answering:
+class Responder:
     """Starts and stops servers, one change after the other. Its coroutines are for one event loop."""
 
     def __init__(self, on_problem: Callable[[str], object]) -> None:
