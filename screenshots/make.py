@@ -1,6 +1,6 @@
 """Make the pictures that the README shows, from the running app: `python3 -m uv run screenshots/make.py`.
 
-It sends ClientMessage on the simulated network, so it needs no permission.
+It sends ClientMessage on the simulated network and in the sandbox, so it needs no permission.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from textual.pilot import Pilot
 
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.store import Store
+from ipl_tui.networks.sandbox import SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
+from ipl_tui.screens.engines import EnginesScreen
 from ipl_tui.screens.lab import LabScreen, Options
 
 FOLDER = Path(__file__).parent
@@ -44,7 +46,23 @@ def ready(lab: LabScreen) -> bool:
     return lab.settled.is_set() and lab.responder is not None
 
 
+async def compare() -> None:
+    """The picture of the three engines, which needs TCP and so the sandbox."""
+    with closing(SandboxNetwork()) as network, Store() as store:
+        app = PacketLab(store, [network], Options(network.find("client"), filter="ip proto 253"))
+        async with app.run_test(size=(120, 36)) as pilot:
+            await until(pilot, lambda: ready(app.lab))
+            await pilot.press("v")
+            await until(pilot, lambda: isinstance(app.screen, EnginesScreen))
+            await pilot.press("enter")
+            await pilot.pause(0.5)
+            await until(pilot, lambda: not [work for work in app.workers if work.node is app.screen])
+            await pilot.pause(0.5)
+            save(app, "engines-120x36")
+
+
 async def main() -> None:
+    await compare()
     for name, (size, follow, count, keys) in PICTURES.items():
         with closing(SimulatedNetwork()) as network, Store() as store:
             app = PacketLab(store, [network], Options(network.find("client"), filter="ip proto 253", path=follow))
