@@ -21,7 +21,7 @@ from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Network
 from ipl_tui.screens.lab import LabScreen, Options
 
-LAST_WORDS = 8.0
+LAST_WORDS = 6.0
 """Seconds that leaving may take once the terminal is gone."""
 
 
@@ -51,13 +51,15 @@ class PacketLab(App[None]):
     def leave_without_terminal(self, loop: asyncio.AbstractEventLoop) -> None:
         """Not every lost terminal sends a signal, and Textual reads on from one that is gone, for ever.
 
-        In a thread of its own: if the terminal took no output before it went, Textual waits for ever to write it.
+        In a thread of its own: if the terminal took no output before it went, or took none since and there was more
+        than Textual's queue has room for, Textual waits for ever to write it. The capture is closed all the same.
         """
         while not terminal_is_gone():
             time.sleep(1.0)
         with suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(self.exit)
         time.sleep(LAST_WORDS)
+        self.lab.store.close()
         os._exit(1)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

@@ -143,6 +143,7 @@ def test_it_leaves_when_its_terminal_is_gone_that_took_no_output_before(tmp_path
         before, unread = unread, struct.unpack("i", fcntl.ioctl(terminal.master, termios.FIONREAD, bytes(4)))[0]
     os.close(terminal.master)
     terminal.process.wait(20)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_but_the_summary_is_left_on_the_terminal() -> None:
