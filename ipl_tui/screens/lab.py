@@ -623,7 +623,8 @@ class LabScreen(Screen[None]):
         if self.going_to_sent and 0 < watch.sent_as <= self.packets.count:
             self.going_to_sent = False
             if self.packets.following and not self.paused:
-                self.packets.select(watch.sent_as)
+                # The list comes first: what selecting shows takes longer than it.
+                self.call_after_refresh(self.packets.select, watch.sent_as)
         if watch.error is not None and not self.composer.sending:
             self.sent = None
             error = (watch.error.type, watch.error.code)
