@@ -16,6 +16,7 @@ import click
 from click.core import ParameterSource
 
 from ipl_tui.commands.common import STANDARD, counted, let_go_of_output, make_networks
+from ipl_tui.exchange.engine import RAW_ENGINES
 from ipl_tui.privileges import PrivilegesError, give_up_root
 
 if TYPE_CHECKING:
@@ -112,8 +113,8 @@ class Commands(click.Group):
 @click.option("--seed", default=0, show_default=True, help="The same seed loses the same packets.")
 @click.option(
     "--engine",
-    type=click.Choice(["scapy", "socket"]),
-    default="scapy",
+    type=click.Choice(RAW_ENGINES),
+    default=RAW_ENGINES[0],
     show_default=True,
     help="What ClientMessage is answered with.",
 )
@@ -208,7 +209,7 @@ def capture_on_standard_input() -> Pipe:
     from ipl_tui.capture.files import Pipe
 
     if os.isatty(0):
-        raise CaptureError("No capture is piped into standard input: -r - is for tcpdump -w - | ipl-tui -r -.")
+        raise CaptureError("No capture is piped into standard input: -r - is for tcpdump -U -w - | ipl-tui -r -.")
     try:
         pipe = Pipe(os.dup(0))
         terminal = os.open("/dev/tty", os.O_RDWR)

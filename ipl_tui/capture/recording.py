@@ -69,7 +69,7 @@ class Recording:
                 self._store,
                 numbers,
                 on_grown=partial(_set_in_loop, loop, grown),
-                on_end=lambda reason: _call_in_loop(loop, ended.set_result, reason),
+                on_end=lambda reason: loop.call_soon_threadsafe(ended.set_result, reason),
             )
             sniffer.start()
             try:
@@ -109,10 +109,6 @@ class Recording:
             grown.clear()
             self._on_grown()
             await asyncio.sleep(1 / FRAMES_A_SECOND)
-
-
-def _call_in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> None:
-    loop.call_soon_threadsafe(function, *arguments)
 
 
 def _set_in_loop(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

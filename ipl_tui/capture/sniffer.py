@@ -200,7 +200,7 @@ class _BatchSession(DefaultSession):
         sink: Sink,
         interfaces: Sequence[int],
         on_grown: Callable[[], None],
-        on_end: Callable[[CaptureError | None], None],
+        on_end: Callable[[CaptureError | None], object],
     ) -> None:
         super().__init__()
         self._sink = sink
@@ -244,7 +244,7 @@ class Sniffer:
         sink: Sink,
         interfaces: Sequence[int],
         on_grown: Callable[[], None],
-        on_end: Callable[[CaptureError | None], None],
+        on_end: Callable[[CaptureError | None], object],
     ) -> None:
         """Take over a socket; interfaces are the sink's numbers for those that it captures on, mostly one.
 

@@ -18,14 +18,11 @@ import click
 if TYPE_CHECKING:
     from ipl_tui.networks.interface import Interface, Network
 
-
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 """The signals that end a command as Ctrl+C does."""
 
-
 INTERRUPTED = 130
 """The exit status after Ctrl+C where something was left undone, as shells have it."""
-
 
 STANDARD = "-"
 """Standard input or output, in place of a file's name."""

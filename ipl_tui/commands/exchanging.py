@@ -12,11 +12,9 @@ import click
 
 from ipl_tui.commands.common import Place, Seconds, interface_option, read_address
 from ipl_tui.exchange.engine import ENGINES, PATIENCE, PORT, Engine, Terms, make_server
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.networks.interface import Network
 from ipl_tui.networks.sending import MOST_PACKETS
-
-NAMES = {CLIENT_MESSAGE: "ClientMessage", SERVER_RESPONSE: "ServerResponse"}
 
 LONGEST_TIMEOUT = 3600.0
 """Seconds."""
@@ -133,7 +131,7 @@ def describe(data: bytes, over_tcp: bool) -> str:
     from ipl_tui.packets.ipv4 import payload_of
 
     payload = data if over_tcp else payload_of(data)
-    return f"{NAMES.get(payload) or payload_text(payload)[:80] or 'nothing'}, {len(data):,} bytes"
+    return f"{payload_text(payload)[:80] or 'nothing'}, {len(data):,} bytes"
 
 
 def print_packet(data: bytes, over_tcp: bool) -> None:

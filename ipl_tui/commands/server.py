@@ -48,13 +48,13 @@ def command(wanted: Wanted) -> None:
         interface, network = place.interface, place.network
         terms = Terms(
             interface,
-            wanted.source,
-            wanted.destination,
-            wanted.proto,
-            wanted.port,
-            wanted.count,
-            events.put,
-            events.put,
+            source=wanted.source,
+            client=wanted.destination,
+            proto=wanted.proto,
+            port=wanted.port,
+            most=wanted.count,
+            on_problem=events.put,
+            on_received=events.put,
         )
         server = make_server(wanted.engine, terms, wanted.timeout)
         ending.callback(server.stop)
@@ -87,13 +87,15 @@ class Events:
 
     def put(self, event: Received | str) -> None:
         """Take what was received, or a sentence about a problem; never waits."""
-        received = isinstance(event, Received)
+        printed = True
         try:
             self._queue.put_nowait(event)
         except Full:
-            self.unprinted += received
-        self.received += received
-        self.answered += isinstance(event, Received) and event.response is not None
+            printed = False
+        if isinstance(event, Received):
+            self.received += 1
+            self.answered += event.response is not None
+            self.unprinted += not printed
 
     def get(self) -> Received | str:
         """The oldest; nothing if none comes for a moment."""

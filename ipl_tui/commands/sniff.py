@@ -70,6 +70,8 @@ def command(**values: Any) -> None:
     but packets, each as soon as it comes, so these work: tcpdump -U -w - | ipl-tui sniff -r -, ipl-tui sniff --json |
     jq, and ipl-tui sniff -w - | wireshark -k -i -.
     """
+    from ipl_tui.capture.errors import CaptureError
+
     wanted = Wanted(**values)
     refuse_contradictions(wanted)
     try:
@@ -77,6 +79,9 @@ def command(**values: Any) -> None:
             sniff(leaving, wanted)
     except (KeyboardInterrupt, BrokenPipeError):  # before the first packet; or whoever reads has seen enough
         let_go_of_output()
+    except CaptureError:  # perhaps about the output itself, already when it was begun
+        let_go_of_output()
+        raise
 
 
 def refuse_contradictions(wanted: Wanted) -> None:
@@ -125,7 +130,6 @@ def sniff(leaving: ExitStack, wanted: Wanted) -> None:
         let_go_of_output()
     except CaptureError as error:
         problem = error
-        let_go_of_output()
     finally:
         relay.give_up(time.time_ns())
         source.stop()

@@ -12,7 +12,7 @@ from ipl_tui.capture.store import Store
 from ipl_tui.diagnosis.checks import check_route
 from ipl_tui.diagnosis.firewall import eats, read_rules
 from ipl_tui.exchange.awaiting import is_answer
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE, is_client_message
 from ipl_tui.networks.interface import Interface, Method, Network
 from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.checksum import internet_checksum
@@ -69,7 +69,7 @@ def explain(case: Unanswered) -> str:
 
 def asks(packet: bytes) -> bool:
     """Whether an IPv4 packet asks for an answer: a ClientMessage or an ICMP echo request (RFC 792)."""
-    return _is_client_message(packet) or _is_echo(packet, ECHO_REQUEST)
+    return is_client_message(packet) or _is_echo(packet, ECHO_REQUEST)
 
 
 def look_into(case: Unanswered, store: Store, trail: Trail, after: int, number: int) -> Unanswered | None:
@@ -266,10 +266,6 @@ def _is_rewritten(case: Unanswered) -> bool:
 
 def _payload(packet: bytes) -> bytes:
     return payload_of(without_padding(packet))
-
-
-def _is_client_message(packet: bytes) -> bool:
-    return len(packet) >= SHORTEST_HEADER and packet[9] == PROTOCOL and packet.endswith(CLIENT_MESSAGE)
 
 
 def _is_echo(packet: bytes, kind: int) -> bool:

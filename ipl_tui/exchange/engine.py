@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Address
 from typing import Literal, Protocol, get_args
 
@@ -125,7 +126,7 @@ class Terms:
     on_received: Callable[[Received], object] = ignore
     """Gets what arrived, after it was answered."""
 
-    @property
+    @cached_property
     def addresses(self) -> list[str]:
         """The addresses it answers for."""
         return [self.source] if self.source else [str(address.ip) for address in self.interface.addresses]
@@ -169,10 +170,13 @@ class Terms:
             return f"{source} is no single host"
         return "" if payload == CLIENT_MESSAGE else NOT_EXACTLY
 
-    def _is_one_host(self, source: IPv4Address) -> bool:
+    @cached_property
+    def _broadcasts(self) -> set[IPv4Address]:
         networks = [address.network for address in self.interface.addresses if address.network.prefixlen < 31]
-        broadcast = {IPv4Address("255.255.255.255"), *(network.broadcast_address for network in networks)}
-        return not source.is_multicast and not source.is_unspecified and source not in broadcast
+        return {IPv4Address("255.255.255.255"), *(network.broadcast_address for network in networks)}
+
+    def _is_one_host(self, source: IPv4Address) -> bool:
+        return not source.is_multicast and not source.is_unspecified and source not in self._broadcasts
 
 
 def require_own(interface: Interface, source: str) -> None:

@@ -25,6 +25,7 @@ from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, Terms
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.exchange.objections import Objections
 from ipl_tui.networks.interface import Interface, SendError
+from ipl_tui.packets.ipv4 import payload_of, without_padding
 
 LOOK = 0.05
 """Seconds between two looks at whether ICMP objects, while an answer is waited for."""
@@ -40,6 +41,9 @@ class ScapyServer(AnsweringMachine[Packet]):
         self.terms = terms
         self.interface = terms.interface
         self.answered = 0
+        self._response: bytes | None = None
+        self._objection = ""
+        """What became of the last reply: as it was handed to the system, or why it was not."""
         self._lock = Lock()
         self._listener: _Listener | None = None
 
@@ -78,10 +82,10 @@ class ScapyServer(AnsweringMachine[Packet]):
         packet = _datagram(req, self.terms.proto)
         if packet is None or self.terms.is_fulfilled(self.answered):
             return False
-        source, destination, message = packet.src, packet.dst, _message(packet)
-        if not (objection := self.terms.objection(source, destination, message)):
+        request = _bytes(packet)
+        if not (objection := self.terms.objection(packet.src, packet.dst, payload_of(request))):
             return True
-        self.terms.tell(source, destination, _bytes(packet), None, objection)
+        self.terms.tell(packet.src, packet.dst, request, None, objection)
         return False
 
     def make_reply(self, req: Packet) -> Packet:
@@ -91,17 +95,18 @@ class ScapyServer(AnsweringMachine[Packet]):
 
     def send_reply(self, reply: Packet, send_function: Callable[..., None] | None = None) -> None:
         """Send it as this host sends: by its kernel, which knows the way back to the client."""
+        self._response, self._objection = bytes(reply), ""
         try:
-            self.interface.send(bytes(reply), "kernel")
-        except SendError as error:
-            self.terms.on_problem(f"A ClientMessage was not answered: {error}")
-        else:
+            self.interface.send(self._response, "kernel")
             self.answered += 1
+        except SendError as error:
+            self._response, self._objection = None, str(error)
+            self.terms.on_problem(f"A ClientMessage was not answered: {error}")
 
     def print_reply(self, req: Packet, reply: Packet) -> None:
-        """Scapy's place for telling of an answered request."""
+        """Scapy's place for telling of a request, after its reply was sent or could not be."""
         request = req[IP]
-        self.terms.tell(request.src, request.dst, _bytes(request), bytes(reply))
+        self.terms.tell(request.src, request.dst, _bytes(request), self._response, self._objection)
 
 
 class ScapyClient:
@@ -132,7 +137,7 @@ class ScapyClient:
         if (
             answer is not None
             and (answer.src, answer.dst) == (asked.dst, asked.src)
-            and _message(answer) == SERVER_RESPONSE
+            and payload_of(_bytes(answer)) == SERVER_RESPONSE
         ):
             self._answers.put((now, _bytes(answer)))
 
@@ -228,8 +233,4 @@ def _datagram(packet: Packet, proto: int) -> IP | None:
 
 def _bytes(packet: IP) -> bytes:
     """As it arrived, without the padding of the link."""
-    return packet.original[: packet.len]
-
-
-def _message(packet: IP) -> bytes:
-    return _bytes(packet)[4 * packet.ihl :]
+    return without_padding(packet.original)

@@ -23,8 +23,10 @@ class Watch:
         """The first ICMP error about it."""
         self._store = store
         self._packet = packet
-        self._looked = len(store)
-        self._last = self._looked + MOST_FRAMES
+        self.after = len(store)
+        """The number of the last frame that was captured before it was sent."""
+        self._looked = self.after
+        self._last = self.after + MOST_FRAMES
 
     def look(self) -> None:
         """Look at what has been captured since."""

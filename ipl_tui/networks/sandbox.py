@@ -22,7 +22,7 @@ from select import select
 from typing import TYPE_CHECKING, Any
 
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.networks.interface import Ability, LinkError, Method, RawSocket, SendError
+from ipl_tui.networks.interface import Ability, LinkError, Method, SendError
 from ipl_tui.networks.links import check_link
 from ipl_tui.networks.plan import HOSTS, LINKS, Host, Link, Port
 from ipl_tui.networks.planned import PlannedInterface, PlannedNetwork
@@ -191,15 +191,9 @@ class SandboxInterface(PlannedInterface, WireInterface):
         except SandboxError as error:
             raise SendError(str(error)) from error
 
-    def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
+    def _listen(self, proto: int) -> socket.socket:
         try:
-            return super().open_protocol(proto, deaf)
-        except SandboxError as error:
-            raise SendError(str(error)) from error
-
-    def open_raw(self, proto: int) -> RawSocket:
-        try:
-            return super().open_raw(proto)
+            return super()._listen(proto)
         except SandboxError as error:
             raise SendError(str(error)) from error
 

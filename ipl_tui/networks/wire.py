@@ -147,6 +147,7 @@ class WireInterface(Interface):
         return self._listen(proto)
 
     def _listen(self, proto: int) -> socket.socket:
+        """A raw socket that receives a protocol. Raises SendError."""
         try:
             return self._open_raw(proto)
         except OSError as error:

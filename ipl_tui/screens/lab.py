@@ -32,7 +32,7 @@ from ipl_tui.capture.recording import Recording
 from ipl_tui.capture.store import Store
 from ipl_tui.exchange.engine import RAW_ENGINES, Engine, Server
 from ipl_tui.exchange.joining import Joiner
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
+from ipl_tui.exchange.messages import PROTOCOL, is_client_message
 from ipl_tui.exchange.responder import Responder
 from ipl_tui.exchange.watching import Watch
 from ipl_tui.networks.interface import Interface, Network, SendError, network_of
@@ -192,8 +192,6 @@ class LabScreen(Screen[None]):
         """What comes of the last order's packet, until that is said."""
         self.going_to_sent = False
         """Whether the list is to go to that packet once it is there."""
-        self.sent_after = 0
-        """The number of the last packet that was captured before it was sent."""
         self.shown = 0
         """The number of the packet in the decoded view."""
 
@@ -567,7 +565,7 @@ class LabScreen(Screen[None]):
     @on(Composer.SendAsked)
     def begin_order(self, event: Composer.SendAsked) -> None:
         self.composer.sending = True
-        self.sent, self.sent_after = Watch(self.store, event.order.packet), len(self.store)
+        self.sent = Watch(self.store, event.order.packet)
         self.going_to_sent = True
         self.stop_sending = threading.Event()
         self.carry_out(event.order, self.interface, self.stop_sending)
@@ -576,7 +574,11 @@ class LabScreen(Screen[None]):
     async def carry_out(self, order: Order, interface: Interface, stop: threading.Event) -> None:
         """Send what was ordered, and say how far it got."""
         composer = self.composer
-        tell = partial(in_loop, asyncio.get_running_loop(), self.show_progress, order)
+        loop = asyncio.get_running_loop()
+
+        def tell(sent: int) -> None:
+            loop.call_soon_threadsafe(self.show_progress, order, sent)
+
         outcome = await asyncio.to_thread(self.send, order, interface, stop, tell)
         done = f"Sent {outcome.sent:,} × {len(order.packet)} bytes, {order.method}, on {interface.name}"
         if outcome.problem:
@@ -595,7 +597,7 @@ class LabScreen(Screen[None]):
     def send(self, order: Order, interface: Interface, stop: threading.Event, tell: Callable[[int], None]) -> Outcome:
         """Carry out an order, in a thread of its own: not before frames are captured, so that no answer is missed."""
         self.settled.wait()
-        if asks_for_answer(order.packet):
+        if is_client_message(order.packet):
             with suppress(SendError):  # what forbids this forbids sending, which says it better
                 self.await_answer(interface)
         return carry_out(order, interface, stop, tell)
@@ -652,10 +654,13 @@ class LabScreen(Screen[None]):
             servers=servers,
             in_lab=True,
         )
-        if (case := look_into(sent, self.store, self.trail, self.sent_after, watch.sent_as)) is None:
-            return
-        sentence = await asyncio.to_thread(explain, case)
-        if watch is self.sent and not self.composer.sending:
+
+        def find_out() -> str:
+            case = look_into(sent, self.store, self.trail, watch.after, watch.sent_as)
+            return explain(case) if case is not None else ""
+
+        sentence = await asyncio.to_thread(find_out)
+        if sentence and watch is self.sent and not self.composer.sending:
             self.composer.say(printable(sentence), "warning")
             self.composer.verdict.scroll_visible(animate=False)
             if not self.composer.is_on_screen:  # where the panes do not all fit
@@ -825,17 +830,6 @@ def filter_problem(text: str, interface: Interface) -> str:
     except FilterError as error:
         return str(error)
     return ""
-
-
-def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> None:
-    """Call a function in the event loop's thread, from another."""
-    loop.call_soon_threadsafe(function, *arguments)
-
-
-def asks_for_answer(packet: bytes) -> bool:
-    """Whether a packet is a ClientMessage."""
-    header = read_header(packet)
-    return header.get("proto") == PROTOCOL and packet.endswith(CLIENT_MESSAGE)
 
 
 def our_bindings(place: type[Widget] | type[Screen[None]]) -> list[Binding]:

@@ -10,13 +10,18 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import product
+from queue import Queue
 
 import pytest
 
-from ipl_tui.exchange.engine import ENGINES, PORT, RAW_ENGINES, Engine
+from ipl_tui.commands.server import ask_again_and_again
+from ipl_tui.exchange.engine import ENGINES, PORT, RAW_ENGINES, Engine, Received, Terms, make_server
+from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.exchange.socket_engine import make_packet
+from ipl_tui.networks.interface import RawSocket, SendError
+from ipl_tui.networks.simulated import SimulatedInterface, SimulatedNetwork
 
 APP = (sys.executable, "-m", "ipl_tui")
 
@@ -187,3 +192,29 @@ def test_on_a_terminal_it_has_colours_unless_they_are_unwanted(no_color: str, co
     assert b"ServerResponse" in text
     assert (b"\x1b[" in text) == coloured
     assert "\x1b" not in ask("-i", "simulated:client", "--engine", "socket").stdout, "and never in a pipe"
+
+
+def test_the_host_at_the_other_end_goes_on_asking_when_it_could_not() -> None:
+    """Its first client finds no socket; the one that it makes a second later does."""
+    refusals = ["There is no socket left."]
+
+    class Refusing(SimulatedInterface):
+        def open_raw(self, proto: int) -> RawSocket:
+            if refusals and proto == PROTOCOL:
+                raise SendError(refusals.pop())
+            return super().open_raw(proto)
+
+    with closing(SimulatedNetwork()) as network:
+        asker = network.find("client")
+        asker.__class__ = Refusing
+        told: Queue[Received | str] = Queue()
+        server = make_server("socket", Terms(network.find("server"), on_problem=told.put, on_received=told.put))
+        server.start()
+        end_asking = ask_again_and_again(
+            "socket", asker, Terms(network.find("server"), on_problem=told.put, on_received=told.put)
+        )
+        assert told.get(timeout=5) == "There is no socket left."
+        received = told.get(timeout=5)
+        end_asking()
+        server.stop()
+    assert isinstance(received, Received) and received.client == "10.0.1.10"

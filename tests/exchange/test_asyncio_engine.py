@@ -217,8 +217,8 @@ def test_a_port_in_use_is_said(server: AsyncioServer, lo: Interface) -> None:
         AsyncioServer(Terms(lo)).start()
 
 
-def test_it_starts_again_at_once(lo: Interface) -> None:
-    server = AsyncioServer(Terms(lo))
+def test_it_starts_again_at_once(lo: Interface, told: Queue[Received | str]) -> None:
+    server = AsyncioServer(Terms(lo, on_problem=told.put))
     for _ in range(5):
         server.start()
         server.start()
@@ -228,6 +228,7 @@ def test_it_starts_again_at_once(lo: Interface) -> None:
             assert client.recv(1) == b""
         server.stop()
     assert server.answered == 5
+    assert told.empty(), "that its connections are broken off is no problem"
 
 
 def test_a_server_that_leaves_and_comes_back(lo: Interface) -> None:

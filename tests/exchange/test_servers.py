@@ -15,7 +15,7 @@ import pytest
 from scapy.layers.inet import ICMP, IP
 
 from ipl_tui.exchange import socket_engine
-from ipl_tui.exchange.engine import RAW_ENGINES, Server, Terms, make_server
+from ipl_tui.exchange.engine import RAW_ENGINES, Received, Server, Terms, make_server
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.networks.interface import Interface, Method, SendError
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
@@ -31,6 +31,7 @@ class Setting:
     server_address: str
     responder: Server
     problems: Queue[str]
+    told: Queue[Received]
     wire: Wire
 
     def ask(self, payload: bytes = CLIENT_MESSAGE, proto: int = PROTOCOL, source: str = "") -> None:
@@ -66,8 +67,9 @@ def setting(request: pytest.FixtureRequest, veth: Pair) -> Iterator[Setting]:
         client.open_protocol(PROTOCOL, deaf=True),
         closing(Wire(here.namespace, here.interface)) as wire,
     ):
-        responder = make_server(engine, Terms(server, on_problem=problems.put))
-        yield Setting(client, here.address, there.address, responder, problems, wire)
+        told: Queue[Received] = Queue()
+        responder = make_server(engine, Terms(server, on_problem=problems.put, on_received=told.put))
+        yield Setting(client, here.address, there.address, responder, problems, told, wire)
         responder.stop()
 
 
@@ -186,6 +188,8 @@ def test_an_answer_that_cannot_be_sent_is_a_problem(
         patch.setattr(socket_engine, "send", refuse_bytes)
         setting.ask()
         assert setting.problems.get(timeout=5) == "A ClientMessage was not answered: The cable is cut."
+        received = setting.told.get(timeout=5)
+        assert (received.response, received.reason) == (None, "The cable is cut.")
     setting.ask()
     setting.wire.wait_for(is_response)
     setting.responder.stop()
