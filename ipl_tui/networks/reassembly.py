@@ -7,10 +7,10 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
-from ipl_tui.networks.options import Options, for_later_fragments
 from ipl_tui.networks.plan import Port
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.fields import LONGEST_DATAGRAM
+from ipl_tui.packets.options import Options, for_later_fragments
 
 DONT_FRAGMENT, MORE_FRAGMENTS, OFFSET = 0x4000, 0x2000, 0x1FFF
 """Bits of the header's bytes 6 and 7 (RFC 791 §3.1)."""

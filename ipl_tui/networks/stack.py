@@ -18,7 +18,6 @@ from scapy.layers.l2 import ARP, Ether
 
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.neighbours import Neighbours, Outgoing
-from ipl_tui.networks.options import Options, answer, fill_in
 from ipl_tui.networks.plan import Host, Port
 from ipl_tui.networks.reassembly import (
     DONT_FRAGMENT,
@@ -41,6 +40,7 @@ from ipl_tui.networks.refusals import (
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.fields import LONGEST_DATAGRAM, PROTOCOLS, SHORTEST_HEADER
 from ipl_tui.packets.icmp import describe_error
+from ipl_tui.packets.options import Options, answer, fill_in
 
 ETHERTYPE_IPV4, ETHERTYPE_ARP = b"\x08\x00", b"\x08\x06"
 ETHERNET_BROADCAST = b"\xff" * 6

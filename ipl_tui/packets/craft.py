@@ -10,6 +10,7 @@ from typing import Any
 
 from .checksum import internet_checksum
 from .fields import ADDRESSES, FIELD, FIELDS, LONGEST_DATAGRAM, LONGEST_HEADER, PROTOCOLS, SHORTEST_HEADER, Field
+from .options import contradiction
 from .text import printable
 
 
@@ -181,6 +182,8 @@ def _contradictions(
     check(source.is_multicast, "src", f"Source {source} is a multicast address: nobody sends from a group.")
     check(int(source) == 0xFFFFFFFF, "src", f"Source {source} is the broadcast address: nobody sends from it.")
     check(int(destination) == 0, "dst", f"Destination {destination} is nobody's address.")
+    wrong_options = contradiction(packet[SHORTEST_HEADER:header])
+    check(bool(wrong_options), "options", wrong_options)
     return tuple(problems)
 
 

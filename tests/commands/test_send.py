@@ -128,6 +128,15 @@ def test_what_contradicts_itself_is_said_and_sent(fake: FakeInterface) -> None:
     assert [method for _, method in fake.sent] == ["kernel"]
 
 
+@pytest.mark.parametrize("options", ["8327", "0783", "070b04"])
+@pytest.mark.parametrize("dry", [["--dry-run"], []], ids=["dry run", "sent"])
+def test_options_longer_than_they_are(fake: FakeInterface, options: str, dry: list[str]) -> None:
+    done = run("-i", "f0", "--dst", "10.0.9.1", "--options", options, *dry)
+    assert done.exit_code == 0
+    assert done.stderr.startswith("▲ ") and "bytes, only 4 are left in the header." in done.stderr
+    assert len(fake.sent) == (0 if dry else 1)
+
+
 def test_an_interface_without_an_address(monkeypatch: pytest.MonkeyPatch, fake: FakeInterface) -> None:
     fake.addresses = ()
     done = run("-i", "f0", "--dst", "10.0.9.1")

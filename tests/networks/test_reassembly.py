@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP
 from scapy.packet import Raw
 
-from ipl_tui.networks.options import Options
 from ipl_tui.networks.plan import PATH
 from ipl_tui.networks.reassembly import MOST_BYTES, MOST_DATAGRAMS, Arrival, Lost, Reassembly, cut, write_checksum
 from ipl_tui.packets.checksum import internet_checksum
+from ipl_tui.packets.options import Options
 
 PORT, OTHER_PORT = PATH[1], PATH[2]
 

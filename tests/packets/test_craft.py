@@ -187,6 +187,11 @@ def test_the_longest_packet_is_crafted() -> None:
         ),
         ({"dst": "0.0.0.0"}, [("dst", "Destination 0.0.0.0 is nobody's address.")]),
         (
+            {"options": b"\x83\x27"},
+            [("options", "Loose Source Route says 39 bytes, only 4 are left in the header.")],
+        ),
+        ({"options": b"\7\7\4\0\0\0"}, []),  # the zero that pads it is its seventh byte
+        (
             {"ttl": 0, "version": 5},
             [("version", "Version says 5; IPv4 is 4."), ("ttl", "Time to Live is 0: no router forwards it.")],
         ),

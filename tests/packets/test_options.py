@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipl_tui.networks.options import answer, fill_in, for_later_fragments
+from ipl_tui.packets.options import answer, contradiction, fill_in, for_later_fragments
 
 OWN, OTHER = b"\x0a\0\x01\x01", b"\x0a\0\x02\x14"
 TIME = 0x01020304
@@ -89,6 +89,72 @@ def test_where_a_host_objects(options: str, pointer: int) -> None:
     assert fill_in(header(hexadecimal(options)), OWN, is_own, TIME).problem == pointer
 
 
+CONTRADICTIONS = {
+    "longer than it is": ("83 27", "Loose Source Route says 39 bytes, only 4 are left in the header."),
+    "longer than any": ("07 83", "Record Route says 131 bytes, only 4 are left in the header."),
+    "its bytes forgotten": ("07 0b 04", "Record Route says 11 bytes, only 4 are left in the header."),
+    "longer, after another": ("01 01 01 01 5e 09 01", "Option 94 says 9 bytes, only 4 are left in the header."),
+    "no length": ("01 01 01 07", "Record Route is the last byte of the header: its length is missing."),
+    "length 0": ("07 00", "Record Route says 0 bytes; its type and length are 2."),
+    "length 1": ("5e 01", "Option 94 says 1 byte; its type and length are 2."),
+    "too short for a pointer": ("83 02", "Loose Source Route says 2 bytes; it needs 3 at least."),
+    "too short for flags": ("44 03 05", "Internet Timestamp says 3 bytes; it needs 4 at least."),
+    "pointer too low": ("07 07 03 00000000", "Record Route's pointer says 3; its first entry is at 4."),
+    "timestamp's pointer too low": (
+        "44 08 04 00 00000000",
+        "Internet Timestamp's pointer says 4; its first entry is at 5.",
+    ),
+    "pointer beyond": ("07 07 09 00000000", "Record Route's pointer says 9, beyond its 7 bytes."),
+    "pointer far beyond": ("89 07 ff 00000000", "Strict Source Route's pointer says 255, beyond its 7 bytes."),
+    "timestamp's pointer beyond": ("44 08 0a 00 00000000", "Internet Timestamp's pointer says 10, beyond its 8 bytes."),
+    "no room for an address": (
+        "07 07 05 00000000",
+        "Record Route's pointer says 5: from there its 7 bytes have no room for an address.",
+    ),
+    "no room on the way": (
+        "83 06 04 0a0002",
+        "Loose Source Route's pointer says 4: from there its 6 bytes have no room for an address.",
+    ),
+    "no room for a time": (
+        "44 08 06 00 00000000",
+        "Internet Timestamp's pointer says 6: from there its 8 bytes have no room for a time.",
+    ),
+    "no room for both": (
+        "44 08 05 01 00000000",
+        "Internet Timestamp's pointer says 5: from there its 8 bytes have no room for an address and a time.",
+    ),
+    "nothing to count with": (
+        "44 08 09 f0 00000000",
+        "Internet Timestamp counts 15 hosts that found no room, and can count no more.",
+    ),
+    "two": ("07 07 04 00000000 07 07 04 00000000", "There is a second Record Route; a packet has one at most."),
+    "two timestamps": (
+        "44 08 05 00 00000000 44 08 05 00 00000000",
+        "There is a second Internet Timestamp; a packet has one at most.",
+    ),
+    "two routes": (
+        "83 07 04 other 89 07 04 other",
+        "There is a second source route; a packet has one at most.",
+    ),
+    "short alert": ("94 03 00", "Router Alert says 3 bytes; it needs 4 at least."),
+    "short security": ("86 06 00000001", "Commercial Security says 6 bytes; it needs 8 at least."),
+    "security": (
+        "86 0a 00000001 01 04 00 01",
+        "Hosts object to a Commercial Security domain that they were not set up for.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "sentence"), CONTRADICTIONS.values(), ids=CONTRADICTIONS.keys())
+def test_what_contradicts_itself_before_it_is_sent(options: str, sentence: str) -> None:
+    assert contradiction(hexadecimal(options)) == sentence
+
+
+@pytest.mark.parametrize("options", [before for before, _ in FILLED.values()], ids=FILLED.keys())
+def test_what_hosts_take_contradicts_nothing(options: str) -> None:
+    assert contradiction(hexadecimal(options)) == ""
+
+
 ANSWERS: dict[str, tuple[str, str | None]] = {
     "none": ("", ""),
     "what is not for answers": ("94 04 00 00 5e 04 01 02", ""),
@@ -153,3 +219,17 @@ def test_any_options_leave_a_header_of_the_same_length(options: bytes, own: bool
     back = answer(bytes(packet), found, OWN, lambda address: own, TIME)
     assert back is None or (len(back) <= len(options) and len(back) % 4 == 0)
     assert (bytes(packet[20:-7]) != options) <= (found.changed or found.problem is not None)
+
+
+@given(st.binary(max_size=40).map(lambda options: options[: len(options) & ~3]), st.booleans())
+def test_whatever_a_host_objects_to_was_said_before(options: bytes, own: bool) -> None:
+    objects = fill_in(header(options), OWN, lambda address: own, TIME).problem is not None
+    assert objects <= bool(contradiction(options))
+
+
+@given(st.binary(max_size=1_000) | st.builds(bytes.__add__, st.sampled_from([b"\x07\xff\xfc", b"\x44\xff\xf8\x01"]),
+                                             st.binary(min_size=252, max_size=300)))  # fmt: skip
+def test_any_bytes_can_be_looked_at(options: bytes) -> None:
+    """A forced IHL allows more options than it can count."""
+    sentence = contradiction(options)
+    assert sentence.isprintable() and (not sentence or sentence.endswith("."))

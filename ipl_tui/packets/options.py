@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ipl_tui.packets.fields import SHORTEST_HEADER
+from .fields import LONGEST_HEADER, SHORTEST_HEADER
 
 END, NO_OPERATION = 0, 1
 RECORD_ROUTE, TIMESTAMP, COMMERCIAL_SECURITY, ROUTER_ALERT = 7, 68, 134, 148
@@ -17,6 +17,16 @@ COPIED = 0x80
 TIMES, ADDRESSES_AND_TIMES, GIVEN_ADDRESSES = 0, 1, 3
 """The timestamp's flags."""
 
+NAMES = {
+    RECORD_ROUTE: "Record Route",
+    TIMESTAMP: "Internet Timestamp",
+    131: "Loose Source Route",
+    137: "Strict Source Route",
+    COMMERCIAL_SECURITY: "Commercial Security",
+    ROUTER_ALERT: "Router Alert",
+}
+"""The types that hosts look into, as RFC 791, FIPS 188 and RFC 2113 call them."""
+
 
 @dataclass(slots=True)
 class Options:
@@ -24,6 +34,8 @@ class Options:
 
     problem: int | None = None
     """The position of the first byte that makes no sense: the pointer of ICMP parameter problem (RFC 792)."""
+    why: str = ""
+    """Why it makes none; one sentence, nothing without a problem."""
     changed: bool = False
     """Whether something was written that the header checksum does not cover yet."""
     source_route: int = 0
@@ -36,6 +48,10 @@ class Options:
     stamped_address: bool = False
     stamped_time: bool = False
 
+    def object(self, position: int, why: str) -> None:
+        """Note a problem."""
+        self.problem, self.why = position, why
+
 
 def fill_in(packet: bytearray, address: bytes, is_own: Callable[[bytes], bool], time: int) -> Options:
     """Check a received packet's options and write into them what they ask for: addresses and times.
@@ -43,8 +59,37 @@ def fill_in(packet: bytearray, address: bytes, is_own: Callable[[bytes], bool], 
     `address` is the host's own that it writes, 4 bytes; `time` is in ms since midnight UT; `is_own` tells whether an
     address belongs to the host. The checksum stays as it was.
     """
+    return _fill_in(packet, (packet[0] & 15) * 4, address, is_own, time)
+
+
+def contradiction(options: bytes) -> str:
+    """What the next host will object to in options that are to be sent, or what leads it nowhere; nothing if all is
+    well.
+
+    It is one sentence, about the first such option. `options` are those of a whole header, padded to words; what is
+    beyond the longest header is no part of it.
+    """
+    header = (bytes(SHORTEST_HEADER) + options)[:LONGEST_HEADER]
+    found = _fill_in(bytearray(header), len(header), bytes(4), lambda address: False, 0)
+    if found.problem is not None:
+        return found.why
+    for at in filter(None, (found.source_route, found.record_route, found.timestamp)):
+        length, pointer = header[at + 1], header[at + 2]
+        if pointer > length + 1:  # it counts as full, and is just behind the last byte when it became so
+            return f"{name_of(header[at])}'s pointer says {pointer}, beyond its {length} bytes."
+        if at == found.source_route and pointer <= length < pointer + 3:  # who follows the route objects
+            return _no_room(header, at, "an address")
+    return ""
+
+
+def name_of(kind: int) -> str:
+    """The name of an option's type, or its number for those that hosts do not look into."""
+    return NAMES.get(kind, f"Option {kind}")
+
+
+def _fill_in(packet: bytearray, end: int, address: bytes, is_own: Callable[[bytes], bool], time: int) -> Options:
     options = Options()
-    at, end = SHORTEST_HEADER, (packet[0] & 15) * 4
+    at = SHORTEST_HEADER
     while at < end and options.problem is None:
         kind = packet[at]
         if kind == NO_OPERATION:
@@ -55,68 +100,95 @@ def fill_in(packet: bytearray, address: bytes, is_own: Callable[[bytes], bool], 
             packet[at:end] = bytes(end - at)
             break
         length = packet[at + 1] if at + 1 < end else 0
-        if length < 2 or at + length > end:
-            options.problem = at
+        if at + 1 == end:
+            options.object(at, f"{name_of(kind)} is the last byte of the header: its length is missing.")
+        elif length < 2:
+            options.object(at, f"{name_of(kind)} says {_count(length)}; its type and length are 2.")
+        elif at + length > end:
+            options.object(at, f"{name_of(kind)} says {length} bytes, only {end - at} are left in the header.")
         elif kind in SOURCE_ROUTES:
-            options.problem = _check_source_route(packet, at, options)
+            _check_source_route(packet, at, options)
         elif kind == RECORD_ROUTE:
-            options.problem = _record(packet, at, options, address)
+            _record(packet, at, options, address)
         elif kind == TIMESTAMP:
-            options.problem = _stamp(packet, at, options, address, is_own, time)
-        elif kind == COMMERCIAL_SECURITY:  # a domain of interpretation that nobody here has configured (FIPS 188)
-            options.problem = at + (1 if length < 8 else 2)
+            _stamp(packet, at, options, address, is_own, time)
+        elif kind == COMMERCIAL_SECURITY:
             options.security = at
-        elif kind == ROUTER_ALERT and length < 4:  # RFC 2113 §2.1
-            options.problem = at + 1
+            if not _is_short(packet, at, 8, options):  # FIPS 188; none is set up here
+                options.object(at + 2, "Hosts object to a Commercial Security domain that they were not set up for.")
+        elif kind == ROUTER_ALERT:  # RFC 2113 §2.1
+            _is_short(packet, at, 4, options)
         at += length
     return options
 
 
-def _check_source_route(packet: bytearray, at: int, options: Options) -> int | None:
-    if packet[at + 1] < 3:
-        return at + 1
-    if packet[at + 2] < 4:
-        return at + 2
-    if options.source_route:
-        return at
-    options.source_route = at
-    return None
-
-
-def _record(packet: bytearray, at: int, options: Options, address: bytes) -> int | None:
-    if options.record_route:
-        return at
+def _is_short(packet: bytearray, at: int, least: int, options: Options) -> bool:
+    """Whether an option has fewer bytes than it needs, which is then noted."""
     length = packet[at + 1]
-    if length < 3:
-        return at + 1
-    pointer = packet[at + 2]  # counts from 1, at the option's type
-    if pointer < 4 or length - 3 < pointer <= length:
-        return at + 2
+    if length < least:
+        options.object(at + 1, f"{name_of(packet[at])} says {_count(length)}; it needs {least} at least.")
+    return length < least
+
+
+def _no_room(packet: bytes | bytearray, at: int, what: str) -> str:
+    length, pointer = packet[at + 1], packet[at + 2]
+    return f"{name_of(packet[at])}'s pointer says {pointer}: from there its {length} bytes have no room for {what}."
+
+
+def _pointer_is_low(packet: bytearray, at: int, least: int, options: Options) -> bool:
+    """Whether an option's pointer, which counts from 1 at its type, is before its first entry; that is then noted."""
+    pointer = packet[at + 2]
+    if pointer < least:
+        options.object(at + 2, f"{name_of(packet[at])}'s pointer says {pointer}; its first entry is at {least}.")
+    return pointer < least
+
+
+def _check_source_route(packet: bytearray, at: int, options: Options) -> None:
+    if _is_short(packet, at, 3, options) or _pointer_is_low(packet, at, 4, options):
+        return
+    if options.source_route:
+        options.object(at, "There is a second source route; a packet has one at most.")
+        return
+    options.source_route = at
+
+
+def _record(packet: bytearray, at: int, options: Options, address: bytes) -> None:
+    if options.record_route:
+        options.object(at, "There is a second Record Route; a packet has one at most.")
+        return
+    if _is_short(packet, at, 3, options) or _pointer_is_low(packet, at, 4, options):
+        return
+    length, pointer = packet[at + 1], packet[at + 2]
+    if length - 3 < pointer <= length:
+        options.object(at + 2, _no_room(packet, at, "an address"))
+        return
     if pointer <= length:
         packet[at + pointer - 1 : at + pointer + 3] = address
         packet[at + 2] += 4
         options.recorded = options.changed = True
     options.record_route = at
-    return None
 
 
 def _stamp(
     packet: bytearray, at: int, options: Options, address: bytes, is_own: Callable[[bytes], bool], time: int
-) -> int | None:
+) -> None:
     if options.timestamp:
-        return at
-    length = packet[at + 1]
-    if length < 4:
-        return at + 1
-    pointer, flags = packet[at + 2], packet[at + 3] & 15
-    room = 7 if flags in (ADDRESSES_AND_TIMES, GIVEN_ADDRESSES) else 3
-    if pointer < 5 or pointer <= length < pointer + room:
-        return at + 2
+        options.object(at, "There is a second Internet Timestamp; a packet has one at most.")
+        return
+    if _is_short(packet, at, 4, options) or _pointer_is_low(packet, at, 5, options):
+        return
+    length, pointer, flags = packet[at + 1], packet[at + 2], packet[at + 3] & 15
+    with_address = flags in (ADDRESSES_AND_TIMES, GIVEN_ADDRESSES)
+    room = 7 if with_address else 3
+    if pointer <= length < pointer + room:
+        options.object(at + 2, _no_room(packet, at, "an address and a time" if with_address else "a time"))
+        return
     place = at + pointer - 1
     if pointer > length:
         if flags != GIVEN_ADDRESSES:  # the hosts that found no room are counted
             if packet[at + 3] >> 4 == 15:
-                return at + 3
+                options.object(at + 3, "Internet Timestamp counts 15 hosts that found no room, and can count no more.")
+                return
             packet[at + 3] += 1 << 4
             options.changed = True
     elif flags == TIMES:
@@ -132,7 +204,6 @@ def _stamp(
         packet[at + 2] += 8
         options.stamped_time = options.changed = True
     options.timestamp = at
-    return None
 
 
 def answer(packet: bytes, options: Options, source: bytes, is_own: Callable[[bytes], bool], time: int) -> bytes | None:
@@ -186,3 +257,7 @@ def for_later_fragments(options: bytes) -> bytes:
             result[at : at + length] = bytes([NO_OPERATION]) * length
         at += length
     return bytes(result)
+
+
+def _count(length: int) -> str:
+    return f"{length} byte{'s' * (length != 1)}"
