@@ -189,9 +189,11 @@ class LabScreen(Screen[None]):
         self.stop_sending = threading.Event()
         self.stop_reading = threading.Event()
         self.sent: Watch | None = None
-        """What comes of the last order's packet, until that is said."""
+        """What comes of the last order's packet."""
         self.going_to_sent = False
         """Whether the list is to go to that packet once it is there."""
+        self.objecting_to_sent = False
+        """Whether an ICMP error about that packet is to be said once it is there."""
         self.shown = 0
         """The number of the packet in the decoded view."""
 
@@ -566,7 +568,7 @@ class LabScreen(Screen[None]):
     def begin_order(self, event: Composer.SendAsked) -> None:
         self.composer.sending = True
         self.sent = Watch(self.store, event.order.packet)
-        self.going_to_sent = True
+        self.going_to_sent = self.objecting_to_sent = True
         self.stop_sending = threading.Event()
         self.carry_out(event.order, self.interface, self.stop_sending)
 
@@ -588,7 +590,7 @@ class LabScreen(Screen[None]):
             composer.say(done if self.sniffer is not None else f"{done}; nothing is captured now (F2)")
         composer.sending = False
         self.watch_order()
-        if self.sent is not None and not outcome.problem:
+        if self.sent is not None and self.sent.error is None and not outcome.problem:
             self.set_timer(PATIENCE, partial(self.explain_silence, order, interface, self.sent))
         if self.waiting is not None:
             self.waiting.stop()
@@ -627,8 +629,8 @@ class LabScreen(Screen[None]):
             if self.packets.following and not self.paused:
                 # The list comes first: what selecting shows takes longer than it.
                 self.call_after_refresh(self.packets.select, watch.sent_as)
-        if watch.error is not None and not self.composer.sending:
-            self.sent = None
+        if self.objecting_to_sent and watch.error is not None and not self.composer.sending:
+            self.objecting_to_sent = False  # the list may have to go to the packet still
             error = (watch.error.type, watch.error.code)
             advice = "; F6 turns the responder on" if error == PROTOCOL_UNREACHABLE and self.responder is None else ""
             self.composer.say(f"{watch.error.source} says {describe_error(*error)}{advice}", "warning")
@@ -638,7 +640,9 @@ class LabScreen(Screen[None]):
         """Say why a packet that asks for an answer may have got none, unless it did, or another was sent since."""
         from ipl_tui.diagnosis.unanswered import Unanswered, asks, explain, look_into
 
-        if watch is not self.sent or interface is not self.interface or self.sniffer is None or not asks(order.packet):
+        if watch is not self.sent or watch.error is not None or not asks(order.packet):
+            return
+        if interface is not self.interface or self.sniffer is None:
             return
         served = PROTOCOL if self.responder is not None else None
         servers = tuple(str(address.ip) for address in self.network.responder_at(interface).addresses)
@@ -660,7 +664,7 @@ class LabScreen(Screen[None]):
             return explain(case) if case is not None else ""
 
         sentence = await asyncio.to_thread(find_out)
-        if sentence and watch is self.sent and not self.composer.sending:
+        if sentence and watch is self.sent and watch.error is None and not self.composer.sending:
             self.composer.say(printable(sentence), "warning")
             self.composer.verdict.scroll_visible(animate=False)
             if not self.composer.is_on_screen:  # where the panes do not all fit

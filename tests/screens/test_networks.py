@@ -45,6 +45,22 @@ async def test_the_list_goes_to_what_was_sent_however_late_it_is_shown(
             assert lab.packets.selected == 3, "the ClientMessage, after ARP's request and reply"
 
 
+async def test_the_list_goes_to_what_was_sent_also_when_an_icmp_error_is_there_before_the_list_shows_it(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ipl_tui.capture.recording.GATHER", 0.3)
+    with closing(SimulatedNetwork()) as network:
+        async with running("simulated:client", networks=[network], filter="ip") as (pilot, lab):
+            await settled(pilot, lab)
+            await compose(pilot, lab, ttl="1")
+            await until_seen(pilot, "▲ 10.0.1.1 says time exceeded")
+            await until(pilot, lambda: lab.packets.selected == 1)
+            await pilot.press("f5")
+            await until(pilot, lambda: len(lab.store) == 4)
+            await until(pilot, lambda: lab.packets.selected == 3)
+            await until_seen(pilot, "▲ 10.0.1.1 says time exceeded")
+
+
 class TestExchange:
     async def test_f5_and_the_answer_is_there(self, running: Running, network: Network) -> None:
         async with running(f"{network.name}:client", networks=[network], filter="ip") as (pilot, lab):
