@@ -7,7 +7,7 @@ import gc
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -22,7 +22,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.reactive import var
 from textual.screen import Screen
-from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Sparkline, Static
 
@@ -33,6 +32,7 @@ from ipl_tui.capture.store import Store
 from ipl_tui.exchange.engine import RAW_ENGINES, Engine, Server
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.exchange.messages import PROTOCOL, is_client_message
+from ipl_tui.exchange.quiet import Quiet
 from ipl_tui.exchange.responder import Responder
 from ipl_tui.exchange.watching import Watch
 from ipl_tui.networks.interface import Interface, Network, SendError, network_of
@@ -60,8 +60,6 @@ from ipl_tui.widgets.pane_bar import PaneBar
 from ipl_tui.widgets.path_line import PathLine
 
 if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
-    from scapy.supersocket import SuperSocket
-
     from ipl_tui.capture.files import Pipe
     from ipl_tui.capture.sniffer import CaptureSocket, Sniffer
     from ipl_tui.diagnosis.checks import Finding
@@ -69,9 +67,6 @@ if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
 
 PATIENCE = 3.0
 """Seconds after which an answer is missed: on one's own networks it takes milliseconds."""
-
-WAITING = 15.0
-"""Seconds that a sent ClientMessage keeps the kernel from objecting to its answer."""
 
 PROTOCOL_UNREACHABLE = 3, 2
 """Type and code (RFC 792)."""
@@ -182,10 +177,8 @@ class LabScreen(Screen[None]):
         self.responding = Responder(partial(self.call_later, self.responder_failed))  # posting is safe from its thread
         self.comparison: Comparison | None = None
         """While the engines are compared; the responder rests where it would answer too."""
-        self.awaited: SuperSocket | None = None
-        """The deaf socket that keeps the kernel quiet while an answer is awaited."""
-        self.waiting: Timer | None = None
-        """Ends the wait for an answer."""
+        self.quiet = Quiet()
+        """Keeps the kernel from objecting to the answers to what was sent."""
         self.stop_sending = threading.Event()
         self.stop_reading = threading.Event()
         self.sent: Watch | None = None
@@ -271,7 +264,7 @@ class LabScreen(Screen[None]):
         if self.sniffer is not None:
             self.sniffer.stop()
         self.responding.close()
-        self.stop_waiting()
+        self.quiet.close()
         self.interface.close()
         for network in self.networks:
             network.close()
@@ -295,8 +288,6 @@ class LabScreen(Screen[None]):
 
     def use(self, interface: Interface) -> None:
         """Make an interface the one that everything happens on."""
-        if interface is not self.interface:
-            self.interface.close()
         self.interface = interface
         host, network = (f"{interface.host} ", f"  ({interface.network})") if interface.host else ("", "")
         address = f"  {interface.addresses[0].ip}" if interface.addresses else ""
@@ -315,7 +306,7 @@ class LabScreen(Screen[None]):
         if interface == self.interface and self.sniffer is not None:
             return
         self.stop_sending.set()
-        self.stop_waiting()
+        await asyncio.to_thread(self.interface.close)
         if self.sniffer is None or interface.network != self.interface.network:
             await self.responding.settle(None, self.engine)  # it may listen in a network that has ended
         self.use(interface)
@@ -582,6 +573,8 @@ class LabScreen(Screen[None]):
             loop.call_soon_threadsafe(self.show_progress, order, sent)
 
         outcome = await asyncio.to_thread(self.send, order, interface, stop, tell)
+        if interface is not self.interface:  # another was chosen meanwhile, and nobody else lets go of this one
+            await asyncio.to_thread(interface.close)
         done = f"Sent {outcome.sent:,} × {len(order.packet)} bytes, {order.method}, on {interface.name}"
         if outcome.problem:
             composer.refuse(outcome.problem + (f" ({outcome.sent:,} were sent)" if outcome.sent else ""))
@@ -592,31 +585,16 @@ class LabScreen(Screen[None]):
         self.watch_order()
         if self.sent is not None and self.sent.error is None and not outcome.problem:
             self.set_timer(PATIENCE, partial(self.explain_silence, order, interface, self.sent))
-        if self.waiting is not None:
-            self.waiting.stop()
-        self.waiting = self.set_timer(WAITING, self.stop_waiting)
 
     def send(self, order: Order, interface: Interface, stop: threading.Event, tell: Callable[[int], None]) -> Outcome:
         """Carry out an order, in a thread of its own: not before frames are captured, so that no answer is missed."""
         self.settled.wait()
-        if is_client_message(order.packet):
-            with suppress(SendError):  # what forbids this forbids sending, which says it better
-                self.await_answer(interface)
-        return carry_out(order, interface, stop, tell)
+        with self.quiet.on(interface) if is_client_message(order.packet) else nullcontext():
+            return carry_out(order, interface, stop, tell)
 
     def show_progress(self, order: Order, sent: int) -> None:
         if sent < order.count:
             self.composer.say(f"Sent {sent:,} of {order.count:,}; F5 stops")
-
-    def await_answer(self, interface: Interface) -> None:
-        """Keep this machine's kernel from objecting to ServerResponse while it may come. Raises SendError."""
-        if self.awaited is None:
-            self.awaited = interface.open_protocol(PROTOCOL, deaf=True)
-
-    def stop_waiting(self) -> None:
-        if self.awaited is not None:
-            self.awaited.close()
-            self.awaited = None
 
     def watch_order(self) -> None:
         """Go to the packet that was sent, if the list is at its end, and say what an ICMP error about it means."""

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from ipl_tui.capture.store import Batch, Store
 from ipl_tui.exchange.engine import Terms
 from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.exchange.scapy_engine import ScapyServer
-from ipl_tui.networks.kernel import KernelNetwork
+from ipl_tui.networks.interface import Method
+from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.widgets.composer import Composer
@@ -270,6 +272,32 @@ class TestInterfaces:
                 assert on == ["lo", "c0"]
                 assert " c0 " in await until_seen(pilot, "→ 10.0.1.20")
                 assert " lo " in await until_seen(pilot, "↻ 127.0.0.1")
+
+    async def test_an_order_that_another_interface_ends_leaves_no_socket_open(
+        self, running: Running, veth: Pair, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sending, go_on, send = threading.Event(), threading.Event(), KernelInterface.send
+
+        def send_late(interface: KernelInterface, packet: bytes, method: Method) -> None:
+            sending.set()
+            go_on.wait()
+            send(interface, packet, method)
+
+        monkeypatch.setattr(KernelInterface, "send", send_late)
+        with inside(veth.client.namespace):
+            async with running("lo") as (pilot, lab):
+                left = lab.interface
+                assert isinstance(left, KernelInterface)
+                await settled(pilot, lab)
+                await pilot.press("f5")
+                await until(pilot, sending.is_set)
+                await pilot.press("f2")
+                await until_seen(pilot, "10.0.1.10/24")
+                await pilot.press("j", "enter")
+                await until_seen(pilot, "c0  10.0.1.10 ▾")
+                go_on.set()
+                await until(pilot, lambda: not lab.composer.sending)
+                assert not left._kept.sockets
 
     async def test_the_selector_says_what_each_can_do(self, running: Running, veth: Pair) -> None:
         run_ip("-n", veth.client.namespace, "link", "set", veth.client.interface, "down")
