@@ -3,6 +3,7 @@
 import ctypes
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -17,6 +18,11 @@ import pytest
 from ipl_tui.networks.sandbox import SandboxNetwork
 
 CLONE_NEWNET = 0x40000000
+
+WITHOUT_RIGHTS = "import ctypes, struct; ctypes.CDLL(None).capset(struct.pack('=Ii', 0x20080522, 0), bytes(24))\n"
+"""A line of Python after which root may open no raw socket, as an ordinary user may not. It stays root by name: who
+became another user could no longer read this Python or this folder, where those are for root alone."""
+
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
 ETH_P_IP, ETH_P_ALL = 0x0800, 3
 
@@ -106,6 +112,15 @@ class Wire:
 
     def close(self) -> None:
         self._tap.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def children_hear_signals() -> None:
+    """Signals that were ignored where the tests started, as SIGINT is in the background of a shell, end the programs
+    that the tests start all the same: those inherit what is ignored, but not a function that does nothing."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,6 +18,8 @@ from ipl_tui.memory import remembered_interface
 from ipl_tui.privileges import give_up_root
 from tests.test_end_to_end import F2, F5, Terminal
 
+pytestmark = pytest.mark.anywhere
+
 STUDENT, LAB, CLASS = 54321, 54322, 54323
 """A user, its group, and another that it is in."""
 
@@ -26,9 +28,11 @@ F8, DOWN = "\x1b[19~", "\x1b[B"
 PLACES = {
     "python": sys.base_prefix,
     "packages": sysconfig.get_path("purelib"),
-    "app": str(Path(ipl_tui.__file__).parents[1]),
 }
 """What Python loads from. All may lie where only root can go, so each is mounted on VIEW/NAME/here."""
+
+APP = Path(ipl_tui.__file__).parent
+"""Nor may others be able to read it itself: a copy is in VIEW/app/here."""
 
 START = """
 mount -t tmpfs -o mode=755 tmpfs "$VIEW"
@@ -38,6 +42,9 @@ while [ "$1" != -- ]; do
     shift
 done
 shift
+mkdir -p "$VIEW/app/here"
+cp -a "$APP" "$VIEW/app/here"
+chmod -R go=u,go-w "$VIEW/app/here"
 mount --bind "$VIEW.passwd" /etc/passwd
 mount --bind "$VIEW.group" /etc/group
 [ -z "$CLOSED" ] || chmod 700 "$VIEW/$CLOSED"
@@ -63,6 +70,7 @@ class Student:
         )
         self.environment = {
             "VIEW": str(self.view),
+            "APP": str(APP),
             "CLOSED": "",
             "HOME": "/root",
             "USER": "root",
@@ -165,6 +173,7 @@ def test_the_lab_captures_sends_and_saves_as_the_student(
 ) -> None:
     for name, value in student.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.chdir(student.home)
     live, saved = student.home / "live.pcapng", student.home / "saved.pcap"
     options = ("-i", "lo", "-f", "ip proto 253", "--responder", "-w", str(live))
     terminal = Terminal(*options, command=(*student.command, "-m", "ipl_tui"))

@@ -16,7 +16,7 @@ from ipl_tui.capture import sniffer as module
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.sniffer import CaptureSocket, FrameSocket, PcapySocket, Sniffer
 from ipl_tui.capture.store import Batch, Store
-from tests.conftest import Pair, inside, run_ip
+from tests.conftest import WITHOUT_RIGHTS, Pair, inside, run_ip
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="namespaces and this loopback are Linux's")
 PATIENCE = 10.0
@@ -365,16 +365,17 @@ def test_what_cannot_be_opened(needs_root: None, name: str, text: str, sentence:
 
 
 @LINUX
+@pytest.mark.anywhere
 def test_an_ordinary_user_is_told_what_to_do(needs_root: None) -> None:
     code = (
-        "import os, sys; sys.path[:] = eval(sys.argv[1]); import ipl_tui.capture.sniffer as s; os.setuid(65534)\n"
+        f"{WITHOUT_RIGHTS}import ipl_tui.capture.sniffer as s\n"
         "try: s.PcapySocket('lo')\n"
         "except s.CaptureError as error: print(error)"
     )
-    said = subprocess.run([sys.executable, "-c", code, repr(sys.path)], capture_output=True, text=True)
-    folder = os.path.dirname(os.path.realpath(sys.executable))  # the user may not be able to follow the last link
-    remedy = f"run with sudo, or give Python the capability: sudo setcap cap_net_raw+ep {folder}/python"
-    assert said.stdout.startswith(f"Capturing on lo needs permission: {remedy}")
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    python = os.path.realpath(sys.executable)
+    remedy = f"run with sudo, or give Python the capability: sudo setcap cap_net_raw+ep {python}"
+    assert said.stdout == f"Capturing on lo needs permission: {remedy}.\n"
     assert said.stderr == ""
 
 

@@ -318,6 +318,7 @@ def test_without_permission(fake: FakeInterface) -> None:
     assert done.stderr == "Error: Sending on f0 needs permission: run with sudo.\n"
 
 
+@pytest.mark.anywhere
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_it_cleanly(number: signal.Signals) -> None:
     command = [sys.executable, "-m", "ipl_tui", "send", "-i", "simulated:client", "--wait", "--count", "100"]

@@ -92,6 +92,7 @@ def test_the_server_is_asked_on_networks_of_its_own(place: str, engine: Engine, 
     assert "answered 10.0." in out
 
 
+@pytest.mark.anywhere
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_server_ends_cleanly(own_loopback: None, engine: Engine, by: signal.Signals) -> None:

@@ -140,6 +140,7 @@ def test_a_capture_that_is_piped_in_is_printed_as_it_comes() -> None:
         assert piped(process.stderr).read() == b"4 packets read\n"
 
 
+@pytest.mark.anywhere
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_in_order_while_a_pipe_says_nothing(asked: signal.Signals) -> None:
     with sniffing("-r", "-", stdin=subprocess.PIPE) as process:

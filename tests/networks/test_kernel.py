@@ -221,6 +221,7 @@ def test_without_libpcap_scapys_socket_captures(client: Interface, monkeypatch: 
         client.open_capture("ip proto 251")  # one that nobody has compiled yet
 
 
+@pytest.mark.anywhere
 def test_an_ordinary_user_is_told_the_truth(veth: Pair) -> None:
     """A child without privileges asks, and tries: what it is told is what happens."""
     with inside(veth.client.namespace):

@@ -29,7 +29,7 @@ from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.key_bar import KeyBar
 from ipl_tui.widgets.packet_list import PacketList
-from tests.conftest import Pair, Wire, inside, run_ip
+from tests.conftest import WITHOUT_RIGHTS, Pair, Wire, inside, run_ip
 from tests.screen import seen, until, until_seen
 from tests.screens.conftest import Running
 
@@ -496,10 +496,11 @@ class TestHelp:
             await until(pilot, lambda: lab.responder is not None)
 
 
+@pytest.mark.anywhere
 def test_ordinary_users_are_told_what_to_do() -> None:
     """Without permission the lab runs, says why it does not capture, and what to do; the composer works."""
     script = """
-import asyncio, os
+import asyncio
 from tests.screen import until_seen
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.store import Store
@@ -519,13 +520,12 @@ async def main(captures, sends, can):
             await pilot.press("escape", "f6")
             await pilot.pause()
 
-# First as root, so that every module is loaded: an ordinary user may not be able to read this Python's.
 asyncio.run(main("capturing", "Sent 1", "kernel  This machine's own interfaces"))
-os.setgid(65534)
-os.setuid(65534)
+WITHOUT_RIGHTS
 advice = "needs permission: run with sudo, or give"
 asyncio.run(main("Capturing on lo " + advice, "✖ Sending on lo " + advice, "✖ can't capture  ✖ can't send"))
 print("as promised")
 """
+    script = script.replace("WITHOUT_RIGHTS", WITHOUT_RIGHTS)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "as promised", done.stderr
