@@ -6,6 +6,7 @@ import socket
 import struct
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -26,6 +27,12 @@ LONGEST_FILTER = 2_000
 
 _ACCEPT_ALL: tuple[Instruction, ...] = ((0x06, 0, 0, SNAPLEN),)  # BPF_RET | BPF_K
 _REJECT_ALL: tuple[Instruction, ...] = ((0x06, 0, 0, 0),)
+_LOAD_PROTOCOL: Instruction = (0x30, 0, 0, 9)  # BPF_LD | BPF_B | BPF_ABS: the byte where IPv4 has it
+_LOAD_DESTINATION: Instruction = (0x20, 0, 0, 16)  # BPF_LD | BPF_W | BPF_ABS
+_LOAD_INTERFACE: Instruction = (0x20, 0, 0, 0xFFFFF008)  # the same, of SKF_AD_OFF + SKF_AD_IFINDEX (linux/filter.h)
+_JUMP_IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
+MOST_ADDRESSES = 250
+"""Jumps of BPF reach 255 instructions far."""
 _SO_ATTACH_FILTER = getattr(socket, "SO_ATTACH_FILTER", 26)  # Python names it only since 3.14
 
 # A word of the filter language as libpcap's scanner cuts it: an escaped name, an IPv6 or MAC address, or a word.
@@ -86,6 +93,29 @@ def compile_filter(text: str, linktype: int) -> Filter:
 def attach_reject_all(sock: socket.socket) -> None:
     """Make a socket deaf (the program `ret 0`), so that it never fills. Raises as Filter.attach."""
     _attach(sock, _REJECT_ALL)
+
+
+def attach_protocol(sock: socket.socket, proto: int) -> None:
+    """Let a socket that receives IPv4 packets (packet(7), SOCK_DGRAM) have those of one protocol number alone.
+
+    It needs no libpcap. Raises as Filter.attach.
+    """
+    _attach(sock, (_LOAD_PROTOCOL, (_JUMP_IF_EQUAL, 0, 1, proto), *_ACCEPT_ALL, *_REJECT_ALL))
+
+
+def attach_arrivals(sock: socket.socket, interface: int, loopback: int, own: Sequence[bytes]) -> None:
+    """Let a raw socket have what arrives at one interface, and by loopback what is for an address of `own`.
+
+    Interfaces are the kernel's numbers, addresses 4 bytes; of very many, the first count. Raises as Filter.attach.
+    """
+    own = own[:MOST_ADDRESSES]
+    # Jumps say how many instructions to leave out. The last two refuse and accept.
+    by_loopback: tuple[Instruction, ...] = ()
+    if own:
+        by_loopback = ((_JUMP_IF_EQUAL, 0, 1 + len(own), loopback), _LOAD_DESTINATION)
+        by_loopback += tuple((_JUMP_IF_EQUAL, len(own) - at, 0, int.from_bytes(each)) for at, each in enumerate(own))
+    accept = (_JUMP_IF_EQUAL, len(by_loopback) + 1, 0, interface)
+    _attach(sock, (_LOAD_INTERFACE, accept, *by_loopback, *_REJECT_ALL, *_ACCEPT_ALL))
 
 
 def _attach(sock: socket.socket, instructions: tuple[Instruction, ...]) -> None:

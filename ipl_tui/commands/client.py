@@ -27,6 +27,7 @@ def command(wanted: Wanted) -> None:
     It works with any server: ipl-tui server, the lab's, or one of your own. Without -i the route to --dst decides where
     it is sent; without --dst too, that is loopback. On a simulated or sandbox interface, which no other program
     reaches, the host at the other end answers, with the same engine. The status is 0 when every answer came, 1 if not.
+    The times are as seen here, and a server's waiting is part of them: ipl-tui server waits unless it has --delay 0.
     """
     with place_of(wanted.name, wanted.destination) as place, ExitStack() as ending:
         destination = wanted.destination or place.interface.destination
@@ -64,7 +65,8 @@ def print_reply(reply: Reply, place: Place, wanted: Wanted) -> None:
         click.secho(why_nothing(reply, place, wanted), fg="red", err=True)
         return
     answer = f"From {reply.server}: {describe(reply.response, wanted.over_tcp)}"
-    click.secho(f"{answer}, after {reply.seconds * 1000:.2f} ms", fg="green")
+    waiting = "" if wanted.over_tcp or place.network.answers else ", the server's waiting included"
+    click.secho(f"{answer}, after {reply.seconds * 1000:.2f} ms{waiting}", fg="green")
     if wanted.show:
         print_packet(reply.response, wanted.over_tcp)
 

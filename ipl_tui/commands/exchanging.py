@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import wraps
 from typing import Any
 
@@ -49,8 +49,8 @@ class Wanted:
 def exchange_options(
     place: str, source: str, destination: str, timeout: str, count: str, show: bool
 ) -> Callable[..., Any]:
-    """The options of both, for a function of what they say; with the words in which each explains them, and whether
-    packets are shown unless something else is said."""
+    """The options of both, for a function of what they say, and of the options of its own; with the words in which each
+    explains them, and whether packets are shown unless something else is said."""
     options = (
         click.option(
             "--engine",
@@ -91,14 +91,15 @@ def exchange_options(
         ),
     )
 
-    def add(function: Callable[[Wanted], None]) -> Callable[..., Any]:
+    def add(function: Callable[..., None]) -> Callable[..., Any]:
         @wraps(function)
         def read(engine: Engine, proto: int | None, port: int | None, **values: Any) -> None:
             if engine == "asyncio" and proto is not None:
                 raise click.UsageError("--proto is for scapy and socket: asyncio has TCP, and --port.")
             if engine != "asyncio" and port is not None:
                 raise click.UsageError(f"--port is for asyncio: {engine} has raw IP, which has no ports, and --proto.")
-            function(Wanted(engine, proto=proto or PROTOCOL, port=port or PORT, **values))
+            own = {name: values.pop(name) for name in values.keys() - {each.name for each in fields(Wanted)}}
+            function(Wanted(engine, proto=proto or PROTOCOL, port=port or PORT, **values), **own)
 
         decorated: Callable[..., Any] = read
         for option in reversed(options):

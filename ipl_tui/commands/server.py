@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipl_tui.commands.common import Command, place_of
+from ipl_tui.commands.common import Command, Seconds, place_of
 from ipl_tui.commands.exchanging import Wanted, describe, exchange_options, print_packet
 from ipl_tui.exchange.engine import Engine, Received, Terms, make_client, make_server
+from ipl_tui.exchange.waiting import DELAY
 from ipl_tui.networks.interface import SendError
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 MOST_UNPRINTED = 1000
 """Packets that wait to be printed; more are answered all the same, and counted."""
+
+LONGEST_DELAY = 60.0
+"""Seconds."""
 
 LOOK = 0.2
 """Seconds between two looks at whether the server still listens."""
@@ -37,12 +41,23 @@ ASKING = 1.0
     count="End after so many answers.",
     show=True,
 )
-def command(wanted: Wanted) -> None:
+@click.option(
+    "--delay",
+    type=Seconds(0, LONGEST_DELAY),
+    metavar="SECONDS",
+    help="How long an answer waits, with scapy and socket, so that a client hears it that begins to listen only after "
+    f"it has sent; 0: not at all.  [default: {DELAY:g}]",
+)
+def command(wanted: Wanted, delay: float | None) -> None:
     """Answer ClientMessage with ServerResponse, until Ctrl+C.
 
     Any client works with it: ipl-tui client, the lab, or one of your own. Without -i it listens on loopback. On a
-    simulated or sandbox interface, which no other program reaches, the host at the other end asks once a second.
+    simulated or sandbox interface, which no other program reaches, the host at the other end asks once a second; it
+    listens already, and is answered at once.
     """
+    if delay is not None and wanted.over_tcp:
+        raise click.UsageError("--delay is for scapy and socket: with asyncio, TCP keeps what comes until it is read.")
+    delay = 0.0 if wanted.over_tcp else DELAY if delay is None else delay
     events = Events()
     with place_of(wanted.name) as place, ExitStack() as ending:
         interface, network = place.interface, place.network
@@ -53,6 +68,7 @@ def command(wanted: Wanted) -> None:
             proto=wanted.proto,
             port=wanted.port,
             most=wanted.count,
+            delay=delay,
             on_problem=events.put,
             on_received=events.put,
         )
@@ -60,7 +76,7 @@ def command(wanted: Wanted) -> None:
         ending.callback(server.stop)
         with suppress(KeyboardInterrupt):
             server.start()
-            click.echo(f"Listening at {server.where}, with {wanted.engine}. Ctrl+C ends it.")
+            click.echo(f"Listening at {server.where}, with {wanted.engine}. {waiting(delay)}Ctrl+C ends it.")
             if network.answers:
                 path = network.path()
                 asker = path[-1] if interface.host == path[0].host else path[0]
@@ -75,6 +91,11 @@ def command(wanted: Wanted) -> None:
         raise click.exceptions.Exit(1)
 
 
+def waiting(delay: float) -> str:
+    """A sentence about the delay in seconds, and why there is one; nothing if there is none."""
+    return f"It answers after {delay:g} s: clients hear it that listen only after they have sent. " if delay else ""
+
+
 class Events:
     """What the server's thread tells, until it is printed: printing never holds up an answer."""
 
@@ -83,6 +104,7 @@ class Events:
         self.answered = 0
         self.unprinted = 0
         """Packets for which there was no room."""
+        self._counting = threading.Lock()
         self._queue: Queue[Received | str] = Queue(MOST_UNPRINTED)
 
     def put(self, event: Received | str) -> None:
@@ -93,9 +115,10 @@ class Events:
         except Full:
             printed = False
         if isinstance(event, Received):
-            self.received += 1
-            self.answered += event.response is not None
-            self.unprinted += not printed
+            with self._counting:  # a server has two threads when answers wait
+                self.received += 1
+                self.answered += event.response is not None
+                self.unprinted += not printed
 
     def get(self) -> Received | str:
         """The oldest; nothing if none comes for a moment."""
@@ -135,7 +158,8 @@ def ask_again_and_again(engine: Engine, interface: Interface, terms: Terms) -> C
             try:
                 with closing(make_client(engine, interface, terms.addresses[0], "", terms.proto, terms.port)) as client:
                     while not ending.is_set():
-                        client.ask(timeout=ASKING)
+                        with terms.ours.sending(client.message):
+                            client.ask(timeout=ASKING)
                         ending.wait(ASKING)
             except SendError as error:
                 terms.on_problem(str(error))

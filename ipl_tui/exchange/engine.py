@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address
 from typing import Literal, Protocol, get_args
 
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.exchange.waiting import Later, Ours
 from ipl_tui.networks.interface import Interface, SendError
 
 Engine = Literal["scapy", "socket", "asyncio"]
@@ -118,10 +119,14 @@ class Terms:
     """The TCP port of the asyncio engine."""
     most: int | None = None
     """Answers after which nothing more is answered or told; None: no such limit."""
+    delay: float = 0.0
+    """Seconds that the raw engines wait before they answer, for clients that listen only after they have sent."""
+    ours: Ours = field(default_factory=Ours)
+    """What is answered at once all the same."""
     on_problem: Callable[[str], object] = ignore
     """Gets one sentence when an answer can't be sent, or when listening ends by itself.
 
-    It is called in the server's thread and must not wait for another thread that may be in stop(), as on_received.
+    It is called in the server's threads and must not wait for another thread that may be in stop(), as on_received.
     """
     on_received: Callable[[Received], object] = ignore
     """Gets what arrived, after it was answered."""
@@ -147,6 +152,15 @@ class Terms:
         require_own(self.interface, self.source)
         if not self.addresses:
             raise SendError(f"{self.interface.full_name} has no IPv4 address to answer for.")
+
+    def in_time(
+        self, later: Later, request: bytes, answer: Callable[[], object], refuse: Callable[[str], object]
+    ) -> None:
+        """Answer a request now, or after the delay; or refuse it with the reason, where that is not possible."""
+        if self.delay and not self.ours.take(request):
+            later.do(answer, refuse)
+        else:
+            answer()
 
     def is_fulfilled(self, answered: int) -> bool:
         """Whether that many answers are all that was wanted."""

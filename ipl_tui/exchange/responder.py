@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from ipl_tui.exchange.engine import Engine, Server, Terms, make_server
+from ipl_tui.exchange.waiting import DELAY, Ours
 from ipl_tui.networks.interface import Interface
 
 
@@ -18,6 +19,8 @@ class Responder:
         """The one that answers."""
         self.engine: Engine | None = None
         """What it answers with."""
+        self.ours = Ours()
+        """What the lab itself is sending: it is answered at once, all else after DELAY seconds."""
         self._on_problem = on_problem
         self._changing = asyncio.Lock()
 
@@ -29,7 +32,7 @@ class Responder:
                 await asyncio.to_thread(server.stop)
                 self.server = None
             if place is not None and self.server is None:
-                server = make_server(engine, Terms(place, on_problem=self._on_problem))
+                server = make_server(engine, Terms(place, delay=DELAY, ours=self.ours, on_problem=self._on_problem))
                 await asyncio.to_thread(server.start)
                 self.server, self.engine = server, engine
 

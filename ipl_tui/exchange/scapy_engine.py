@@ -10,8 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Event, Lock, current_thread
+from threading import Event, Lock, current_thread, local
 
 from scapy.ansmachine import AnsweringMachine
 from scapy.error import Scapy_Exception
@@ -24,6 +25,7 @@ from scapy.supersocket import SuperSocket
 from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, Terms
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.exchange.objections import Objections
+from ipl_tui.exchange.waiting import Later
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.packets.ipv4 import payload_of, without_padding
 
@@ -41,9 +43,9 @@ class ScapyServer(AnsweringMachine[Packet]):
         self.terms = terms
         self.interface = terms.interface
         self.answered = 0
-        self._response: bytes | None = None
-        self._objection = ""
-        """What became of the last reply: as it was handed to the system, or why it was not."""
+        self._last = _LastReply()
+        self._later = Later(terms.delay)
+        self._counting = Lock()
         self._lock = Lock()
         self._listener: _Listener | None = None
 
@@ -61,6 +63,8 @@ class ScapyServer(AnsweringMachine[Packet]):
             if self.running:
                 return
             self._finish()
+            if self.terms.delay:
+                self._later.start()
             self._listener = _Listener(self.interface, self.terms.proto, self.terms.on_problem)
             self._listener.start(self.listen)
 
@@ -73,9 +77,28 @@ class ScapyServer(AnsweringMachine[Packet]):
             self._finish()
 
     def _finish(self) -> None:
+        self._later.stop()
         if self._listener is not None:
             self._listener.stop()
         self._listener = None
+
+    def reply(
+        self, pkt: Packet, send_function: Callable[..., None] | None = None, address: object | None = None
+    ) -> None:
+        """Scapy's place where the steps below follow each other; here the request may wait after the first."""
+        if self.is_request(pkt):
+            request = pkt[IP]
+            refuse = partial(self.terms.tell, request.src, request.dst, _bytes(request), None)
+            self.terms.in_time(self._later, _bytes(request), partial(self._reply, pkt), refuse)
+
+    def _reply(self, pkt: Packet) -> None:
+        with self._counting:
+            if self.terms.is_fulfilled(self.answered):
+                return
+            self.answered += 1
+        reply = self.make_reply(pkt)
+        self.send_reply(reply)
+        self.print_reply(pkt, reply)
 
     def is_request(self, req: Packet) -> bool:
         """Whether to answer it."""
@@ -95,18 +118,27 @@ class ScapyServer(AnsweringMachine[Packet]):
 
     def send_reply(self, reply: Packet, send_function: Callable[..., None] | None = None) -> None:
         """Send it as this host sends: by its kernel, which knows the way back to the client."""
-        self._response, self._objection = bytes(reply), ""
+        last = self._last
+        last.response, last.objection = bytes(reply), ""
         try:
-            self.interface.send(self._response, "kernel")
-            self.answered += 1
+            self.interface.send(last.response, "kernel")
         except SendError as error:
-            self._response, self._objection = None, str(error)
+            last.response, last.objection = None, str(error)
+            with self._counting:
+                self.answered -= 1
             self.terms.on_problem(f"A ClientMessage was not answered: {error}")
 
     def print_reply(self, req: Packet, reply: Packet) -> None:
         """Scapy's place for telling of a request, after its reply was sent or could not be."""
         request = req[IP]
-        self.terms.tell(request.src, request.dst, _bytes(request), self._response, self._objection)
+        self.terms.tell(request.src, request.dst, _bytes(request), self._last.response, self._last.objection)
+
+
+class _LastReply(local):
+    """What became of the last reply of a thread: as it was handed to the system, or why it was not."""
+
+    response: bytes | None = None
+    objection = ""
 
 
 class ScapyClient:

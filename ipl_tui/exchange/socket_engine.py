@@ -19,7 +19,8 @@ also sends what begins with a header that the program has made. So this program 
 
 What it still leaves to the kernel: the way (routes, ARP, the link header); Linux also writes Total Length and Header
 Checksum again, fills in an Identification of 0 and a Source Address of 0.0.0.0, and reassembles what arrives in
-fragments. What nobody does for it: repeat what was lost, put packets in order, tell one program from another.
+fragments. What nobody does for it: repeat what was lost, put packets in order, tell one program from another. And it
+gets only what the kernel delivers: of what it drops, a capture beside it says so (unheard.py).
 """
 
 from __future__ import annotations
@@ -28,12 +29,15 @@ import socket
 import struct
 import time
 from contextlib import ExitStack, closing
+from functools import partial
 from threading import Event, Lock, Thread, current_thread
 from typing import NamedTuple
 
 from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, Terms
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.exchange.objections import Objections
+from ipl_tui.exchange.unheard import Unheard
+from ipl_tui.exchange.waiting import Later
 from ipl_tui.networks.interface import Interface, RawSocket, SendError
 
 HEADER = struct.Struct("!BBHHHBBH4s4s")
@@ -147,6 +151,7 @@ class SocketClient:
         self._source, self._destination, self._proto = source, destination, proto
         self._raw = open_socket(interface, proto)
         self._objections = Objections(interface)
+        self._unheard = Unheard(interface, proto, self._sender)
         self._asking = Lock()
         self._closing = Event()
 
@@ -172,6 +177,9 @@ class SocketClient:
                 except TimeoutError:
                     if not objection and (objection := self._objections.about(request)):
                         until = min(until, time.perf_counter() + GRACE)
+                    if sender := self._unheard.look():
+                        objection = self._unheard.explain("A ServerResponse", sender)
+                        break
                 except OSError as error:
                     raise SendError(f"Listening ended: {error.strerror}.") from error
             reason = CLOSED if self._closing.is_set() else objection
@@ -181,6 +189,10 @@ class SocketClient:
         """On loopback the request itself arrives here too, and anybody may send anything: only this is the answer."""
         return datagram == (self._destination, self._source, self._proto, SERVER_RESPONSE)
 
+    def _sender(self, packet: bytes) -> str:
+        """Who answers with a packet; nothing for one that is not the answer."""
+        return self._destination if self._is_answer(read_packet(packet)) else ""
+
     def _forget_earlier(self) -> None:
         """Read what arrived too late for the question before."""
         self._raw.settimeout(0)
@@ -189,12 +201,14 @@ class SocketClient:
                 self._raw.recv(LARGEST_PACKET)
         except OSError:  # nothing is there
             pass
+        self._unheard.forget()
 
     def close(self) -> None:
         self._closing.set()
         with self._asking:
             self._raw.close()
             self._objections.close()
+            self._unheard.close()
 
 
 # The server
@@ -207,6 +221,8 @@ class SocketServer:
         self.terms = terms
         self.interface = terms.interface
         self.answered = 0
+        self._later = Later(terms.delay)
+        self._counting = Lock()
         self._lock = Lock()
         self._stopping = Event()
         self._thread: Thread | None = None
@@ -229,47 +245,74 @@ class SocketServer:
                 # A socket that takes in nothing never fills. Without it the kernel would say that nobody listens to
                 # the protocol as soon as more has come than the other one can hold.
                 opening.enter_context(closing(self.interface.open_protocol(self.terms.proto, deaf=True)))
+                unheard = opening.enter_context(closing(Unheard(self.interface, self.terms.proto, self._sender)))
                 sockets = opening.pop_all()
             raw.settimeout(LOOK)
+            if self.terms.delay:
+                self._later.start()
             self._stopping = Event()
             self._thread = Thread(
-                target=self._serve, args=[raw, sockets, self._stopping], name="raw socket server", daemon=True
+                target=self._serve, args=[raw, unheard, sockets, self._stopping], name="raw socket server", daemon=True
             )
             self._thread.start()
 
     def stop(self) -> None:
         with self._lock:
             self._stopping.set()
+            self._later.stop()
             if self._thread is not None and self._thread is not current_thread():
                 self._thread.join()
             self._thread = None
 
-    def _serve(self, raw: RawSocket, sockets: ExitStack, stopping: Event) -> None:
+    def _serve(self, raw: RawSocket, unheard: Unheard, sockets: ExitStack, stopping: Event) -> None:
         with sockets:
             while not stopping.is_set():
                 try:
                     packet = raw.recv(LARGEST_PACKET)
                 except TimeoutError:
+                    if sender := unheard.look():
+                        self.terms.on_problem(unheard.explain("A ClientMessage", sender))
+                        unheard.close()  # once is enough
                     continue
                 except OSError as error:
                     self.terms.on_problem(f"Listening ended: {error.strerror}.")
                     return
-                self._answer(raw, packet)
+                unheard.heard(self._receive(raw, packet))
 
-    def _answer(self, raw: RawSocket, packet: bytes) -> None:
-        """Answer one packet, if it is exactly a ClientMessage to us."""
+    def _sender(self, packet: bytes) -> str:
+        """Who asks with a packet; nothing for a packet that is not to be answered."""
         request = read_packet(packet)
-        if request is None or self.terms.is_fulfilled(self.answered):
-            return
-        source, destination, proto, payload = request
-        response = None
-        objection = self.terms.objection(source, destination, payload)
-        if not objection:
-            response = make_packet(destination, source, proto, SERVER_RESPONSE)  # back to where it came from
-            try:
-                send(raw, response, source)
-                self.answered += 1
-            except SendError as error:
-                self.terms.on_problem(f"A ClientMessage was not answered: {error}")
-                response, objection = None, str(error)
-        self.terms.tell(source, destination, packet, response, objection)
+        asks = request is not None and not self.terms.objection(request.source, request.destination, request.payload)
+        return request.source if request is not None and asks else ""
+
+    def _receive(self, raw: RawSocket, packet: bytes) -> str:
+        """Answer one packet, now or later, if it is exactly a ClientMessage to us. Who sent it, or nothing."""
+        request = read_packet(packet)
+        if request is None:
+            return ""
+        source, destination, _, payload = request
+        if self.terms.is_fulfilled(self.answered):
+            return source
+        refuse = partial(self.terms.tell, source, destination, packet, None)
+        if objection := self.terms.objection(source, destination, payload):
+            refuse(objection)
+        else:
+            self.terms.in_time(self._later, packet, partial(self._answer, raw, request, packet), refuse)
+        return source
+
+    def _answer(self, raw: RawSocket, request: Datagram, packet: bytes) -> None:
+        """Send the ServerResponse, back to where the request came from."""
+        source, destination, proto, _ = request
+        with self._counting:
+            if self.terms.is_fulfilled(self.answered):
+                return
+            self.answered += 1
+        response, problem = make_packet(destination, source, proto, SERVER_RESPONSE), ""
+        try:
+            send(raw, response, source)
+        except SendError as error:
+            with self._counting:
+                self.answered -= 1
+            problem = str(error)
+            self.terms.on_problem(f"A ClientMessage was not answered: {problem}")
+        self.terms.tell(source, destination, packet, None if problem else response, problem)

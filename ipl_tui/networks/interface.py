@@ -98,6 +98,9 @@ class Interface(ABC):
     destination: str = ""
     """The dotted quad that a new draft goes to, where there is one that makes sense; else nothing."""
 
+    hears_all: bool = False
+    """Whether open_protocol() captures, and so hears also what the host's kernel hands to no raw socket."""
+
     @property
     def full_name(self) -> str:
         """What tells it from the interfaces of all other networks, as the command line takes it."""
@@ -149,19 +152,21 @@ class Interface(ABC):
 
     @abstractmethod
     def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
-        """Open a raw socket for what arrives here with an IP protocol number; its recv() gives Scapy packets.
+        """Open a socket for what arrives here with an IP protocol number; its recv() gives Scapy packets.
 
-        They begin with IP. Where Scapy has no raw sockets to offer, or with `conf.use_pcap`, they are all that is
-        captured here, behind any link header; then somebody must hold a deaf one too.
+        They begin with IP, are whole, and are what a host takes in; what comes to an address of this interface from
+        its own host, by loopback, is among them. On this machine's interfaces it captures, on the networks of our own
+        it is a raw socket.
         While it is open, the host does not answer that protocol with ICMP protocol unreachable (RFC 792). A deaf one
         is there for that alone: it receives nothing and so never fills (on Linux). Raises SendError.
         """
 
     @abstractmethod
     def open_raw(self, proto: int) -> RawSocket:
-        """Open `socket.socket(AF_INET, SOCK_RAW, proto)` in this interface's host, bound to the interface.
+        """Open `socket.socket(AF_INET, SOCK_RAW, proto)` in this interface's host, for what its kernel hands over.
 
-        Raises SendError.
+        It sends by this interface, and receives what arrives there; and by loopback what this interface's host sends
+        to an address of it. Raises SendError.
         """
 
     @abstractmethod

@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
@@ -44,6 +45,8 @@ SIOCGIFFLAGS = 0x8913
 SIOCGIFMTU = 0x8921
 SIOCGIFHWADDR = 0x8927
 IP_BOUND_IF = 25  # macOS, netinet/in.h
+IP_UNICAST_IF = 50  # linux/in.h
+LOOPBACK_INDEX = 1  # Linux's number for lo in every network namespace
 
 NEIGHBOUR_COMPLETE = 0x2  # ATF_COM in linux/if_arp.h: the entry's hardware address is known
 
@@ -63,6 +66,7 @@ class KernelInterface(WireInterface):
     asks_arp: bool = False
     rewritten: frozenset[str] = field(default=Interface.rewritten if LINUX else frozenset(), init=False)
     network: str = field(default="kernel", init=False)
+    hears_all: bool = field(default=True, init=False)
     owner: str = field(default="this machine", init=False)
     remedy_for_no_route: str = field(default="send from another interface, or add a route", init=False)
     _kept: Kept = field(default_factory=Kept, init=False, repr=False, compare=False)
@@ -151,16 +155,56 @@ class KernelInterface(WireInterface):
         return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
     def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
-        from scapy.config import conf
-        from scapy.error import Scapy_Exception
-
-        if deaf or (LINUX and not conf.use_pcap):
+        if deaf:
             return super().open_protocol(proto, deaf)
-        # Raw sockets of macOS and BSD change the header they hand over (ip(4)): there Scapy listens to frames.
+        from ipl_tui.networks.arrivals import ArrivalSocket, Door, PacketTap, frame_tap
+
+        open_tap = PacketTap if LINUX else frame_tap
+        doors = []
+        with ExitStack() as opening:
+            quieting = opening.enter_context(super().open_protocol(proto, deaf=True))
+            try:
+                tap = opening.enter_context(open_tap(self.name, proto))
+                doors.append(Door(tap, self.name, self.loopback, self.hardware_address))
+                if loopback := self._loopback_beside():
+                    tap = opening.enter_context(open_tap(loopback, proto))
+                    doors.append(Door(tap, loopback, True, only=frozenset(self._own)))
+            except OSError as error:
+                raise SendError(self._why_not_opened("Listening", error)) from error
+            opening.pop_all()
+        return ArrivalSocket(doors, [quieting])
+
+    @property
+    def _own(self) -> list[bytes]:
+        """Its addresses, 4 bytes each."""
+        return [address.ip.packed for address in self.addresses]
+
+    def _loopback_beside(self) -> str:
+        """The loopback interface, by which this machine's own packets to this interface's addresses come; nothing
+        where that is this one, or is off."""
+        from ipl_tui.networks.routes import loopback_name
+
+        name = loopback_name()
+        return name if not self.loopback and self.addresses and _is_up(name) else ""
+
+    def _listen(self, proto: int) -> socket.socket:
+        from ipl_tui.capture.filters import attach_arrivals
+
+        raw = super()._listen(proto)
+        if not LINUX:
+            return raw
+        # A socket bound to an interface misses some packets that this machine sends to the interface's own addresses:
+        # they come by loopback. So from now on, it is the filter that tells what is for it.
         try:
-            return conf.L2listen(iface=self.name)
-        except (OSError, RuntimeError, Scapy_Exception) as error:
-            raise SendError(f"Listening on {self.name} failed: {error}.") from error
+            here = socket.if_nametoindex(self.name)
+            attach_arrivals(raw, here, LOOPBACK_INDEX, self._own)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"")
+            raw.setsockopt(socket.IPPROTO_IP, IP_UNICAST_IF, struct.pack("!I", here))
+            raw.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=8xI", here))
+        except OSError as error:
+            raw.close()
+            raise SendError(self._why_not_opened("Listening", error)) from error
+        return raw
 
     def _open_link(self) -> SuperSocket:
         from scapy.config import conf
@@ -196,9 +240,7 @@ class KernelInterface(WireInterface):
         return b""
 
     def _is_up_now(self) -> bool:
-        """Taken for granted where the system does not tell."""
-        answer = _ask_device(self.name, SIOCGIFFLAGS)
-        return not answer or bool(struct.unpack_from("=H", answer)[0] & 1)  # IFF_UP
+        return _is_up(self.name)
 
     def _mtu_now(self) -> int:
         answer = _ask_device(self.name, SIOCGIFMTU)
@@ -262,6 +304,12 @@ def _is_own(destination: IPv4Address) -> bool:
 
     own = (entry.address for entries in psutil.net_if_addrs().values() for entry in entries)
     return destination.is_loopback or str(destination) in own
+
+
+def _is_up(name: str) -> bool:
+    """Whether an interface is switched on; taken for granted where the system does not tell."""
+    answer = _ask_device(name, SIOCGIFFLAGS)
+    return not answer or bool(struct.unpack_from("=H", answer)[0] & 1)  # IFF_UP
 
 
 def _parse_hardware_address(text: str) -> bytes:

@@ -7,7 +7,7 @@ import gc
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, nullcontext, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -589,7 +589,9 @@ class LabScreen(Screen[None]):
     def send(self, order: Order, interface: Interface, stop: threading.Event, tell: Callable[[int], None]) -> Outcome:
         """Carry out an order, in a thread of its own: not before frames are captured, so that no answer is missed."""
         self.settled.wait()
-        with self.quiet.on(interface) if is_client_message(order.packet) else nullcontext():
+        if not is_client_message(order.packet):
+            return carry_out(order, interface, stop, tell)
+        with self.quiet.on(interface), self.responding.ours.sending(order.packet, order.count):
             return carry_out(order, interface, stop, tell)
 
     def show_progress(self, order: Order, sent: int) -> None:

@@ -371,7 +371,8 @@ def needs_libpcap() -> None:
         go_without("needs the system's libpcap, for Scapy")
 
 
-def test_listening_with_libpcap_where_it_is_asked_for(own_loopback: None, needs_libpcap: None) -> None:
+@pytest.mark.parametrize("taps", ["our own", "Scapy's, as on macOS"])
+def test_it_works_with_libpcap_too(own_loopback: None, needs_libpcap: None, taps: str) -> None:
     """In a process of its own: Scapy changes its classes for conf.use_pcap."""
     code = """
 import sys
@@ -379,9 +380,12 @@ from contextlib import closing
 from scapy.config import conf
 conf.use_pcap = True
 from ipl_tui.exchange.engine import Terms, make_client, make_server
+from ipl_tui.networks import arrivals
 from ipl_tui.networks.kernel import KernelNetwork
+if "macOS" in sys.argv[1]:
+    arrivals.PacketTap = arrivals.frame_tap
 with closing(KernelNetwork().find("lo")) as lo:
-    print(type(lo.open_protocol(253)).__name__)
+    print(type(arrivals.PacketTap("lo", 253)).__name__)
     server = make_server("scapy", Terms(lo))
     server.start()
     with closing(make_client("scapy", lo, "127.0.0.1")) as client:
@@ -390,8 +394,9 @@ with closing(KernelNetwork().find("lo")) as lo:
     server.stop()
     print(server.answered)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout.split() == ["L2pcapListenSocket", *["b'ServerResponse'"] * 3, "3"], done.stderr
+    done = subprocess.run([sys.executable, "-c", code, taps], capture_output=True, text=True, timeout=60)
+    socket_class = "PacketTap" if taps == "our own" else "L2pcapListenSocket"
+    assert done.stdout.split() == [socket_class, *["b'ServerResponse'"] * 3, "3"], done.stderr
 
 
 def test_a_late_answer_is_not_taken_for_the_next() -> None:

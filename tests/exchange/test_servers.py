@@ -10,6 +10,7 @@ from ipaddress import IPv4Address
 from itertools import product
 from queue import Queue
 from threading import Thread
+from typing import Any
 
 import pytest
 from scapy.layers.inet import ICMP, IP
@@ -203,6 +204,9 @@ def test_a_socket_that_dies_is_a_problem(
     class Dying(socket.socket):
         def recv(self, *_: int) -> bytes:
             raise OSError(errno.EIO, "Input/output error")
+
+        def recvfrom(self, *_: int) -> Any:
+            self.recv()
 
     with monkeypatch.context() as patch:
         patch.setattr("ipl_tui.networks.kernel.socket.socket", Dying)
