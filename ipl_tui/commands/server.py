@@ -80,7 +80,8 @@ def command(wanted: Wanted, delay: float | None) -> None:
             if network.answers:
                 path = network.path()
                 asker = path[-1] if interface.host == path[0].host else path[0]
-                click.echo(f"No other program reaches the {network.name} network: its {asker.host} asks once a second.")
+                who = f"No other program reaches the {network.name} network: its {asker.host} asks once a second"
+                click.echo(f"{who}, and is answered at once, for it listens already." if delay else f"{who}.")
                 ending.callback(ask_again_and_again(wanted.engine, asker, terms))
             while not events.empty() or (server.running and not terms.is_fulfilled(events.answered)):
                 print_event(events.get(), wanted)

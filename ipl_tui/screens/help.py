@@ -29,6 +29,10 @@ ICMP error about it.
 F9 follows packets on every interface of a simulated or sandbox network: ⇢ 3 is packet 3 one interface later, Δ marks \
 what changed since, and ✖ where a packet was last seen. n sets what the links do to packets.
 
+The responder waits 0.15 s before it answers, for programs that begin to listen only after they have sent; what the \
+lab itself sends is answered at once. On this machine's interfaces Scapy's engine hears all that a capture sees, a raw \
+socket only what the kernel hands over: not what libpcap puts on loopback (Scapy's send() with conf.use_pcap).
+
 exact sends the bytes as composed, in a frame of the link. kernel sends through a raw IP socket: the kernel always \
 rewrites Total Length and Header Checksum, and fills in an Identification of 0 and a Source of 0.0.0.0."""
 

@@ -34,6 +34,7 @@ from ipl_tui.exchange.joining import Joiner
 from ipl_tui.exchange.messages import PROTOCOL, is_client_message
 from ipl_tui.exchange.quiet import Quiet
 from ipl_tui.exchange.responder import Responder
+from ipl_tui.exchange.waiting import DELAY
 from ipl_tui.exchange.watching import Watch
 from ipl_tui.networks.interface import Interface, Network, SendError, network_of
 from ipl_tui.networks.links import describe_link
@@ -70,6 +71,11 @@ PATIENCE = 3.0
 
 PROTOCOL_UNREACHABLE = 3, 2
 """Type and code (RFC 792)."""
+
+WAITS = (
+    f"The responder waits {DELAY:g} s before it answers: some clients begin to listen only after they have sent. "
+    "F5 is answered at once."
+)
 
 RESPONDERS = {"scapy": "Scapy", "socket": "socket"}
 """The raw engines, as the state line has room for."""
@@ -194,6 +200,7 @@ class LabScreen(Screen[None]):
         self.filter_input = Input(id="filter", compact=True, placeholder="all; try: ip proto 253")
         self.filter_verdict = Label("", id="filter-verdict", markup=False)
         self.state_line = Static(id="capture-state", markup=False)
+        self.state_line.tooltip = WAITS
         self.sparkline = Sparkline(id="rate")
         self.trouble_line = Static(id="trouble", markup=False)
         self.pane_bar = PaneBar(PANES, id="panes")
@@ -408,9 +415,18 @@ class LabScreen(Screen[None]):
         responder = ""
         if self.responder is not None and self.responding.engine is not None:
             at = f" ({self.responder.interface.host})" if self.responder.interface is not self.interface else ""
-            responder = f"   ↩ {RESPONDERS[self.responding.engine]} responder{at}"
+            name = RESPONDERS[self.responding.engine]
+            responder = f"   ↩ {name} responder{at}, waits {DELAY:g} s"
+            if self.has_class("-wide"):
+                responder += " for who listens only after sending"
+            elif self.has_class("-narrow"):
+                responder = f"   ↩ {name} answers in {DELAY:g} s"
         rate = f"   {self.rates[-1]:,}/s" if any(self.rates) else ""
         self.state_line.update(Text(f"{state}   {counts}{responder}{rate}"), layout=False)
+
+    def on_resize(self) -> None:
+        """There is room for more words, or for fewer."""
+        self.show_state()
 
     def dropped_by_kernel(self) -> int:
         """Frames the kernel dropped, on all interfaces that were captured on."""

@@ -92,6 +92,37 @@ def test_the_server_is_asked_on_networks_of_its_own(place: str, engine: Engine, 
     assert "answered 10.0." in out
 
 
+def test_the_server_says_that_it_waits_and_the_client_what_its_times_are(own_loopback: None) -> None:
+    for delay, waits in (((), True), (("--delay", "0.3"), True), (("--delay", "0"), False)):
+        server = subprocess.Popen([*APP, "server", "--no-show", *delay], stdout=subprocess.PIPE, text=True, bufsize=1)
+        assert server.stdout is not None
+        first = server.stdout.readline()
+        done = ask()
+        server.kill()
+        server.communicate()
+        seconds = delay[1] if delay else "0.15"
+        sentence = f"It answers after {seconds} s: clients hear it that listen only after they have sent."
+        assert (sentence in first) == waits, first
+        took = re.search(r"34 bytes, after ([\d.]+) ms, the server's waiting included\n", done.stdout)
+        assert took is not None, done.stdout + done.stderr
+        assert float(took[1]) >= 1000 * float(seconds)
+
+
+@pytest.mark.parametrize(
+    ("engine", "delay", "sentence"),
+    [
+        ("asyncio", "0.15", "--delay is for scapy and socket"),
+        ("scapy", "-1", "is not in the range 0<=x<=60.0"),
+        ("scapy", "nan", "is no number of seconds"),
+    ],
+)
+def test_a_delay_that_makes_no_sense(engine: Engine, delay: str, sentence: str) -> None:
+    command = [*APP, "server", "-i", "simulated", "--engine", engine, "--delay", delay]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert sentence in done.stderr.replace("\n", " ")
+
+
 @pytest.mark.anywhere
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("engine", ENGINES)
@@ -165,7 +196,10 @@ def test_a_port_in_use_is_said(own_loopback: None) -> None:
 @pytest.mark.parametrize("engine", RAW_ENGINES)
 def test_garbage_and_a_flood_leave_it_answering(own_loopback: None, engine: Engine) -> None:
     """Also while nobody reads what it prints: the pipe is full long before the flood ends."""
-    with serving("--engine", engine) as server, socket.socket(socket.AF_INET, socket.SOCK_RAW, 255) as raw:
+    with (
+        serving("--engine", engine, "--delay", "0") as server,
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, 255) as raw,
+    ):
         for length in range(200):
             raw.sendto(make_packet("127.0.0.1", "127.0.0.1", 253, b"\x1b[2J" * length), ("127.0.0.1", 0))
         request = make_packet("127.0.0.1", "127.0.0.1", 253, b"ClientMessage")
