@@ -15,7 +15,8 @@ from ipl_tui.exchange.engine import Client, Reply, make_client
 @click.command(cls=Command)
 @exchange_options(
     place="by the route to --dst, or loopback",
-    source="The address to send from: one of the interface's.  [default: the one nearest to the destination]",
+    source="The address to send from: one of the interface's, or to an own address any own one.  "
+    "[default: the one nearest to the destination]",
     destination="The server's address.  [default: 127.0.0.1, or the other end of the simulated or sandbox network]",
     timeout="How long an answer is waited for.",
     count="Ask so many times, each after the answer to the one before.  [default: 1]",
@@ -28,6 +29,7 @@ def command(wanted: Wanted) -> None:
     it is sent; without --dst too, that is loopback. On a simulated or sandbox interface, which no other program
     reaches, the host at the other end answers, with the same engine. The status is 0 when every answer came, 1 if not.
     The times are as seen here, and a server's waiting is part of them: ipl-tui server waits unless it has --delay 0.
+    An address of this machine's own is reached by loopback, from that same address, whatever -i says.
     """
     with place_of(wanted.name, wanted.destination) as place, ExitStack() as ending:
         destination = wanted.destination or place.interface.destination

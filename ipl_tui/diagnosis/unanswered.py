@@ -161,7 +161,8 @@ def _addresses(case: Unanswered) -> str:
         return f"{destination} is for many: servers answer what is for them alone"
     if case.method == "exact" and case.interface.choose_method(str(destination)) == "kernel":
         return f"no frame reaches {destination}, the sender itself: send by kernel"
-    if source not in own and not source.is_loopback and not (source == IPv4Address(0) and case.method == "kernel"):
+    stays = case.interface.is_own(str(destination)) and case.interface.is_own(str(source))
+    if source not in own and not stays and not (source == IPv4Address(0) and case.method == "kernel"):
         return f"its Source is {source}, no address of {case.interface.name}: answers go there"
     return ""
 

@@ -193,11 +193,14 @@ class Terms:
         return not source.is_multicast and not source.is_unspecified and source not in self._broadcasts
 
 
-def require_own(interface: Interface, source: str) -> None:
-    """Raises SendError for a dotted quad that is no address of the interface; nothing at all is fine."""
+def require_own(interface: Interface, source: str, destination: str = "") -> None:
+    """Raises SendError for a dotted quad that is no address of the interface; nothing at all is fine.
+
+    By loopback, and to a destination of the host's own, every address of its host will do: answers come back.
+    """
     own = [address.ip for address in interface.addresses]
-    loopback = [address.network for address in interface.addresses if address.ip.is_loopback]
-    if source and IPv4Address(source) not in own and not any(IPv4Address(source) in each for each in loopback):
+    stays = any(address.is_loopback for address in own) or (destination and interface.is_own(destination))
+    if source and IPv4Address(source) not in own and not (stays and interface.is_own(source)):
         names = ", ".join(map(str, own)) or "none"
         raise SendError(f"{source} is no address of {interface.full_name}; it has: {names}.")
 
@@ -229,7 +232,7 @@ def make_client(
 
     Raises SendError when listening is not possible.
     """
-    require_own(interface, source)
+    require_own(interface, source, destination)
     source = source or interface.source_for(destination)
     if engine == "scapy":
         from ipl_tui.exchange.scapy_engine import ScapyClient

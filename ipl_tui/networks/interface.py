@@ -21,6 +21,9 @@ Method = Literal["exact", "kernel"]
 
 State = Literal["up", "down", "no carrier"]
 
+LOOPBACK = "127.0.0.1"
+"""The source of packets to any address of 127.0.0.0/8, unless another is asked for."""
+
 LINK_TYPES = {
     0: "BSD loopback",
     1: "Ethernet",
@@ -177,10 +180,17 @@ class Interface(ABC):
     def close(self) -> None:
         """Let go of the sockets kept from send to send; the next send opens them again."""
 
+    def is_own(self, address: str) -> bool:
+        """Whether packets to this dotted quad end in the interface's own host, whichever of its interfaces has it."""
+        target = IPv4Address(address)
+        return target.is_loopback or any(target == own.ip for own in self.addresses)
+
     def source_for(self, destination: str) -> str:
-        """This interface's address for a dotted-quad destination: the one on its subnet (longest prefix), else its
-        first; "0.0.0.0" if it has none."""
+        """The host's address for a dotted-quad destination: the same one for an address of its own, as Linux has it;
+        else this interface's on its subnet (longest prefix), else its first; "0.0.0.0" if it has none."""
         target = IPv4Address(destination)
+        if self.is_own(destination):
+            return LOOPBACK if target.is_loopback else destination
         near = [address for address in self.addresses if target in address.network]
         if near:
             return str(max(near, key=lambda address: address.network.prefixlen).ip)
@@ -215,6 +225,11 @@ class Network(ABC):
 
     def responder_at(self, interface: Interface) -> Interface:
         """The interface whose host answers ClientMessage when this one is selected."""
+        return interface
+
+    def way_to(self, destination: str, interface: Interface) -> Interface:
+        """The interface by which packets to a dotted quad really leave when they are sent from one: that, but for
+        addresses of its own host where those have an interface of their own, loopback."""
         return interface
 
     def fate(self, interface: str, time: int) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ipl_tui.capture.errors import CaptureError, permission_remedy
 from ipl_tui.networks.interface import Ability, Interface, Method, Network, SendError, State
+from ipl_tui.networks.routes import loopback_name
 from ipl_tui.networks.wire import ETHERTYPE_IPV4, GONE, LINUX, Kept, WireInterface
 from ipl_tui.packets.link_layer import ETHERNET
 
@@ -110,7 +111,7 @@ class KernelInterface(WireInterface):
             raise CaptureError(f"Cannot capture on {self.name}: {error}.") from error
 
     def choose_method(self, destination: str) -> Method:
-        if self.loopback or _is_own(IPv4Address(destination)):
+        if self.loopback or self.is_own(destination):
             return "kernel"  # on the wire nobody answers for them, and a frame written to lo is not delivered
         return "exact"
 
@@ -214,8 +215,11 @@ class KernelInterface(WireInterface):
         except ValueError as error:  # Scapy's word for an interface that is not there
             raise OSError(errno.ENODEV, os.strerror(errno.ENODEV)) from error
 
-    def _is_own(self, destination: IPv4Address) -> bool:
-        return _is_own(destination)
+    def is_own(self, address: str) -> bool:
+        import psutil
+
+        own = (entry.address for entries in psutil.net_if_addrs().values() for entry in entries)
+        return IPv4Address(address).is_loopback or address in own
 
     def _router_for(self, destination: IPv4Address) -> IPv4Address | None:
         # Read at every need, routes change; and not conf.route, which can't tell "no route" from "on this link".
@@ -294,16 +298,13 @@ class KernelNetwork(Network):
             )
         return interfaces
 
+    def way_to(self, destination: str, interface: Interface) -> Interface:
+        if any(address.ip.is_loopback for address in interface.addresses) or not interface.is_own(destination):
+            return interface
+        return next((each for each in self.interfaces() if each.name == loopback_name()), interface)
+
     def close(self) -> None:
         """Nothing of it is kept running: this machine goes on without."""
-
-
-def _is_own(destination: IPv4Address) -> bool:
-    """Whether packets to this address end in this machine."""
-    import psutil
-
-    own = (entry.address for entries in psutil.net_if_addrs().values() for entry in entries)
-    return destination.is_loopback or str(destination) in own
 
 
 def _is_up(name: str) -> bool:

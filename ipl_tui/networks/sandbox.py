@@ -179,7 +179,7 @@ class SandboxInterface(PlannedInterface, WireInterface):
             raise CaptureError(f"Cannot capture on {self.name}: {error}.") from error
 
     def choose_method(self, destination: str) -> Method:
-        return "kernel" if self._is_own(IPv4Address(destination)) else "exact"
+        return "kernel" if self.is_own(destination) else "exact"
 
     def send(self, packet: bytes, method: Method) -> None:
         try:
@@ -223,8 +223,9 @@ class SandboxInterface(PlannedInterface, WireInterface):
         link.bind((self.name, _ETH_P_ARP))
         return SimpleSocket(link, Ether)
 
-    def _is_own(self, destination: IPv4Address) -> bool:
-        return destination.is_loopback or any(destination == port.address.ip for port in self._plan.ports)
+    def is_own(self, address: str) -> bool:
+        own = [str(port.address.ip) for port in self._plan.ports]
+        return IPv4Address(address).is_loopback or address in own
 
     def _router_for(self, destination: IPv4Address) -> IPv4Address | None:
         return self._plan.gateway

@@ -59,8 +59,10 @@ class SimulatedInterface(PlannedInterface):
         return self._network.simulation().capture(self._port, filter)
 
     def choose_method(self, destination: str) -> Method:
-        address = IPv4Address(destination)
-        return "kernel" if address.is_loopback or address in self._own else "exact"
+        return "kernel" if self.is_own(destination) else "exact"
+
+    def is_own(self, address: str) -> bool:
+        return IPv4Address(address).is_loopback or IPv4Address(address) in self._own
 
     def send(self, packet: bytes, method: Method) -> None:
         if len(packet) < SHORTEST_HEADER:

@@ -77,10 +77,6 @@ class WireInterface(Interface):
         """A Scapy socket for Ethernet frames of this interface. Raises OSError."""
 
     @abstractmethod
-    def _is_own(self, destination: IPv4Address) -> bool:
-        """Whether packets to this address end in the interface's own host."""
-
-    @abstractmethod
     def _router_for(self, destination: IPv4Address) -> IPv4Address | None:
         """The router that takes packets to an address of no subnet of this interface: 0.0.0.0 if they need none here,
         None if there is no route."""
@@ -124,7 +120,7 @@ class WireInterface(Interface):
 
     def _send_kernel(self, packet: bytes, destination: IPv4Address) -> None:
         here = any(destination == address.ip for address in self.addresses)
-        if not here and self._is_own(destination):
+        if not here and self.is_own(str(destination)):
             # Bound to this interface it would be routed past the one that holds the address, and lost.
             with self._open_raw(socket.IPPROTO_RAW, bound=False) as sender:
                 sender.sendto(packet, (str(destination), 0))
@@ -194,7 +190,7 @@ class WireInterface(Interface):
 
     def _next_hop(self, destination: IPv4Address) -> IPv4Address:
         """Who takes a packet to this destination from this interface: itself on the same subnet, else a router."""
-        if self._is_own(destination):
+        if self.is_own(str(destination)):
             raise SendError(own_address(destination, self.owner))
         if any(destination in address.network for address in self.addresses):
             return destination

@@ -169,6 +169,8 @@ class LabScreen(Screen[None]):
         store.taps.append(self.trail.paths)
         self.joiner = Joiner(store, self.trail.is_gone)
         store.taps.append(self.joiner)
+        self.beside: Interface | None = None
+        """Loopback, captured on as well since something was sent to another address of this machine's own."""
         self.file = options.read
         """The capture file that is shown, until an interface is captured on."""
         self.recording = Recording(store, self.show_capture)
@@ -296,6 +298,7 @@ class LabScreen(Screen[None]):
     def use(self, interface: Interface) -> None:
         """Make an interface the one that everything happens on."""
         self.interface = interface
+        self.beside = None
         host, network = (f"{interface.host} ", f"  ({interface.network})") if interface.host else ("", "")
         address = f"  {interface.addresses[0].ip}" if interface.addresses else ""
         self.interface_button.label = Text(f"{host}{interface.name}{address}{network} ▾")
@@ -358,16 +361,17 @@ class LabScreen(Screen[None]):
     async def capture(self) -> None:
         """Own the capture on the selected interface, or on its whole path, until another is wanted or it ends."""
         network, following = self.network, self.following
-        interfaces = network.path() if following else (self.interface,)
+        interfaces = network.path() if following else (self.interface, *([self.beside] if self.beside else []))
         self.settled.clear()
         self.file = None
         self.stop_reading.set()
 
         def begin(numbers: list[int]) -> None:
             places = dict(zip(numbers, interfaces, strict=True))
-            own = {number: own_addresses(each) for number, each in places.items()}
+            own = {number: own_addresses(each, network) for number, each in places.items()}
             self.packets.own = {**self.packets.own, **own}
-            self.trail.follow(network, places)
+            for part in [places] if following else [{number: each} for number, each in places.items()]:
+                self.trail.follow(network, part)
 
         def be_ready() -> None:
             self.show_trouble("")
@@ -574,10 +578,20 @@ class LabScreen(Screen[None]):
     @on(Composer.SendAsked)
     def begin_order(self, event: Composer.SendAsked) -> None:
         self.composer.sending = True
+        self.capture_way(event.order)
         self.sent = Watch(self.store, event.order.packet)
         self.going_to_sent = self.objecting_to_sent = True
         self.stop_sending = threading.Event()
         self.carry_out(event.order, self.interface, self.stop_sending)
+
+    def capture_way(self, order: Order) -> None:
+        """Capture on loopback too from before something is sent to this machine itself, which goes by it."""
+        way = self.network.way_to(destination_of(order), self.interface)
+        if way in (self.interface, self.beside) or self.sniffer is None or way.linktype != self.interface.linktype:
+            return
+        self.beside = way
+        self.settled.clear()  # so that the order waits
+        self.capture()
 
     @work(group="send")
     async def carry_out(self, order: Order, interface: Interface, stop: threading.Event) -> None:
@@ -642,10 +656,11 @@ class LabScreen(Screen[None]):
             return
         served = PROTOCOL if self.responder is not None else None
         servers = tuple(str(address.ip) for address in self.network.responder_at(interface).addresses)
+        way = self.network.way_to(destination_of(order), interface)
         sent = Unanswered(
             order.packet,
             order.method,
-            interface,
+            way if way == self.beside else interface,
             self.network,
             PATIENCE,
             True,
@@ -815,9 +830,19 @@ def open_captures(interfaces: Sequence[Interface], filter: str) -> CaptureSocket
     return sockets[0] if len(sockets) == 1 else MergedSocket(sockets)
 
 
-def own_addresses(interface: Interface) -> frozenset[str]:
-    """An interface's addresses as they are written in packets' summaries."""
-    return frozenset([*(str(address.ip) for address in interface.addresses), interface.hardware_address.hex(":")])
+def own_addresses(interface: Interface, network: Network) -> frozenset[str]:
+    """The addresses that packets on an interface have from or to its host, as they are written in packets' summaries:
+    the interface's own, and all of its network's on loopback, by which a host's packets to itself go."""
+    stays = any(address.ip.is_loopback for address in interface.addresses)
+    addresses = [
+        str(address.ip) for each in (network.interfaces() if stays else [interface]) for address in each.addresses
+    ]
+    return frozenset([*addresses, interface.hardware_address.hex(":")])
+
+
+def destination_of(order: Order) -> str:
+    """The dotted quad that its packets go to."""
+    return str(IPv4Address(order.packet[16:20]))
 
 
 def filter_problem(text: str, interface: Interface) -> str:

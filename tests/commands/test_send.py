@@ -266,6 +266,42 @@ def test_over_a_cable(veth: Pair) -> None:
         responder.stop()
 
 
+@pytest.mark.parametrize("named", [[], ["-i", "c0"], ["-i", "lo"]], ids=["by the route", "by its interface", "lo"])
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [([], "10.0.1.10"), (["--src", "10.0.1.10"], "10.0.1.10"), (["--src", "127.0.0.1"], "127.0.0.1")],
+)
+def test_an_own_address_is_reached_by_loopback_and_its_answer_is_heard(
+    veth: Pair, named: list[str], source: list[str], expected: str
+) -> None:
+    with inside(veth.client.namespace):
+        interface = KernelNetwork().find("c0")
+        responder = make_server("socket", Terms(interface))
+        with closing(interface), closing(Wire(veth.client.namespace, "lo")) as wire:
+            responder.start()
+            try:
+                done = run(*named, "--dst", "10.0.1.10", "--wait", *source)
+            finally:
+                responder.stop()
+            request = wire.wait_for(lambda packet: packet[9] == 253)
+    assert read_header(request)["src"] == expected
+    assert done.stdout.startswith("Sent 1 × 33 bytes, kernel, on lo\n")
+    said = "10.0.1.10 is this machine's own address: lo takes it, not c0.\n" if named == ["-i", "c0"] else ""
+    assert done.stderr.startswith(said)
+    if expected == "10.0.1.10":  # from another address, a socket bound to c0 has no way to answer
+        assert (done.exit_code, done.stderr) == (0, said)
+        assert "From 10.0.1.10: ServerResponse, 34 bytes" in done.stdout
+
+
+def test_an_exact_frame_to_an_own_address_is_refused_where_nobody_receives_it(veth: Pair) -> None:
+    with inside(veth.client.namespace):
+        done = run("-i", "c0", "--dst", "10.0.1.10", "--method", "exact")
+    assert done.exit_code == 1
+    assert done.stderr.endswith(
+        "10.0.1.10 is this machine's own address and no frame reaches it: kernel delivers it.\n"
+    )
+
+
 def test_nobody_listens_over_a_cable(veth: Pair) -> None:
     with inside(veth.client.namespace):
         done = run("-i", "c0", "--dst", "10.0.1.20", "--wait", "--src", "10.0.1.10")

@@ -225,6 +225,13 @@ def test_own_addresses_go_through_the_kernel(setting: Setting) -> None:
     assert setting.interface.choose_method("127.0.0.1") == "kernel"
 
 
+def test_own_addresses_are_their_own_source(setting: Setting) -> None:
+    interface = setting.interface
+    assert interface.is_own(setting.source) and interface.is_own("127.0.0.1")
+    assert interface.is_own(setting.destination) == (setting.far.name == interface.name)
+    assert (interface.source_for(setting.source), interface.source_for("127.0.0.9")) == (setting.source, "127.0.0.1")
+
+
 def test_what_is_no_header_is_not_sent(setting: Setting) -> None:
     for method in ("exact", "kernel"):
         with pytest.raises(SendError, match="a header of 20 bytes; this one has 19 bytes"):

@@ -264,9 +264,24 @@ def test_listing_and_asking_load_neither_scapy_nor_textual() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_what_is_for_the_machine_itself_goes_by_loopback(client: Interface, veth: Pair) -> None:
+    run_ip("-n", veth.client.namespace, "link", "add", "d0", "type", "veth", "peer", "name", "d1")
+    run_ip("-n", veth.client.namespace, "address", "add", "10.5.0.1/24", "dev", "d0")
+    network = KernelNetwork()
+    for own, source in (("10.0.1.10", "10.0.1.10"), ("10.5.0.1", "10.5.0.1"), ("127.0.0.5", "127.0.0.1")):
+        for interface in (client, network.find("d0"), network.find("lo")):
+            assert interface.is_own(own)
+            assert interface.source_for(own) == source
+            assert network.way_to(own, interface).name == "lo"
+    for other in ("10.0.1.20", "10.0.1.255", "10.5.0.255", "203.0.113.1"):
+        assert not client.is_own(other)
+        assert network.way_to(other, client) is client
+    assert client.source_for("10.0.1.20") == "10.0.1.10"
+
+
 def test_the_machine_it_runs_on_has_its_loopback() -> None:
     names = {name for _, name in socket.if_nameindex()}
     interfaces = {interface.name: interface for interface in KernelNetwork().interfaces()}
     assert set(interfaces) == names
-    (loopback,) = (each for each in interfaces.values() if each.source_for("127.0.0.1") == "127.0.0.1")
+    (loopback,) = (each for each in interfaces.values() if each.destination == "127.0.0.1")
     assert loopback.choose_method("203.0.113.1") == "kernel"

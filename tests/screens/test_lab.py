@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,11 @@ def raise_packets(count: int, payload: bytes = b"someone else") -> None:
 async def settled(pilot: Pilot[None], lab: LabScreen) -> None:
     """Wait until frames are captured, or it is known that they are not."""
     await until(pilot, lab.settled.is_set)
+
+
+def values_of(lab: LabScreen) -> Mapping[str, int | str | bytes]:
+    """The header in the composer as it would go out now; nothing while it cannot."""
+    return lab.composer.crafted.values if lab.composer.crafted is not None else {}
 
 
 class TestExchange:
@@ -121,6 +127,24 @@ class TestExchange:
 
 
 class TestSending:
+    async def test_what_is_for_the_machine_itself_is_seen_on_loopback(self, running: Running, veth: Pair) -> None:
+        with inside(veth.client.namespace):
+            async with running("c0", filter="ip proto 253", size=(140, 36)) as (pilot, lab):
+                await settled(pilot, lab)
+                lab.composer.form.inputs["dst"].value = "10.0.1.10"
+                await until(pilot, lambda: values_of(lab).get("dst") == "10.0.1.10")
+                assert (values_of(lab)["src"], lab.composer.problems) == ("10.0.1.10", ())
+                await pilot.press("f6")
+                await until(pilot, lambda: lab.responder is not None)
+                await pilot.press("f5")
+                await until(pilot, lambda: len(lab.store) == 2 and not lab.composer.sending)
+                await pilot.press("f5")
+                await until(pilot, lambda: len(lab.store) == 4)
+                answer = await until_seen(pilot, "ServerResponse")
+                assert "↻" in answer and "↩ answers 1" in answer
+                assert {lab.trail.interface(number) for number in (1, 2, 3, 4)} == {"lo"}
+                await until_seen(pilot, "Sent 1 × 33 bytes, kernel, on c0")
+
     async def test_a_repeat_shows_its_progress_and_can_be_stopped(self, running: Running) -> None:
         async with running() as (pilot, lab):
             lab.query_one("#count", Input).value = "1000"
