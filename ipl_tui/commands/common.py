@@ -119,9 +119,11 @@ def make_networks(seed: int = 0) -> tuple[Network, ...]:
 
 
 @contextmanager
-def place_of(name: str | None, destination: str | None = None, anyhow: bool = False) -> Iterator[Place]:
+def place_of(
+    name: str | None, destination: str | None = None, anyhow: bool = False, stay: bool = False
+) -> Iterator[Place]:
     """The interface of a name; without one, that by which this machine reaches the destination, if one is given; else
-    loopback. Loopback, too, for a destination of this machine's own, whatever the name.
+    loopback. Loopback, too, for a destination of this machine's own, unless it is to stay at the one that is named.
 
     What its network keeps running ends with the block. Raises UnknownInterface, also where no route leads to the
     destination, unless any interface will do.
@@ -140,7 +142,7 @@ def place_of(name: str | None, destination: str | None = None, anyhow: bool = Fa
             name = route.interface if route else loopback_name()
         interface = find_interface(name, networks)
         network = network_of(interface, networks)
-        if destination and (way := network.way_to(destination, interface)) is not interface:
+        if destination and not stay and (way := network.way_to(destination, interface)) is not interface:
             click.echo(f"{destination} is this machine's own address: {way.name} takes it, not {name}.", err=True)
             interface = way
         yield Place(interface, network)

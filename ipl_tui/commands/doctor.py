@@ -28,7 +28,7 @@ INDENT = 14
     "destination",
     metavar="ADDRESS",
     callback=read_address,
-    help="Say which way packets to this address take.",
+    help="Say which way packets to this address take, and whether an answer may come back.",
 )
 @click.pass_context
 def command(context: click.Context, name: str | None, destination: str) -> None:
@@ -39,7 +39,7 @@ def command(context: click.Context, name: str | None, destination: str) -> None:
     from ipl_tui.networks.kernel import KernelNetwork
     from ipl_tui.networks.sandbox import SandboxNetwork
 
-    with place_of(name, destination, anyhow=True) as place:
+    with place_of(name, destination, anyhow=True, stay=True) as place:
         interface = place.interface
         networks = (KernelNetwork(), SandboxNetwork())
         findings = examine(

@@ -135,8 +135,10 @@ def command(
     draft = read_draft(entries, payload, hexadecimal)
     destination = draft.dst if entries["dst"] is not None else None
     # An exact frame leaves where it is told to, and is refused where nobody would receive it.
-    sought = None if name is not None and method == "exact" else destination
-    with place_of(name, sought, anyhow=dry_run) as place, closing(place.interface) as interface:
+    with (
+        place_of(name, destination, anyhow=dry_run, stay=method == "exact") as place,
+        closing(place.interface) as interface,
+    ):
         if destination is None:
             if not interface.destination:
                 raise click.UsageError(f"{interface.full_name} has no usual destination: give one with --dst.")

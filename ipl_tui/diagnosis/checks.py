@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
 from ipl_tui import privileges
@@ -18,10 +18,11 @@ from ipl_tui.capture.errors import permission_remedy
 from ipl_tui.diagnosis.firewall import eats, has_lister
 from ipl_tui.diagnosis.wireshark import find_wireshark, has_screen
 from ipl_tui.exchange.messages import PROTOCOL
-from ipl_tui.networks.interface import Ability, Interface, Network
+from ipl_tui.networks.interface import LOOPBACK, Ability, Interface, Network
 from ipl_tui.networks.plan import HOSTS
 from ipl_tui.networks.planned import PlannedInterface
 from ipl_tui.networks.routes import route_to
+from ipl_tui.packets.ipv4 import ICMP
 
 Verdict = Literal["works", "limited", "fails"]
 
@@ -30,6 +31,12 @@ MARKS: dict[Verdict, tuple[str, str]] = {"works": ("✔", "green"), "limited": (
 
 SMALLEST_TERMINAL = 80, 24
 """Columns and lines that the lab is made for, at least."""
+
+PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
+"""The networks of RFC 1918, and the one for providers of RFC 6598."""
+
+TRANSLATED = (ICMP, 6, 17)
+"""The IP protocols that every translating router knows: by ports (TCP, UDP) or ICMP's identifiers."""
 
 COLOURS = {"truecolor": "16 million colours", "256": "256 colours", "standard": "16 colours", "windows": "16 colours"}
 """By Rich's names for what a terminal can do."""
@@ -75,7 +82,7 @@ def examine(
         *[check_permission(each, each is interface) for each in real[:1]],
         check_libpcap(),
         check_interfaces(interface, own),
-        *([check_route(interface, destination)] if destination else []),
+        *([check_route(interface, destination), *check_translation(interface, destination)] if destination else []),
         *[check_sandbox(network, interface) for network in networks if network.name == "sandbox"],
         *check_firewall(rules, interface),
         check_terminal(terminal),
@@ -187,6 +194,34 @@ def _planned_route(interface: PlannedInterface, destination: IPv4Address) -> Fin
         return Finding("Route", "fails", f"the {host.name} has no route to {destination}", "choose another interface")
     by = f" by router {host.gateway}" if near is None else ""
     return Finding("Route", "works", f"to {destination}: {interface.full_name}{by}")
+
+
+def check_translation(interface: Interface, destination: str, proto: int = PROTOCOL) -> list[Finding]:
+    """Whether a router has to translate addresses (NAT, RFC 3022) on the way to a destination: where this machine
+    sends to a public one from a private one. Nothing where none has to, or where the protocol has what it takes."""
+    if isinstance(interface, PlannedInterface) or proto in TRANSLATED or interface.is_own(destination):
+        return []
+    route = route_to(destination)
+    if route is None or not is_private(route.source) or not is_public(destination):
+        return []
+    text = (
+        f"packets to {destination}, a public address, leave from {route.source}, a private one: a router between them "
+        f"has to translate (NAT), and protocol {proto} has no ports for it to translate by. If {destination} is the "
+        "address that a web page told you, it is that router's, and nothing leads from it back in to you"
+    )
+    return [Finding("NAT", "limited", text, f"use {route.source}, this machine's own, or {LOOPBACK}")]
+
+
+def is_private(address: str) -> bool:
+    """Whether a dotted quad is for networks that share a public address: RFC 1918, or a provider's (RFC 6598)."""
+    return any(IPv4Address(address) in network for network in PRIVATE)
+
+
+def is_public(address: str) -> bool:
+    """Whether a dotted quad may be a host's in the Internet. Those for documentation count: they stand for such."""
+    target = IPv4Address(address)
+    other = target.is_loopback or target.is_link_local or target.is_multicast or target.is_unspecified
+    return not (is_private(address) or other or int(target) >> 24 in (0, *range(240, 256)))
 
 
 def check_sandbox(sandbox: Network, interface: Interface) -> Finding:

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import FilterError, compile_filter
 from ipl_tui.capture.store import Store
-from ipl_tui.diagnosis.checks import check_route
+from ipl_tui.diagnosis.checks import check_route, check_translation
 from ipl_tui.diagnosis.firewall import eats, read_rules
 from ipl_tui.exchange.awaiting import is_answer
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE, is_client_message
@@ -205,6 +205,14 @@ def _links(case: Unanswered) -> str:
     return " and ".join(lossy)
 
 
+def _translation(case: Unanswered) -> str:
+    """A translating router on the way, unless the packet did not even leave."""
+    if case.capturing and not case.seen:
+        return ""
+    found = check_translation(case.interface, str(IPv4Address(case.packet[16:20])), case.packet[9])
+    return "; ".join(f"{finding.text}: {finding.remedy}" for finding in found)
+
+
 def _firewall(case: Unanswered) -> str:
     """The rules that packets of this machine itself meet; they are never passing through."""
     if case.interface.network != "kernel" or (rules := read_rules()) is None:
@@ -239,6 +247,7 @@ LOOKS = (
     _nobody_answers,
     _way,
     _links,
+    _translation,
     _firewall,
     _not_seen,
     _unknown,

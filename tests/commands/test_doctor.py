@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from ipl_tui import cli
 from ipl_tui.commands import doctor
 from ipl_tui.diagnosis import firewall
-from tests.conftest import Pair, go_without, inside
+from tests.conftest import Pair, go_without, inside, run_ip
 
 RULES = "*filter\n:INPUT DROP [0:0]\nCOMMIT\n"
 
@@ -135,3 +135,14 @@ def test_the_rules_are_read_while_root_is_not_given_up_yet(monkeypatch: pytest.M
     assert not root
     assert "✖ Firewall    iptables chain filter INPUT drops IP protocol 253 arriving\n" in done.output
     assert done.exit_code == 1
+
+
+def test_a_public_address_is_told_from_ones_own(veth: Pair) -> None:
+    run_ip("-n", veth.client.namespace, "route", "add", "default", "via", "10.0.1.20")
+    with inside(veth.client.namespace):
+        done = run("--dst", "203.0.113.7")
+        assert "▲ NAT         packets to 203.0.113.7, a public address, leave from 10.0.1.10," in done.output
+        assert "→ use 10.0.1.10, this machine's own, or 127.0.0.1\n" in done.output
+        own = run("-i", "c0", "--dst", "10.0.1.10").output
+        assert "What works here, on c0" in own and "NAT" not in own
+        assert "10.0.1.10 is this machine's own address, reached by lo, not c0" in own

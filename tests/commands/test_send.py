@@ -45,7 +45,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeInterface:
     network = FakeNetwork("fake", interface)
 
     @contextmanager
-    def place_of(name: str | None, destination: str | None = None, anyhow: bool = False) -> Iterator[Place]:
+    def place_of(
+        name: str | None, destination: str | None = None, anyhow: bool = False, stay: bool = False
+    ) -> Iterator[Place]:
         yield Place(interface, network)
 
     monkeypatch.setattr(send, "place_of", place_of)

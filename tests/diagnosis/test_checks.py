@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Interface
 
@@ -23,8 +24,11 @@ from ipl_tui.diagnosis.checks import (
     check_route,
     check_sandbox,
     check_terminal,
+    check_translation,
     check_wireshark,
     examine,
+    is_private,
+    is_public,
     split_reason,
 )
 from ipl_tui.networks.interface import Ability, find_interface
@@ -297,3 +301,63 @@ def test_all_is_examined_and_nothing_is_sent(sandbox: SandboxNetwork) -> None:
     ]
     assert interface.sent == []
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+class TestTranslation:
+    """The course uses the address that a web page told the student: that of the router that translates (NAT)."""
+
+    @pytest.fixture
+    def behind_a_router(self, veth: Pair) -> Iterator[None]:
+        """The test runs in a namespace whose addresses are private and whose default route leads to a router."""
+        run_ip("-n", veth.client.namespace, "route", "add", "default", "via", "10.0.1.20")
+        with inside(veth.client.namespace):
+            yield
+
+    def test_a_public_address_from_a_private_one(self, behind_a_router: None) -> None:
+        (finding,) = check_translation(KernelNetwork().find("c0"), "203.0.113.7")
+        assert (finding.title, finding.verdict) == ("NAT", "limited")
+        assert finding.text == (
+            "packets to 203.0.113.7, a public address, leave from 10.0.1.10, a private one: a router between them has "
+            "to translate (NAT), and protocol 253 has no ports for it to translate by. If 203.0.113.7 is the address "
+            "that a web page told you, it is that router's, and nothing leads from it back in to you"
+        )
+        assert finding.remedy == "use 10.0.1.10, this machine's own, or 127.0.0.1"
+
+    @pytest.mark.parametrize("destination", ["10.9.9.9", "192.168.1.1", "100.64.0.1", "127.0.0.1", "10.0.1.10"])
+    def test_nothing_translates_on_the_way_to_a_private_address_or_to_itself(
+        self, behind_a_router: None, destination: str
+    ) -> None:
+        assert check_translation(KernelNetwork().find("c0"), destination) == []
+
+    @pytest.mark.parametrize("proto", [1, 6, 17])
+    def test_what_every_router_translates(self, behind_a_router: None, proto: int) -> None:
+        assert check_translation(KernelNetwork().find("c0"), "203.0.113.7", proto) == []
+
+    def test_from_a_public_address_nothing_has_to_be_translated(self, behind_a_router: None, veth: Pair) -> None:
+        run_ip("-n", veth.client.namespace, "address", "add", "198.51.100.9/32", "dev", "c0")
+        for kind in (("198.51.100.8", "dev", "c0"), ("default", "via", "10.0.1.20")):
+            run_ip("-n", veth.client.namespace, "route", "replace", *kind, "src", "198.51.100.9")
+        assert check_translation(KernelNetwork().find("c0"), "203.0.113.7") == []
+        assert check_translation(KernelNetwork().find("c0"), "198.51.100.9") == []  # its own
+
+    def test_without_a_way_none_leaves(self, veth: Pair) -> None:
+        with inside(veth.client.namespace):
+            assert check_translation(KernelNetwork().find("c0"), "203.0.113.7") == []
+
+    def test_the_networks_of_the_plan_translate_nothing(self) -> None:
+        assert check_translation(SimulatedNetwork().find("client"), "203.0.113.7") == []
+
+    @pytest.mark.parametrize(
+        ("address", "private", "public"),
+        [
+            ("9.255.255.255", False, True), ("10.0.0.0", True, False), ("10.255.255.255", True, False),
+            ("172.15.0.1", False, True), ("172.16.0.1", True, False), ("172.31.9.9", True, False),
+            ("172.32.0.0", False, True), ("192.168.0.1", True, False), ("192.169.0.1", False, True),
+            ("100.63.0.1", False, True), ("100.64.0.1", True, False), ("100.127.0.1", True, False),
+            ("100.128.0.1", False, True), ("203.0.113.7", False, True), ("169.254.1.1", False, False),
+            ("127.0.0.1", False, False), ("224.0.0.1", False, False), ("240.0.0.1", False, False),
+            ("255.255.255.255", False, False), ("0.1.2.3", False, False), ("0.0.0.0", False, False),
+        ],
+    )  # fmt: skip
+    def test_which_addresses_are_private_and_which_public(self, address: str, private: bool, public: bool) -> None:
+        assert (is_private(address), is_public(address)) == (private, public)

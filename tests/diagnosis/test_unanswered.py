@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from ipaddress import IPv4Interface
@@ -254,3 +255,53 @@ def test_only_a_client_message_and_an_echo_request_ask() -> None:
 def test_without_a_frame_there_is_no_fate() -> None:
     with Store() as store:
         assert find_fate(Trail(store), 0) == ""
+
+
+class TestPublicAddress:
+    @pytest.fixture(autouse=True)
+    def behind_a_router(self, veth: Pair) -> Iterator[None]:
+        """The test runs where addresses are private and a router leads on."""
+        run_ip("-n", veth.client.namespace, "route", "add", "default", "via", "10.0.1.20")
+        with inside(veth.client.namespace):
+            yield
+
+    @staticmethod
+    def case(**change: object) -> Unanswered:
+        network = KernelNetwork()
+        packet = craft(Draft(src="10.0.1.10", dst="203.0.113.7", payload=CLIENT_MESSAGE)).packet
+        sent = Unanswered(packet, "exact", network.find("c0"), network, 3, capturing=True, seen=packet)
+        return replace(sent, **change)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("rules", [None, "*filter\n:INPUT DROP [0:0]\n-A INPUT -s 10.0.0.1 -j ACCEPT\nCOMMIT\n"])
+    def test_it_leaves_and_is_not_translated(self, monkeypatch: pytest.MonkeyPatch, rules: str | None) -> None:
+        """Whatever a firewall that may drop something may be."""
+        monkeypatch.setattr(unanswered, "read_rules", lambda: rules)
+        sentence = explain(self.case())
+        assert sentence.startswith(
+            "Sent on c0, seen on c0, nothing came back in 3.0 s: packets to 203.0.113.7, a public address, leave from "
+            "10.0.1.10, a private one: a router between them has to translate (NAT)"
+        )
+        assert sentence.endswith(
+            "nothing leads from it back in to you: use 10.0.1.10, this machine's own, or 127.0.0.1."
+        )
+
+    def test_a_client_that_captures_nothing_is_told_too(self) -> None:
+        assert "has to translate (NAT)" in explain(self.case(capturing=False, seen=b"", method="kernel"))
+
+    def test_what_did_not_leave_was_not_translated(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(unanswered, "read_rules", lambda: None)
+        assert "something took it before c0" in explain(self.case(seen=b""))
+
+    def test_a_ping_is_translated(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(unanswered, "read_rules", lambda: None)
+        packet = craft(replace(ECHO, src="10.0.1.10", dst="203.0.113.7")).packet
+        assert "perhaps nobody at 203.0.113.7 answers pings" in explain(self.case(packet=packet, seen=packet))
+
+
+def test_from_one_own_address_to_another(veth: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unanswered, "read_rules", lambda: None)
+    network = KernelNetwork()
+    with inside(veth.client.namespace):
+        packet = craft(Draft(src="10.0.1.10", dst="10.0.1.10", payload=CLIENT_MESSAGE)).packet
+        case = Unanswered(packet, "kernel", network.find("lo"), network, 3, capturing=True, seen=packet)
+        assert "perhaps nobody at 10.0.1.10 listens to protocol 253" in explain(case)
