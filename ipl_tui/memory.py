@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,19 +14,22 @@ LONGEST = 200
 
 def remember_interface(name: str) -> None:
     """Keep an interface's full name for the next run; where nothing can be written, nothing is remembered."""
+    path = _place()
+    if not path.is_absolute():  # nobody knows where home is
+        return
     with suppress(OSError):
-        path = _place()
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{name}\n")
+        path.write_bytes(os.fsencode(f"{name}\n"))
 
 
 def remembered_interface() -> str:
     """The name kept by the last remember_interface(), or nothing."""
     try:
-        name = _place().read_text().strip()
-    except (OSError, UnicodeDecodeError):
+        with _place().open("rb") as file:
+            name = os.fsdecode(file.read(4 * LONGEST)).removesuffix("\n")
+    except OSError:
         return ""
-    return name if len(name) <= LONGEST else ""
+    return name if len(name) <= LONGEST and not {"\0", "\n"} & set(name) else ""
 
 
 def _place() -> Path:

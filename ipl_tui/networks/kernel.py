@@ -1,7 +1,6 @@
-"""This machine's own interfaces: listed with psutil, captured on with libpcap, sent from with the kernel's sockets.
+"""This machine's own interfaces: captured on with libpcap, sent from with the kernel's sockets.
 
-Scapy takes 0.3 s to import, psutil 0.03 s, and the first screen does not wait for them: whatever loads them is imported
-inside functions.
+Scapy takes 0.3 s to import, and the first screen does not wait for it: whatever loads it is imported inside functions.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipl_tui.capture.errors import CaptureError, permission_remedy
+from ipl_tui.networks.devices import devices, nameable, own_addresses
 from ipl_tui.networks.interface import Ability, Interface, Method, Network, SendError, State
 from ipl_tui.networks.routes import loopback_name
 from ipl_tui.networks.wire import ETHERTYPE_IPV4, GONE, LINUX, Kept, WireInterface
@@ -73,6 +73,8 @@ class KernelInterface(WireInterface):
     _kept: Kept = field(default_factory=Kept, init=False, repr=False, compare=False)
 
     def can_capture(self) -> Ability:
+        if not nameable(self.name):
+            return Ability(False, self._unnameable("libpcap"))
         if LINUX:
             return self._permitted("Capturing")
         try:
@@ -101,6 +103,8 @@ class KernelInterface(WireInterface):
         from ipl_tui.capture.filters import FilterError, compile_filter, pcapy
         from ipl_tui.capture.sniffer import FrameSocket, PcapySocket
 
+        if not nameable(self.name):
+            raise CaptureError(self._unnameable("libpcap"))
         if pcapy is not None:
             return PcapySocket(self.name, filter)
         linktype = ETHERNET if self.linktype is None else self.linktype
@@ -111,11 +115,15 @@ class KernelInterface(WireInterface):
             raise CaptureError(f"Cannot capture on {self.name}: {error}.") from error
 
     def choose_method(self, destination: str) -> Method:
+        if not nameable(self.name):
+            return "kernel"  # the only one that can
         if self.loopback or self.is_own(destination):
             return "kernel"  # on the wire nobody answers for them, and a frame written to lo is not delivered
         return "exact"
 
     def _send_exact(self, packet: bytes, destination: IPv4Address) -> None:
+        if not nameable(self.name):
+            raise SendError(f"{self._unnameable('a packet socket')} Until then, kernel sends.")
         if LINUX:
             super()._send_exact(packet, destination)
             return
@@ -133,6 +141,12 @@ class KernelInterface(WireInterface):
             packet = packet[:2] + packet[3:1:-1] + packet[4:6] + packet[7:5:-1] + packet[8:]
         super()._send_kernel(packet, destination)
 
+    def _unnameable(self, user: str) -> str:
+        """The sentence for a name that only raw sockets take."""
+        return (
+            f"{self.name} has a name that is not UTF-8, which {user} can't be told: rename it (ip link set … name …)."
+        )
+
     def _open_frames(self) -> socket.socket:
         return socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
 
@@ -142,7 +156,7 @@ class KernelInterface(WireInterface):
             raw.setsockopt(socket.IPPROTO_IP, socket.IP_HDRINCL, 1)
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             if bound and LINUX:
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.name.encode())
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, os.fsencode(self.name))
             elif bound and sys.platform == "darwin":
                 raw.setsockopt(socket.IPPROTO_IP, IP_BOUND_IF, socket.if_nametoindex(self.name))
             elif bound and self.addresses:
@@ -216,7 +230,7 @@ class KernelInterface(WireInterface):
             raise OSError(errno.ENODEV, os.strerror(errno.ENODEV)) from error
 
     def is_own(self, address: str) -> bool:
-        import psutil
+        return IPv4Address(address).is_loopback or address in own_addresses()
 
         own = (entry.address for entries in psutil.net_if_addrs().values() for entry in entries)
         return IPv4Address(address).is_loopback or address in own
@@ -234,13 +248,14 @@ class KernelInterface(WireInterface):
 
     def _known_neighbour(self, hop: IPv4Address) -> bytes:
         try:
-            table = Path("/proc/thread-self/net/arp").read_text().splitlines()[1:]
+            table = Path("/proc/thread-self/net/arp").read_bytes().splitlines()[1:]
         except OSError:
             return b""  # no such table on this system
         for line in table:
             address, _, flags, hardware_address, _, device = line.split()
-            if (address, device) == (str(hop), self.name) and int(flags, 16) & NEIGHBOUR_COMPLETE:
-                return bytes.fromhex(hardware_address.replace(":", ""))
+            here = (address, device) == (str(hop).encode(), os.fsencode(self.name))
+            if here and int(flags, 16) & NEIGHBOUR_COMPLETE:
+                return bytes.fromhex(hardware_address.decode().replace(":", ""))
         return b""
 
     def _is_up_now(self) -> bool:
@@ -265,35 +280,24 @@ class KernelNetwork(Network):
     purpose = "This machine's own interfaces: real packets and neighbours."
 
     def interfaces(self) -> list[Interface]:
-        import psutil
-
-        addresses = psutil.net_if_addrs()
         interfaces: list[Interface] = []
-        for name, stats in psutil.net_if_stats().items():
-            flags = set(stats.flags.split(","))
-            linktype, hardware_address = _read_link(name)
-            for entry in addresses.get(name, []):
-                if entry.family == psutil.AF_LINK and not hardware_address:
-                    hardware_address = _parse_hardware_address(entry.address)
+        for device in devices():
+            linktype, hardware_address = _read_link(device.name)
+            hardware_address = hardware_address or device.hardware_address
             if linktype is None and len(hardware_address) == 6:
                 linktype = ETHERNET
-            own = tuple(
-                IPv4Interface(f"{entry.address}/{entry.netmask or 32}")
-                for entry in addresses.get(name, [])
-                if entry.family == socket.AF_INET
-            )
+            own = device.addresses
             interfaces.append(
                 KernelInterface(
-                    name=name,
-                    # Windows gives no flags; there and elsewhere isup says that it runs.
-                    state="up" if stats.isup else "no carrier" if "up" in flags else "down",
+                    name=device.name,
+                    state=device.state,
                     addresses=own,
                     linktype=linktype,
-                    mtu=stats.mtu,
+                    mtu=device.mtu,
                     hardware_address=hardware_address,
-                    loopback="loopback" in flags,
+                    loopback=device.loopback,
                     destination=str(own[0].ip) if own and own[0].ip.is_loopback else "",
-                    asks_arp=linktype == ETHERNET and not flags & {"loopback", "noarp"},
+                    asks_arp=linktype == ETHERNET and device.arp,
                 )
             )
         return interfaces
@@ -313,13 +317,6 @@ def _is_up(name: str) -> bool:
     return not answer or bool(struct.unpack_from("=H", answer)[0] & 1)  # IFF_UP
 
 
-def _parse_hardware_address(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text.replace(":", "").replace("-", ""))
-    except ValueError:
-        return b""
-
-
 def _ask_device(name: str, request: int) -> bytes:
     """The answer of Linux to an interface request (netdevice(7)): 16 bytes; nothing where it does not answer."""
     if not LINUX:
@@ -328,7 +325,7 @@ def _ask_device(name: str, request: int) -> bytes:
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
         try:
-            return fcntl.ioctl(asker, request, struct.pack("16s24x", name.encode()))[16:32]
+            return fcntl.ioctl(asker, request, struct.pack("16s24x", os.fsencode(name)))[16:32]
         except OSError:
             return b""
 
