@@ -11,7 +11,9 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
@@ -19,7 +21,12 @@ from textual.screen import Screen
 
 from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Network
+from ipl_tui.packets.text import printable
 from ipl_tui.screens.lab import LabScreen, Options
+
+if TYPE_CHECKING:
+    from textual.driver import Driver
+    from textual.notifications import SeverityLevel
 
 LAST_WORDS = 6.0
 """Seconds that leaving may take once the terminal is gone."""
@@ -32,21 +39,51 @@ class PacketLab(App[None]):
     CSS_PATH = "app.tcss"
 
     def __init__(self, store: Store, networks: Sequence[Network], options: Options) -> None:
-        super().__init__()
+        super().__init__(driver_class=terminal_driver())
         self.lab = LabScreen(store, networks, options)
+        self.was_told_to_leave = False
+        """Whether a signal or the loss of the terminal ended it, and no person."""
 
     def get_default_screen(self) -> Screen[None]:
         return self.lab
 
     def on_mount(self) -> None:
-        """Leave as with `q` when the terminal goes away or the system wants it: the capture is then closed in order."""
+        """Leave in order when the terminal goes away or the system wants it."""
         if self.is_headless:
             return
         loop = asyncio.get_running_loop()
-        for name in ("SIGHUP", "SIGTERM"):
-            with suppress(AttributeError, NotImplementedError):  # Windows has neither
-                loop.add_signal_handler(getattr(signal, name), self.exit)
+        for name in ("SIGHUP", "SIGTERM", "SIGINT"):
+            with suppress(AttributeError, NotImplementedError):  # Windows has no SIGHUP, and hears of none this way
+                if signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:  # as nohup wants it
+                    loop.add_signal_handler(getattr(signal, name), self.leave)
         Thread(target=self.leave_without_terminal, args=[loop], name="terminal", daemon=True).start()
+
+    def leave(self) -> None:
+        """Leave as with `q`, but what was captured is not given up by that."""
+        self.was_told_to_leave = True
+        self.exit()
+
+    @property
+    def left_by_choice(self) -> bool:
+        """Whether a person ended it, and neither a signal nor an error."""
+        return self.return_code == 0 and not self.was_told_to_leave
+
+    def unsaved_capture(self) -> Path | None:
+        """Where what was captured and not saved is, which stays there from now on; None if there is no such thing."""
+        return None if isinstance(self.lab.file, Path) else self.lab.store.keep()
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """As Textual's; names of files and interfaces must not steer the terminal."""
+        lines = "\n".join(map(printable, message.split("\n")))
+        super().notify(lines, title=printable(title), severity=severity, timeout=timeout, markup=markup)
 
     def leave_without_terminal(self, loop: asyncio.AbstractEventLoop) -> None:
         """Not every lost terminal sends a signal, and Textual reads on from one that is gone, for ever.
@@ -57,8 +94,9 @@ class PacketLab(App[None]):
         while not terminal_is_gone():
             time.sleep(1.0)
         with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(self.exit)
+            loop.call_soon_threadsafe(self.leave)
         time.sleep(LAST_WORDS)
+        self.unsaved_capture()
         self.lab.store.close()
         os._exit(1)
 
@@ -87,6 +125,15 @@ class PacketLab(App[None]):
     def dropped(self) -> int:
         """Frames that the kernel dropped before they were captured."""
         return self.lab.dropped_by_kernel()
+
+
+def terminal_driver() -> type[Driver] | None:
+    """What reads the terminal's keys; None where Textual's own does, and where its developers chose another."""
+    if sys.platform == "win32" or "TEXTUAL_DRIVER" in os.environ:
+        return None
+    from ipl_tui.driver import TerminalDriver
+
+    return TerminalDriver
 
 
 def terminal_is_gone() -> bool:

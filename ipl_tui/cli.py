@@ -15,8 +15,17 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from ipl_tui.commands.common import STANDARD, counted, let_go_of_output, make_networks
+from ipl_tui.commands.common import (
+    STANDARD,
+    counted,
+    echo,
+    escaped_errors,
+    let_go_of_output,
+    make_networks,
+    ready_output,
+)
 from ipl_tui.exchange.engine import RAW_ENGINES
+from ipl_tui.packets.text import printable
 from ipl_tui.privileges import PrivilegesError, give_up_root
 
 if TYPE_CHECKING:
@@ -32,6 +41,7 @@ class Commands(click.Group):
 
     def main(self, *arguments: Any, **settings: Any) -> Any:
         """As click's, which knows only one way in which standard output fails: that nobody reads it any more."""
+        ready_output()
         try:
             return super().main(*arguments, **settings)
         except OSError as error:
@@ -41,8 +51,16 @@ class Commands(click.Group):
             from ipl_tui.capture.sinks import cannot_write
 
             let_go_of_output()
-            click.echo(f"Error: {cannot_write('standard output', error)}", err=True)
+            echo(f"Error: {cannot_write('standard output', error)}", err=True)
             sys.exit(1)
+
+    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+        with escaped_errors():
+            return super().make_context(*arguments, **settings)
+
+    def invoke(self, context: click.Context) -> Any:
+        with escaped_errors():
+            return super().invoke(context)
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -138,7 +156,7 @@ def main(
     try:
         give_up_root()
     except PrivilegesError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(printable(str(error))) from error
     if context.invoked_subcommand is not None:
         refuse_options_before(context)
         return
@@ -173,7 +191,7 @@ def main(
             refuse_to_read(source, target)
         store = Store(target)
     except (UnknownInterface, LinkError, CaptureError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(printable(str(error))) from error
 
     from ipl_tui.app import PacketLab  # loads Textual, which -D, --help and the errors above do without
     from ipl_tui.screens.lab import Options, filter_problem
@@ -188,11 +206,18 @@ def main(
         lab = PacketLab(
             store, networks, Options(interface, filter, source, responder, path, remember_interface, engine)
         )
-        lab.run()
-        click.echo(f"{counted(len(store))} {'read' if lab.only_read else 'captured'}", err=True)
-        click.echo(f"{counted(lab.dropped)} dropped by kernel", err=True)
-        if target is not None:
-            click.echo(f"The capture is in {target.absolute()}", err=True)
+        try:
+            lab.run()
+        finally:
+            unsaved = None if lab.left_by_choice else lab.unsaved_capture()
+            echo(f"{counted(len(store))} {'read' if lab.only_read else 'captured'}", err=True)
+            echo(f"{counted(lab.dropped)} dropped by kernel", err=True)
+            if target is not None:
+                echo(f"The capture is in {target.absolute()}", err=True)
+            if unsaved is not None:
+                echo(f"The capture was not saved; it is in {unsaved}", err=True)
+        if lab.return_code != 0:  # none where Textual's input has ended it
+            context.exit(lab.return_code or 1)
 
 
 def refuse_options_before(context: click.Context) -> None:
@@ -237,10 +262,10 @@ def first_interface(networks: Sequence[Network], on_path: object = False) -> Int
 def print_interfaces(networks: Sequence[Network]) -> None:
     """Every interface, by network: name, state, addresses, link type, and what it can't do, and why."""
     for network in networks:
-        click.echo(f"{network.name}: {network.purpose}")
+        echo(f"{network.name}: {network.purpose}")
         for interface in network.interfaces():
             can = [what for what, ability in interface.abilities().items() if ability.possible]
             able = f"can {' and '.join(can)}" if can else "can't capture or send"
-            click.echo(f"  {interface.full_name}  {interface.state}  {interface.properties}  {able}")
+            echo(f"  {interface.full_name}  {interface.state}  {interface.properties}  {able}")
             for reason in interface.obstacles():
-                click.echo(f"      {reason}")
+                echo(f"      {reason}")

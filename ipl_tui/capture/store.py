@@ -73,6 +73,8 @@ class Store:
         self.interfaces: list[StoredInterface] = []
         self.taps: list[Callable[[int, int, Batch], None]] = []
         """Called after each append, in the appending thread, with the interface, the first number and the batch."""
+        self.saved = 0
+        """Frames that the user has saved in another file."""
         self._temporary = path is None
         self._lock = threading.Lock()  # for the writer's position, with _size and _count
         self._reading = threading.Lock()  # for the reader's position: os.pread is not everywhere
@@ -88,7 +90,7 @@ class Store:
                 self.path, self._writer = path, FileIO(path, "wb")
             self._reader = FileIO(self.path, "rb")
         except OSError as error:
-            where = path or tempfile.gettempdir()
+            where = path or "the folder for temporary files"
             raise CaptureError(f"Cannot write the capture to {where}: {_reason(error)}.") from error
         try:
             self._write(SECTION_HEADER)
@@ -185,6 +187,14 @@ class Store:
                 beside.unlink(missing_ok=True)
         except OSError as error:
             raise CaptureError(f"Cannot save to {path}: {_reason(error)}.") from error
+
+    def keep(self) -> Path | None:
+        """Let a temporary file stay when it is closed, unless it has no packets or all are saved elsewhere; where it
+        is then, else None."""
+        if not self._temporary or self._count <= self.saved:
+            return None
+        self._temporary = False
+        return self.path
 
     def close(self) -> None:
         """Close the file; a temporary one is removed. What is called afterwards raises CaptureError."""

@@ -7,7 +7,7 @@ from statistics import median
 
 import click
 
-from ipl_tui.commands.common import INTERRUPTED, Command, Place, place_of
+from ipl_tui.commands.common import INTERRUPTED, Command, Place, echo, place_of
 from ipl_tui.commands.exchanging import Wanted, answer_there, answering, describe, exchange_options, print_packet
 from ipl_tui.exchange.engine import Client, Reply, make_client
 
@@ -56,7 +56,7 @@ def command(wanted: Wanted) -> None:
 def print_request(client: Client, destination: str, wanted: Wanted) -> None:
     """What is about to be sent."""
     port = f":{wanted.port}" if wanted.over_tcp else ""
-    click.echo(f"To {destination}{port}: {describe(client.message, wanted.over_tcp)}")
+    echo(f"To {destination}{port}: {describe(client.message, wanted.over_tcp)}")
     if wanted.show:
         print_packet(client.message, wanted.over_tcp)
 
@@ -64,11 +64,11 @@ def print_request(client: Client, destination: str, wanted: Wanted) -> None:
 def print_reply(reply: Reply, place: Place, wanted: Wanted) -> None:
     """What came back, or why nothing did."""
     if reply.response is None:
-        click.secho(why_nothing(reply, place, wanted), fg="red", err=True)
+        echo(why_nothing(reply, place, wanted), fg="red", err=True)
         return
     answer = f"From {reply.server}: {describe(reply.response, wanted.over_tcp)}"
     waiting = "" if wanted.over_tcp or place.network.answers else ", the server's waiting included"
-    click.secho(f"{answer}, after {reply.seconds * 1000:.2f} ms{waiting}", fg="green")
+    echo(f"{answer}, after {reply.seconds * 1000:.2f} ms{waiting}", fg="green")
     if wanted.show:
         print_packet(reply.response, wanted.over_tcp)
 
@@ -99,4 +99,4 @@ def print_summary(replies: list[Reply], interrupted: bool = False) -> None:
     line = f"{len(replies) + interrupted:,} sent, {len(times):,} answered"
     if times:
         line += f"; {min(times):.2f} / {median(times):.2f} / {max(times):.2f} ms least, median, most"
-    click.echo(line)
+    echo(line)

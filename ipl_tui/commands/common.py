@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import signal
@@ -11,9 +12,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
+
+from ipl_tui.packets.text import printable
 
 if TYPE_CHECKING:
     from ipl_tui.networks.interface import Interface, Network
@@ -37,9 +40,7 @@ class Command(click.Command):
 
         if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
             context.color = False
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(AttributeError):  # replaced by something that is no file
-                stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        ready_output()
         for name in ENDING:
             with suppress(AttributeError, ValueError):  # Windows has no SIGHUP; only the main thread may set them
                 if signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:  # as nohup wants it
@@ -47,9 +48,64 @@ class Command(click.Command):
         try:
             return super().invoke(context)
         except (CaptureError, SendError, UnknownInterface, LinkError) as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(printable(str(error))) from error
         except KeyboardInterrupt:
             raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+class Shown(str):
+    """Text that goes to the terminal as it is: what does not print is escaped in it, and its styles are ours."""
+
+
+def shown(text: str, **look: Any) -> Shown:
+    """Text of one or more lines with all else that does not print escaped, in a style of click's."""
+    safe = "\n".join(printable(line) for line in text.split("\n"))
+    return Shown(click.style(safe, **look) if look else safe)
+
+
+def echo(text: str = "", *, err: bool = False, nl: bool = True, **look: Any) -> None:
+    """Print text of one or more lines, in a style of click's: the one way in which a command prints words.
+
+    Names of files and interfaces, and what others send, must not steer the terminal.
+    """
+    click.echo(text if isinstance(text, Shown) else shown(text, **look), err=err, nl=nl)
+
+
+class EscapedError(click.ClickException):
+    """An error of click's, which quotes what was typed, said with whatever does not print escaped."""
+
+    def __init__(self, error: click.ClickException) -> None:
+        # Final for type checkers since click 8.4. Left as it is, show() would take sequences out, not escape them.
+        error.message = shown(error.message)  # type: ignore[misc]
+        super().__init__(error.message)
+        self.error = error
+        self.exit_code = error.exit_code  # type: ignore[misc]
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        said = io.StringIO()
+        self.error.show(said)
+        if file is None:
+            echo(said.getvalue(), err=True, nl=False)
+        else:
+            file.write(shown(said.getvalue()))
+
+
+@contextmanager
+def escaped_errors() -> Iterator[None]:
+    """Errors of click's that leave the block are escaped."""
+    try:
+        yield
+    except EscapedError:
+        raise
+    except click.ClickException as error:
+        raise EscapedError(error) from error
+
+
+def ready_output() -> None:
+    """What the terminal's or a file's encoding has no character for is escaped, and stops nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # replaced by something that is no file
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 def interrupt_once(number: int, frame: FrameType | None) -> NoReturn:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipl_tui.commands.common import Command, interface_option, place_of, read_address
+from ipl_tui.commands.common import Command, echo, interface_option, place_of, read_address
 from ipl_tui.packets.text import printable
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ def command(context: click.Context, name: str | None, destination: str) -> None:
             interface, networks, destination or interface.destination, context.find_object(str), find_terminal()
         )
         line = tcpdump_line(interface, f"ip proto {PROTOCOL}") or why_no_tcpdump(interface)
-    click.echo(f"What works here, on {printable(interface.full_name)} (▲ is limited, ✖ fails)\n")
+    echo(f"What works here, on {printable(interface.full_name)} (▲ is limited, ✖ fails)\n")
     for finding in findings:
         print_finding(finding)
-    click.echo(f"\n  {'tcpdump':<11} {printable(line)}")
+    echo(f"\n  {'tcpdump':<11} {printable(line)}")
     context.exit(int(any(finding.verdict == "fails" for finding in findings)))
 
 
@@ -63,12 +63,12 @@ def print_finding(finding: Finding) -> None:
     width = min(get_terminal_size().columns, WIDEST) - INDENT
     first, *more = wrap(printable(finding.text), max(width, 20), break_on_hyphens=False)
     mark, colour = MARKS[finding.verdict]
-    click.secho(mark, fg=colour, bold=True, nl=False)
-    click.echo(f" {finding.title:<11} {first}")
+    echo(mark, fg=colour, bold=True, nl=False)
+    echo(f" {finding.title:<11} {first}")
     for line in more:
-        click.echo(f"{'':{INDENT}}{line}")
+        echo(f"{'':{INDENT}}{line}")
     if finding.remedy:
-        click.echo(f"{'':{INDENT}}→ {printable(finding.remedy)}")
+        echo(f"{'':{INDENT}}→ {printable(finding.remedy)}")
 
 
 def find_terminal() -> Terminal | None:

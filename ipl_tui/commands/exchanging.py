@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ipl_tui.commands.common import Place, Seconds, interface_option, read_address
+from ipl_tui.commands.common import Place, Seconds, echo, interface_option, read_address
 from ipl_tui.exchange.engine import ENGINES, PATIENCE, PORT, Engine, Terms, make_server
 from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.networks.interface import Network
@@ -142,6 +142,6 @@ def print_packet(data: bytes, over_tcp: bool) -> None:
     from ipl_tui.packets.show import show
 
     if over_tcp:
-        click.echo(f"  message   = {payload_text(data[:1000])}")
+        echo(f"  message   = {payload_text(data[:1000])}")
     else:
-        click.echo("\n".join(show(dissect(data, RAW_IP))))
+        echo("\n".join(show(dissect(data, RAW_IP))))

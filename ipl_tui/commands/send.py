@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from ipl_tui.commands.common import INTERRUPTED, Command, Place, Seconds, interface_option, place_of
+from ipl_tui.commands.common import INTERRUPTED, Command, Place, Seconds, echo, interface_option, place_of
 from ipl_tui.commands.exchanging import answer_there, answering
 from ipl_tui.networks.interface import Interface, Method, SendError
 from ipl_tui.networks.refusals import longer_than_link
@@ -149,7 +149,7 @@ def command(
         warn(*shortcomings(crafted, draft, chosen, interface))
         if dry_run:
             print_packet(crafted, draft.payload)
-            click.echo(f"\nNot sent: {describe(order, count, interface)}")
+            echo(f"\nNot sent: {describe(order, count, interface)}")
         else:
             send(order, place, patience, show)
 
@@ -193,13 +193,13 @@ def shortcomings(crafted: Crafted, draft: Draft, method: Method, interface: Inte
 
 def warn(*sentences: str) -> None:
     for sentence in sentences:
-        click.secho(f"▲ {sentence}", fg="yellow", err=True)
+        echo(f"▲ {sentence}", fg="yellow", err=True)
 
 
 def print_packet(crafted: Crafted, payload: bytes) -> None:
     from ipl_tui.packets.picture import hex_dump, picture
 
-    click.echo("\n".join([*picture(crafted.values, payload), "", *hex_dump(crafted.packet)]))
+    echo("\n".join([*picture(crafted.values, payload), "", *hex_dump(crafted.packet)]))
 
 
 # Sending
@@ -222,7 +222,7 @@ def send(order: Order, place: Place, patience: float | None, show: bool) -> None
         ending.callback(stop.set)
         if order.count > 1:
             every = f"{describe(order, order.count, interface)}, every {order.interval:g} s"
-            click.echo(f"Sending {every} (Ctrl+C ends)", err=True)
+            echo(f"Sending {every} (Ctrl+C ends)", err=True)
         sending = sender.submit(carry_out, order, interface, stop, lambda sent: None)
         try:
             if order.count == 1 or capture is None:  # then first is said what was sent, and next what came back
@@ -293,7 +293,7 @@ def print_sent(order: Order, outcome: Outcome, interface: Interface) -> None:
     stopped = outcome.sent < order.count and not outcome.problem
     if outcome.sent or stopped:
         ending = f"; stopped before {order.count:,}" if stopped else ""
-        click.echo(f"Sent {describe(order, outcome.sent, interface)}{ending}")
+        echo(f"Sent {describe(order, outcome.sent, interface)}{ending}")
 
 
 def print_answer(answer: Answer, linktype: int, show: bool) -> None:
@@ -305,13 +305,13 @@ def print_answer(answer: Answer, linktype: int, show: bool) -> None:
     after = f"after {'' if answer.sure else 'perhaps '}{answer.delay / 1e6:.2f} ms"
     if answer.error is not None:
         words = describe_error(answer.error.type, answer.error.code)
-        click.secho(f"{answer.error.source} says {words}; {after}", fg="red", err=True)
+        echo(f"{answer.error.source} says {words}; {after}", fg="red", err=True)
     else:
         summary = summarise(answer.frame, linktype)
         text = f"From {summary.source}: {summary.info[:80]}, {len(answer.packet):,} bytes, {after}"
-        click.secho(text, fg="green")
+        echo(text, fg="green")
     if show:
-        click.echo("\n".join(lines_of(dissect(answer.frame, linktype))))
+        echo("\n".join(lines_of(dissect(answer.frame, linktype))))
 
 
 def print_silence(order: Order, place: Place, patience: float, seen: bytes) -> None:
@@ -330,7 +330,7 @@ def print_silence(order: Order, place: Place, patience: float, seen: bytes) -> N
         served=PROTOCOL,
         servers=answering(place.network),
     )
-    click.secho(explain(case), fg="red", err=True)
+    echo(explain(case), fg="red", err=True)
 
 
 def print_summary(answers: list[Answer], sent: int) -> None:
@@ -343,4 +343,4 @@ def print_summary(answers: list[Answer], sent: int) -> None:
         line += f"; {min(times):.2f} / {median(times):.2f} / {max(times):.2f} ms least, median, most"
     if len(times) < len(answered):
         line += f"; {len(answered) - len(times):,} while several waited, not timed"
-    click.echo(line, err=True)
+    echo(line, err=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipl_tui.commands.common import Command, Seconds, place_of
+from ipl_tui.commands.common import Command, Seconds, echo, place_of
 from ipl_tui.commands.exchanging import Wanted, describe, exchange_options, print_packet
 from ipl_tui.exchange.engine import Engine, Received, Terms, make_client, make_server
 from ipl_tui.exchange.waiting import DELAY
@@ -76,18 +76,18 @@ def command(wanted: Wanted, delay: float | None) -> None:
         ending.callback(server.stop)
         with suppress(KeyboardInterrupt):
             server.start()
-            click.echo(f"Listening at {server.where}, with {wanted.engine}. {waiting(delay)}Ctrl+C ends it.")
+            echo(f"Listening at {server.where}, with {wanted.engine}. {waiting(delay)}Ctrl+C ends it.")
             if network.answers:
                 path = network.path()
                 asker = path[-1] if interface.host == path[0].host else path[0]
                 who = f"No other program reaches the {network.name} network: its {asker.host} asks once a second"
-                click.echo(f"{who}, and is answered at once, for it listens already." if delay else f"{who}.")
+                echo(f"{who}, and is answered at once, for it listens already." if delay else f"{who}.")
                 ending.callback(ask_again_and_again(wanted.engine, asker, terms))
             while not events.empty() or (server.running and not terms.is_fulfilled(events.answered)):
                 print_event(events.get(), wanted)
         ended_by_itself = not server.running
     summary = f"{events.received:,} received, {server.answered:,} answered"
-    click.echo(summary + (f", {events.unprinted:,} not printed" if events.unprinted else ""))
+    echo(summary + (f", {events.unprinted:,} not printed" if events.unprinted else ""))
     if ended_by_itself:
         raise click.exceptions.Exit(1)
 
@@ -137,17 +137,17 @@ def print_event(event: Received | str, wanted: Wanted) -> None:
     if isinstance(event, Received):
         print_received(event, wanted)
     elif event:
-        click.secho(event, fg="red", err=True)
+        echo(event, fg="red", err=True)
 
 
 def print_received(received: Received, wanted: Wanted) -> None:
-    click.secho(f"From {received.client}: {describe(received.request, wanted.over_tcp)}", bold=True)
+    echo(f"From {received.client}: {describe(received.request, wanted.over_tcp)}", bold=True)
     if wanted.show:
         print_packet(received.request, wanted.over_tcp)
     if received.response is None:
-        click.echo(f"  not answered: {received.reason}")
+        echo(f"  not answered: {received.reason}")
     else:
-        click.secho(f"  answered {received.client} with {describe(received.response, wanted.over_tcp)}", fg="green")
+        echo(f"  answered {received.client} with {describe(received.response, wanted.over_tcp)}", fg="green")
 
 
 def ask_again_and_again(engine: Engine, interface: Interface, terms: Terms) -> Callable[[], None]:

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import click
 
-from ipl_tui.commands.common import STANDARD, Command, counted, interface_option, let_go_of_output, place_of
+from ipl_tui.commands.common import (
+    STANDARD,
+    Command,
+    Shown,
+    counted,
+    echo,
+    interface_option,
+    let_go_of_output,
+    place_of,
+    shown,
+)
 
 if TYPE_CHECKING:
     from ipl_tui.capture.files import Pipe
@@ -134,13 +144,13 @@ def sniff(leaving: ExitStack, wanted: Wanted) -> None:
         relay.give_up(time.time_ns())
         source.stop()
     taken = relay.taken if store is None else len(store)
-    click.echo(f"{counted(taken)} {source.done}", err=True)
+    echo(f"{counted(taken)} {source.done}", err=True)
     if output is not None and output.count < taken:
-        click.echo(f"{taken - output.count} of them not {'printed' if view else 'passed on'}", err=True)
+        echo(f"{taken - output.count} of them not {'printed' if view else 'passed on'}", err=True)
     if (dropped := source.dropped()) is not None:
-        click.echo(f"{counted(dropped)} dropped by kernel", err=True)
+        echo(f"{counted(dropped)} dropped by kernel", err=True)
     if target is not None:
-        click.echo(f"The capture is in {target.absolute()}", err=True)
+        echo(f"The capture is in {target.absolute()}", err=True)
     if problem is not None:
         raise problem
 
@@ -182,10 +192,10 @@ class Live:
         self.sniffer.start()
         while self.sniffer.running and not self.sniffer.ready.wait(0.05):
             pass
-        click.echo(f"Capturing on {self.interface.full_name}; Ctrl+C ends it.", err=True)
+        echo(f"Capturing on {self.interface.full_name}; Ctrl+C ends it.", err=True)
         if self.interface.host:
             example = f"ipl-tui client -i {self.interface.network} --show"
-            click.echo(
+            echo(
                 f"The {self.interface.network} network is this program's own, and nobody sends on it: {example} does.",
                 err=True,
             )
@@ -270,7 +280,7 @@ class Printer:
                 frame = Frame(self.count + 1, when, batch.data[start : start + captured], length, interface)
                 text = self.text(frame)
                 self.count += 1  # before it is seen: whoever sees it may end this at once
-                click.echo(text)
+                echo(text)
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -285,26 +295,27 @@ class Printer:
         if frame.number == 1:
             self.began = frame.time
         line = as_line(frame, interface, self.began)
-        return line if self.view == "list" else "\n".join([line, *decoded(frame, interface), ""])
+        return line if self.view == "list" else Shown("\n".join([line, *decoded(frame, interface), ""]))
 
 
-def as_line(frame: Frame, interface: StoredInterface, began: int) -> str:
+def as_line(frame: Frame, interface: StoredInterface, began: int) -> Shown:
     """A packet in a line, as tshark's: number, seconds since the first, addresses, protocol, bytes, what it says."""
     from ipl_tui.packets.dissect import summarise
 
     row = summarise(frame.data, interface.linktype)
-    when = click.style(f"{frame.number:>5} {(frame.time - began) / 1e9:>12.6f}", dim=True)
-    protocol = click.style(f"{row.protocol:<8}", fg="cyan")
-    return f"{when} {row.source:<15} → {row.destination:<15} {protocol} {frame.length:>5} {row.info}".rstrip()
+    when = shown(f"{frame.number:>5} {(frame.time - began) / 1e9:>12.6f}", dim=True)
+    addresses = shown(f"{row.source:<15} → {row.destination:<15}")
+    protocol = shown(f"{row.protocol:<8}", fg="cyan")
+    return Shown(f"{when} {addresses} {protocol} " + shown(f"{frame.length:>5} {row.info}".rstrip()))
 
 
-def decoded(frame: Frame, interface: StoredInterface) -> list[str]:
+def decoded(frame: Frame, interface: StoredInterface) -> list[Shown]:
     """The decoded view, in the form of Scapy's show()."""
     from ipl_tui.packets.dissect import dissect
     from ipl_tui.packets.show import show
 
     lines = show(dissect(frame.data, interface.linktype))
-    return [click.style(line, bold=True) if line.lstrip(" |").startswith("###[") else line for line in lines]
+    return [shown(line, bold=True) if line.lstrip(" |").startswith("###[") else shown(line) for line in lines]
 
 
 def as_json(frame: Frame, interface: StoredInterface) -> str:
@@ -313,6 +324,7 @@ def as_json(frame: Frame, interface: StoredInterface) -> str:
 
     layers = [layer_object(layer, frame.data) for layer in dissect(frame.data, interface.linktype).layers]
     rest = json.dumps({"length": frame.length, "interface": interface.name, "layers": layers})
+    rest = rest.replace("\x7f", "\\u007f")  # the one control character that JSON leaves as it is
     second, part = divmod(frame.time, 10**9)
     # A float has not enough digits for nanoseconds.
     return f'{{"number": {frame.number}, "time": {second}.{part:09}, {rest[1:]}'

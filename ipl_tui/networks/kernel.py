@@ -143,9 +143,7 @@ class KernelInterface(WireInterface):
 
     def _unnameable(self, user: str) -> str:
         """The sentence for a name that only raw sockets take."""
-        return (
-            f"{self.name} has a name that is not UTF-8, which {user} can't be told: rename it (ip link set … name …)."
-        )
+        return f"{self.name} has a name that is not UTF-8, which {user} does not take: rename it with ip link set."
 
     def _open_frames(self) -> socket.socket:
         return socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
@@ -231,9 +229,6 @@ class KernelInterface(WireInterface):
 
     def is_own(self, address: str) -> bool:
         return IPv4Address(address).is_loopback or address in own_addresses()
-
-        own = (entry.address for entries in psutil.net_if_addrs().values() for entry in entries)
-        return IPv4Address(address).is_loopback or address in own
 
     def _router_for(self, destination: IPv4Address) -> IPv4Address | None:
         # Read at every need, routes change; and not conf.route, which can't tell "no route" from "on this link".

@@ -2,12 +2,17 @@
 
 
 def printable(text: str) -> str:
-    r"""`text` with all that does not print escaped as in Python: `\n`, `\x1b`, `\u202e`, lone surrogates.
+    r"""`text` with all that does not print escaped as in Python: `\n`, `\x1b`, `\u202e`; and as `\xff` a byte of a name
+    that is not UTF-8, which os.fsdecode() made a lone surrogate.
 
     The result is one line. Backslashes stay single: this is for reading, not for reading back.
     """
     if text.isprintable():
         return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
+    return "".join(character if character.isprintable() else _escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()

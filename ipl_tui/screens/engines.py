@@ -52,14 +52,14 @@ class EnginesScreen(Screen[None]):
         super().__init__()
         self.comparison = comparison
         self.columns = {engine: Static(ENGINE_IDEAS[engine], classes="engine", markup=False) for engine in ENGINES}
-        self.plan = Static(plan(comparison), id="plan", markup=False)
+        self.plan = Static(printable(plan(comparison)), id="plan", markup=False)
         self.origins = Static(id="origins", markup=False)
         self.comparing = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
         ways = f"{self.comparison.interface.full_name} {self.comparison.source} → {self.comparison.destination}"
         with VerticalScroll(id="engines"):
-            yield Label(Text(f"The three engines compared, {ways}"), classes="title")
+            yield Label(Text(printable(f"The three engines compared, {ways}")), classes="title")
             yield self.plan
             with Horizontal(id="columns"):
                 for engine, column in self.columns.items():
@@ -91,8 +91,8 @@ class EnginesScreen(Screen[None]):
                 column.update(Group(*show_exchange(exchange)))
                 exchanges.append(exchange)
             self.plan.update(
-                f"As captured on {self.comparison.interface.full_name}: milliseconds since the first packet, direction,"
-                " packet, bytes from the IP header on."
+                f"As captured on {printable(self.comparison.interface.full_name)}: milliseconds since the first packet,"
+                " direction, packet, bytes from the IP header on."
             )
             self.origins.update(Group(*show_origins(exchanges)))
 

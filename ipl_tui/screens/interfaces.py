@@ -15,6 +15,7 @@ from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
 from ipl_tui.networks.interface import Ability, Interface, Network
+from ipl_tui.packets.text import printable
 
 
 class InterfaceScreen(ModalScreen[Interface | None]):
@@ -70,18 +71,18 @@ def title(network: Network, obstacles: Sequence[str]) -> Text:
     """A network's name, what it is for, and what keeps all its interfaces from being used."""
     text = Text.assemble((network.name, "bold"), f"  {network.purpose}")
     for line in obstacles:
-        text.append(f"\n✖ {line}")
+        text.append(f"\n✖ {printable(line)}")
     return text
 
 
 def describe(interface: Interface, obstacles: Sequence[str]) -> Text:
     """An interface in a line: where and what it is; more where something can't be done there, and why."""
-    where = f"{interface.host:<7} {interface.name}" if interface.host else interface.name
+    where = f"{interface.host:<7} {interface.name}" if interface.host else printable(interface.name)
     text = Text(f"  {where:<12} {interface.state:<10} {interface.properties}")
     abilities = interface.abilities()
     if not all(ability.possible for ability in abilities.values()):
         for line in ("  ".join(can(ability, what) for what, ability in abilities.items()), *obstacles):
-            text.append(f"\n  {'':<12} {line}")
+            text.append(f"\n  {'':<12} {printable(line)}")
     return text
 
 

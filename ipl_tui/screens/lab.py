@@ -301,7 +301,7 @@ class LabScreen(Screen[None]):
         self.beside = None
         host, network = (f"{interface.host} ", f"  ({interface.network})") if interface.host else ("", "")
         address = f"  {interface.addresses[0].ip}" if interface.addresses else ""
-        self.interface_button.label = Text(f"{host}{interface.name}{address}{network} ▾")
+        self.interface_button.label = Text(f"{host}{printable(interface.name)}{address}{network} ▾")
         self.interface_button.refresh(layout=True)  # by itself it keeps the width of the name before
         self.composer.interface = interface
         self.check_filter()
@@ -748,6 +748,7 @@ class LabScreen(Screen[None]):
         except CaptureError as error:
             self.notify(printable(str(error)), title="Not saved", severity="error", markup=False)
         else:
+            self.store.saved = len(self.store)
             self.notify(printable(str(path.absolute())), title=f"Saved {len(self.store):,} packets", markup=False)
 
     @work

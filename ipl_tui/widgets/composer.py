@@ -33,6 +33,7 @@ from ipl_tui.packets.craft import (
 )
 from ipl_tui.packets.fields import FIELD
 from ipl_tui.packets.picture import show_value
+from ipl_tui.packets.text import printable
 from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
 from ipl_tui.widgets.meaning import Meaning
 
@@ -195,7 +196,7 @@ class Composer(Widget):
     def say(self, text: str, kind: Literal["", "error", "warning"] = "") -> None:
         """One line about the draft or what became of it."""
         verdict = self.verdict
-        verdict.update(Text({"error": "✖ ", "warning": "▲ "}.get(kind, "") + text), layout=False)
+        verdict.update(Text({"error": "✖ ", "warning": "▲ "}.get(kind, "") + printable(text)), layout=False)
         if verdict.get_content_height(self.size, self.app.size, verdict.size.width) != verdict.size.height:
             verdict.refresh(layout=True)  # only then: what else has changed is drawn a moment later when it must
         self.verdict.set_class(kind == "error", "-error")

@@ -192,7 +192,7 @@ class PacketList(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
-        names = [interface.name for interface in self.store.interfaces]
+        names = [printable(interface.name) for interface in self.store.interfaces]
         columns = Columns.fit(width, self.count, self.times, names, self.elapsed)
         number = self.top + y - 1
         if y == 0:

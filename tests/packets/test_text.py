@@ -15,7 +15,8 @@ from ipl_tui.packets.text import printable
         ("a\nb\tc\0", r"a\nb\tc\x00"),
         ("\x9b5n", r"\x9b5n"),  # a control sequence introducer in one character
         ("abc\u202ecba", r"abc\u202ecba"),  # turns the direction of writing
-        ("\udcff", r"\udcff"),
+        ("x\udcff\udcfey", r"x\xff\xfey"),  # bytes of a name
+        ("\ud800", r"\ud800"),
         ("[bold]Grüße 東京", "[bold]Grüße 東京"),
         ("\\x1b", "\\x1b"),
     ],
