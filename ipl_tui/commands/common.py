@@ -199,7 +199,7 @@ def place_of(
         interface = find_interface(name, networks)
         network = network_of(interface, networks)
         if destination and not stay and (way := network.way_to(destination, interface)) is not interface:
-            click.echo(f"{destination} is this machine's own address: {way.name} takes it, not {name}.", err=True)
+            echo(f"{destination} is this machine's own address: {way.name} takes it, not {name}.", err=True)
             interface = way
         yield Place(interface, network)
     finally:
