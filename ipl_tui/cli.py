@@ -23,6 +23,7 @@ from ipl_tui.commands.common import (
     let_go_of_output,
     make_networks,
     ready_output,
+    where_it_is,
 )
 from ipl_tui.exchange.engine import RAW_ENGINES
 from ipl_tui.packets.text import printable
@@ -189,20 +190,23 @@ def main(
         if read is not None:
             source = capture_on_standard_input() if read == STANDARD else Path(read)
             refuse_to_read(source, target)
-        store = Store(target)
     except (UnknownInterface, LinkError, CaptureError) as error:
         raise click.ClickException(printable(str(error))) from error
 
     from ipl_tui.app import PacketLab  # loads Textual, which -D, --help and the errors above do without
     from ipl_tui.screens.lab import Options, filter_problem
 
+    if problem := filter_problem(filter, interface):
+        raise click.ClickException(f"The filter does not compile: {problem}")
+    if not sys.stdin.isatty():
+        raise click.ClickException(
+            "The lab needs a terminal to read keys from; server, client, sniff, send and doctor do without."
+        )
+    try:
+        store = Store(target)
+    except CaptureError as error:
+        raise click.ClickException(str(error)) from error
     with store:
-        if problem := filter_problem(filter, interface):
-            raise click.ClickException(f"The filter does not compile: {problem}")
-        if not sys.stdin.isatty():
-            raise click.ClickException(
-                "The lab needs a terminal to read keys from; server, client, sniff, send and doctor do without."
-            )
         lab = PacketLab(
             store, networks, Options(interface, filter, source, responder, path, remember_interface, engine)
         )
@@ -213,7 +217,7 @@ def main(
             echo(f"{counted(len(store))} {'read' if lab.only_read else 'captured'}", err=True)
             echo(f"{counted(lab.dropped)} dropped by kernel", err=True)
             if target is not None:
-                echo(f"The capture is in {target.absolute()}", err=True)
+                echo(where_it_is(store), err=True)
             if unsaved is not None:
                 echo(f"The capture was not saved; it is in {unsaved}", err=True)
         if lab.return_code != 0:  # none where Textual's input has ended it

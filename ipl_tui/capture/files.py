@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import Filter, FilterError, compile_filter
+from ipl_tui.capture.pcapng import EARLIEST, LATEST, NO_TIME, TIMELESS
 from ipl_tui.capture.sinks import Sink
 from ipl_tui.capture.store import Batch, Store
 
@@ -33,7 +34,8 @@ _PIECE = 1 << 20
 _POLL = 0.05
 """Seconds between two looks at whether to stop, while a pipe has nothing to read."""
 
-_LATEST = (1 << 64) - 1  # ns since the epoch, in the year 2554: the last that a pcapng file in ns can say
+_CLASSIC, _NANOSECONDS, _MODIFIED = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34
+"""What a pcap file begins with; "modified" is what some Linux systems wrote about the year 2000."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,13 @@ def read_capture(
     it matches.
 
     progress is called now and then with the number of packets read so far; setting `stop` ends the reading quietly,
-    soon and also while a pipe says nothing. Raises CaptureError, for a capture that is cut short or damaged after
-    everything before that is in the sink.
+    soon and also while a pipe says nothing. Raises CaptureError and nothing else, for a capture that is cut short or
+    damaged after everything before that is in the sink. Nothing comes into the sink before something can be read.
     """
     stop = stop or threading.Event()
     packets = 0
-    places: dict[tuple[str, int], tuple[int, Filter]] = {}  # interface of the file -> that of the store, its filter
+    filters: dict[tuple[str, int], Filter] = {}  # by interface of the file
+    places: dict[tuple[str, int], int] = {}  # the sink's number for it
     parser: _Parser | None = None
     rest = b""
     try:
@@ -93,23 +96,31 @@ def read_capture(
                     break
             runs, used = parser.parse(rest)
             for run in runs:
+                if stop.is_set():
+                    return
                 key = run.interface.name, run.interface.linktype
-                if key not in places:
-                    wanted = compile_filter(filter, run.interface.linktype)
-                    places[key] = sink.add_interface(*key, filter), wanted
-                place, wanted = places[key]
+                if key not in filters:
+                    filters[key] = compile_filter(filter, run.interface.linktype)
                 packets += len(run.records)
                 records = run.records
                 if filter.strip():
+                    wanted = filters[key]
                     records = [each for each in records if wanted.matches(rest[each[1] : each[1] + each[2]])]
                 if records:
-                    sink.append(place, Batch(rest, records))
+                    if key not in places:
+                        places[key] = sink.add_interface(*key, filter)
+                    sink.append(places[key], Batch(rest, records))
             rest = rest[used:]
             if progress is not None:
                 progress(packets)
             if parser.damaged:
                 break
         problem = "is damaged" if parser and parser.damaged else "is cut short" if rest else ""
+        if parser is not None and not problem and not stop.is_set():
+            for key in filters.keys() - places.keys():  # a whole capture, though nothing of it is wanted
+                sink.add_interface(*key, filter)
+    except CaptureError:
+        raise
     except FilterError as error:
         raise CaptureError(f"The filter does not compile: {error}.") from error
     except EOFError:  # gzip's word for a file without its end
@@ -118,6 +129,8 @@ def read_capture(
         problem = "is damaged"
     except (OSError, ValueError) as error:
         raise _unreadable(source, error) from error
+    except Exception as error:  # whatever it is, what was read before is shown
+        raise CaptureError(f"Reading {source} stopped: {type(error).__name__}: {error}.") from error
     if stop.is_set():
         return
     if parser is None:
@@ -212,20 +225,26 @@ def _parser(magic: bytes) -> _Parser | None:
     if magic == b"\n\r\r\n":
         return _Pcapng()
     for order in "<>":
-        for number, nanoseconds in ((0xA1B2C3D4, 1000), (0xA1B23C4D, 1)):
-            if magic == struct.pack(f"{order}I", number):
-                return _Pcap(order, nanoseconds)
+        (number,) = struct.unpack(f"{order}I", magic)
+        if number in (_CLASSIC, _NANOSECONDS, _MODIFIED):
+            return _Pcap(order, number)
     return None
 
 
 class _Pcap:
-    """draft-ietf-opsawg-pcap: a file header, then packets, each with a header of four 32-bit numbers."""
+    """draft-ietf-opsawg-pcap: a file header, then packets, each with a header of four 32-bit numbers.
 
-    def __init__(self, order: str, nanoseconds: int) -> None:
+    In the "modified" format more follows there: the interface's number, the protocol and the packet's type. Before
+    version 2.3 the two lengths stand in the other order; programs of version 2.3 wrote either, so there the smaller is
+    taken for what was captured (libpcap's sf-pcap.c does all that, too).
+    """
+
+    def __init__(self, order: str, magic: int) -> None:
         self.damaged = False
         self._file_header = struct.Struct(f"{order}IHHiIII")
-        self._packet_header = struct.Struct(f"{order}4I")
-        self._nanoseconds = nanoseconds
+        self._packet_header = struct.Struct(f"{order}4I8x" if magic == _MODIFIED else f"{order}4I")
+        self._unit = 1 if magic == _NANOSECONDS else 1000  # ns
+        self._swapped = self._perhaps_swapped = False
         self._interface: _Interface | None = None
 
     def parse(self, data: bytes) -> tuple[list[_Run], int]:
@@ -233,24 +252,28 @@ class _Pcap:
         if self._interface is None:
             if len(data) < self._file_header.size:
                 return [], 0
-            *_, linktype = self._file_header.unpack_from(data)
+            _, major, minor, *_, linktype = self._file_header.unpack_from(data)
             linktype &= 0x03FFFFFF  # above are the length of a frame check sequence and flags
             if linktype > 0xFFFF:
                 self.damaged = True
                 return [], 0
+            self._swapped = (major == 2 and minor < 3) or major == 543  # the latter is DG/UX's
+            self._perhaps_swapped = (major, minor) == (2, 3)
             self._interface = _Interface("", linktype)
             at = self._file_header.size
-        header, unit = self._packet_header.unpack_from, self._nanoseconds
+        header, unit, size = self._packet_header.unpack_from, self._unit, self._packet_header.size
         records = []
-        while at + 16 <= len(data):
+        while at + size <= len(data):
             second, part, captured, length = header(data, at)
+            if self._swapped or (self._perhaps_swapped and captured > length):
+                captured, length = length, captured
             if captured > LARGEST_BLOCK:
                 self.damaged = True
                 break
-            if at + 16 + captured > len(data):
+            if at + size + captured > len(data):
                 break
-            records.append((second * 1_000_000_000 + part * unit, at + 16, captured, max(captured, length)))
-            at += 16 + captured
+            records.append((second * 1_000_000_000 + part * unit, at + size, captured, max(captured, length)))
+            at += size + captured
         return [_Run(self._interface, records)], at
 
 
@@ -305,16 +328,19 @@ class _Pcapng:
                 raise ValueError("a packet longer than its block")
             interface = self._interfaces[number]
             time = (high << 32 | low) * 1_000_000_000 // interface.resolution + interface.offset * 1_000_000_000
-            _add(runs, interface, (min(max(time, 0), _LATEST), at + 20, captured, max(captured, length)))
+            time = min(max(time, EARLIEST), LATEST)
+            if body[20 + (captured + 3 & -4) :] == TIMELESS:  # ours
+                time = NO_TIME
+            _add(runs, interface, (time, at + 20, captured, max(captured, length)))
         elif kind == 3:  # Simple Packet: of the first interface, and without a time
             (length,) = struct.unpack_from(f"{order}I", body)
             interface = self._interfaces[0]
             captured = min(length, interface.snaplen or length, len(body) - 4)
-            _add(runs, interface, (0, at + 4, captured, length))
+            _add(runs, interface, (NO_TIME, at + 4, captured, length))
 
 
 def _add(runs: list[_Run], interface: _Interface, record: tuple[int, int, int, int]) -> None:
-    if not runs or runs[-1].interface is not interface:
+    if not runs or runs[-1].interface[:2] != interface[:2]:  # the rest is read already
         runs.append(_Run(interface, []))
     runs[-1].records.append(record)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from itertools import accumulate, groupby
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from ipl_tui.capture.store import Batch
@@ -13,15 +14,29 @@ if TYPE_CHECKING:
 SECTION_HEADER = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
 """What a file begins with."""
 
+NO_TIME = -(1 << 100)
+"""Stands in place of a frame's time where nobody wrote one down. It is before all that a file can say."""
+
+EARLIEST, LATEST = -(9 * 10**27), 9 * 10**27 - 1
+"""The times that a file can say, in ns since the epoch: if_tsoffset has 64 bits for the seconds."""
+
+SIMPLE_PACKET = 3
 ENHANCED_PACKET = 6
-PACKET_HEADER = struct.Struct("<7I")
-"""Of an Enhanced Packet Block: type, total length, interface, time high, time low, captured, on the wire."""
-PACKET_OVERHEAD = 32
-"""Bytes of an Enhanced Packet Block besides the frame and its padding."""
+
+_SIMPLE_HEADER = struct.Struct("<3I")  # type, total length, on the wire
+_SIMPLE_OVERHEAD = 16
+_PACKET_HEADER = struct.Struct("<7I")  # type, total length, interface, time high, time low, captured, on the wire
+_PACKET_OVERHEAD = 32  # bytes of an Enhanced Packet Block besides the frame and its padding
 
 _INTERFACE_DESCRIPTION = 1
-_IF_NAME, _IF_TSRESOL, _IF_FILTER = 2, 9, 11
+_COMMENT, _IF_NAME, _IF_TSRESOL, _IF_FILTER, _IF_TSOFFSET = 1, 2, 9, 11, 14
 _NANOSECONDS = b"\x09"  # if_tsresol: a tick is 10^-9 s
+
+_STEP = 9 * 10**18
+"""ns from one if_tsoffset to the next: whole seconds, and the 64 bits of a time reach over two."""
+
+_MOST_DESCRIPTIONS = 60_000
+"""Of interfaces, also the same again: a file with more than 65,536 is not read, and no capture has so many times."""
 
 
 def file_linktype(linktype: int) -> int:
@@ -29,33 +44,163 @@ def file_linktype(linktype: int) -> int:
     return 101 if linktype in (12, 14) else linktype
 
 
-def interface_block(name: str, linktype: int, filter: str = "") -> bytes:
-    """An Interface Description Block, for times in ns; linktype as files number it."""
+class PacketBlock(NamedTuple):
+    """What a packet's block says before the frame."""
+
+    interface: int
+    """As Section.add_interface() numbered it."""
+    time: int
+    """In ns since the epoch, or NO_TIME."""
+    start: int
+    """Where in the block the frame begins."""
+    captured: int
+    length: int
+    """On the wire."""
+
+
+class Section:
+    """Makes the blocks after a file's header, and reads them again.
+
+    An Enhanced Packet Block has 64 bits for the time, in ns 584 years. So an interface is described again, with
+    another if_tsoffset, where its frames are further apart. A frame without a time is a Simple Packet Block; where
+    that can't say what it is (it is always on the first interface, and whole) an Enhanced one at 0 with a comment.
+    """
+
+    def __init__(self) -> None:
+        self._interfaces: list[tuple[str, int, str]] = []  # name, link type and filter
+        self._bases: list[int] = []  # by interface: what its times are counted from now, in ns since the epoch
+        self._described: list[tuple[int, int]] = []  # by its number in the file: the interface and the base
+        self._numbers: dict[tuple[int, int], int] = {}  # the same the other way round
+
+    def state(self) -> tuple[int, int]:
+        """For forget(), before making blocks that perhaps can't be written."""
+        return len(self._interfaces), len(self._described)
+
+    def forget(self, state: tuple[int, int]) -> None:
+        """What was made since was not written."""
+        interfaces, described = state
+        del self._interfaces[interfaces:], self._bases[interfaces:]
+        for interface, base in self._described[described:]:
+            del self._numbers[interface, base]
+            if interface < interfaces:
+                self._bases[interface] = 0  # its first description
+        del self._described[described:]
+
+    def add_interface(self, name: str, linktype: int, filter: str = "") -> bytes:
+        """An Interface Description Block; linktype as files number it. Interfaces are numbered from 0."""
+        self._interfaces.append((name, linktype, filter))
+        self._bases.append(0)
+        return self._describe(len(self._interfaces) - 1, 0)
+
+    def packets(self, interface: int, batch: Batch) -> tuple[bytes, list[int]]:
+        """The blocks of a batch, and where in them the one of each frame begins."""
+        base = self._bases[interface]
+        try:
+            blocks, sizes = _packet_blocks(self._numbers[interface, base], base, batch)
+        except struct.error:  # a time that does not fit
+            return self._unusual_packets(interface, batch)
+        return b"".join(blocks), list(accumulate(sizes, initial=0))[:-1]
+
+    def _unusual_packets(self, interface: int, batch: Batch) -> tuple[bytes, list[int]]:
+        """The same for frames without a time, or from far apart."""
+        pieces: list[bytes] = []
+        starts: list[int] = []
+        at = 0
+        usual = self._bases[interface]
+
+        def base_for(record: tuple[int, int, int, int]) -> int | None:
+            time = record[0]
+            if time == NO_TIME:
+                return None
+            return usual if usual <= time < usual + (1 << 64) else time // _STEP * _STEP
+
+        for base, run in groupby(batch.records, base_for):
+            records = list(run)
+            if base is None:
+                blocks = [
+                    self._timeless_block(interface, batch.data[start : start + captured], length)
+                    for _, start, captured, length in records
+                ]
+                sizes = [len(block) for block in blocks]
+            else:
+                if (interface, base) not in self._numbers:
+                    if len(self._described) >= _MOST_DESCRIPTIONS:
+                        base = usual
+                        records = [(min(max(each[0], base), base + (1 << 64) - 1), *each[1:]) for each in records]
+                    else:
+                        pieces.append(self._describe(interface, base))
+                        at += len(pieces[-1])
+                self._bases[interface] = base
+                blocks, sizes = _packet_blocks(self._numbers[interface, base], base, batch._replace(records=records))
+            starts += list(accumulate(sizes, initial=at))[:-1]
+            at += sum(sizes)
+            pieces += blocks
+        return b"".join(pieces), starts
+
+    def _timeless_block(self, interface: int, frame: bytes, length: int) -> bytes:
+        padded = frame + bytes(-len(frame) % 4)
+        if interface == 0 and length == len(frame):
+            size = len(padded) + _SIMPLE_OVERHEAD
+            return _SIMPLE_HEADER.pack(SIMPLE_PACKET, size, length) + padded + struct.pack("<I", size)
+        size = len(padded) + _PACKET_OVERHEAD + len(TIMELESS)
+        number = self._numbers[interface, 0]
+        header = _PACKET_HEADER.pack(ENHANCED_PACKET, size, number, 0, 0, len(frame), length)
+        return header + padded + TIMELESS + struct.pack("<I", size)
+
+    def _describe(self, interface: int, base: int) -> bytes:
+        self._numbers[interface, base] = len(self._described)
+        self._described.append((interface, base))
+        return _interface_block(*self._interfaces[interface], base)
+
+    def read(self, blocks: bytes, at: int = 0) -> PacketBlock:
+        """What the header of a packet's block of ours says; `at` is where it begins.
+
+        Raises struct.error, IndexError or ValueError for anything else.
+        """
+        kind, size, length = _SIMPLE_HEADER.unpack_from(blocks, at)
+        if kind == SIMPLE_PACKET:
+            if size != (length + 3 & -4) + _SIMPLE_OVERHEAD:
+                raise ValueError("not a block of ours")
+            return PacketBlock(0, NO_TIME, _SIMPLE_HEADER.size, length, length)
+        kind, size, number, high, low, captured, length = _PACKET_HEADER.unpack_from(blocks, at)
+        options = size - (captured + 3 & -4) - _PACKET_OVERHEAD
+        if kind != ENHANCED_PACKET or options not in (0, len(TIMELESS)):
+            raise ValueError("not a block of ours")
+        interface, base = self._described[number]
+        time = NO_TIME if options else (high << 32 | low) + base
+        return PacketBlock(interface, time, _PACKET_HEADER.size, captured, length)
+
+
+def _interface_block(name: str, linktype: int, filter: str, base: int) -> bytes:
+    """An Interface Description Block, for times in ns since the base, which is in ns since the epoch."""
     options = _option(_IF_NAME, name.encode(errors="replace")) if name else b""
     options += _option(_IF_TSRESOL, _NANOSECONDS)
     if filter.strip():
         options += _option(_IF_FILTER, b"\0" + filter.encode(errors="replace"))  # 0: a libpcap expression
+    if base:
+        options += _option(_IF_TSOFFSET, struct.pack("<q", base // 10**9))
     body = struct.pack("<HHI", linktype, 0, 0) + options + _option(0, b"")
     size = len(body) + 12
     return struct.pack("<II", _INTERFACE_DESCRIPTION, size) + body + struct.pack("<I", size)
 
 
-def packet_blocks(interface: int, batch: Batch) -> tuple[list[bytes], list[int]]:
-    """An Enhanced Packet Block for each frame of a batch, and their sizes in bytes."""
+def _packet_blocks(number: int, base: int, batch: Batch) -> tuple[list[bytes], list[int]]:
+    """An Enhanced Packet Block for each frame of a batch, and their sizes in bytes; number is the file's, of the
+    interface. Raises struct.error for a time that is not in the 64 bits from the base on."""
     data, records = batch
     blocks: list[bytes] = []
     sizes: list[int] = []
-    high = base = 0  # the upper 32 bits of the time, the same for 4 s of frames
+    high, since = 0, base  # the upper 32 bits of the time, the same for 4 s of frames
     for time, start, captured, length in records:
-        low = time - base
+        low = time - since
         if not 0 <= low <= 0xFFFFFFFF:
-            high = time >> 32
-            base = high << 32
-            low = time - base
+            high = time - base >> 32
+            since = base + (high << 32)
+            low = time - since
         size, pack = _packet_block(captured)
         sizes.append(size)
         frame = data[start : start + captured]
-        blocks.append(pack(ENHANCED_PACKET, size, interface, high, low, captured, length, frame, size))
+        blocks.append(pack(ENHANCED_PACKET, size, number, high, low, captured, length, frame, size))
     return blocks, sizes
 
 
@@ -63,9 +208,13 @@ def packet_blocks(interface: int, batch: Batch) -> tuple[list[bytes], list[int]]
 def _packet_block(captured: int) -> tuple[int, Callable[..., bytes]]:
     """The size of the block of a frame of so many bytes, and what packs it: header, frame, padding, size again."""
     padding = -captured % 4
-    return captured + padding + PACKET_OVERHEAD, struct.Struct(f"<7I{captured}s{padding}xI").pack
+    return captured + padding + _PACKET_OVERHEAD, struct.Struct(f"<7I{captured}s{padding}xI").pack
 
 
 def _option(code: int, value: bytes) -> bytes:
     """A pcapng option, padded to 32 bits."""
     return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
+
+
+TIMELESS = _option(_COMMENT, b"no time was written down for this packet") + _option(0, b"")
+"""The options of an Enhanced Packet Block that has no time: a comment, for whoever reads it elsewhere."""

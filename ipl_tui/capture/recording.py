@@ -94,6 +94,8 @@ class Recording:
             )
             await self._tell(grown, reading)
             await reading
+            if not stop.is_set():
+                self._store.begin()
 
     async def _tell(self, grown: asyncio.Event, ended: asyncio.Future[Any]) -> None:
         """Say what comes into the store, at display rate, until the end."""

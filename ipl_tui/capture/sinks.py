@@ -1,13 +1,14 @@
 """Where captured packets go: into a store, through a pipe, or on to another thread."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from queue import Full, Queue
 from threading import Event
 from typing import BinaryIO, Protocol
 
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.pcapng import SECTION_HEADER, file_linktype, interface_block, packet_blocks
+from ipl_tui.capture.pcapng import SECTION_HEADER, Section, file_linktype
 from ipl_tui.capture.store import Batch, StoredInterface
 
 _ROOM = 16
@@ -44,18 +45,19 @@ class Stream:
         self.count = 0
         self._file = file
         self._name = name
+        self._section = Section()
         self._write(SECTION_HEADER)
 
     def add_interface(self, name: str, linktype: int, filter: str = "") -> int:
         """As Sink."""
         linktype = file_linktype(linktype)
-        self._write(interface_block(name, linktype, filter))
+        self._write(self._section.add_interface(name, linktype, filter))
         self.interfaces.append(StoredInterface(name, linktype))
         return len(self.interfaces) - 1
 
     def append(self, interface: int, batch: Batch) -> int:
         """As Sink."""
-        self._write(b"".join(packet_blocks(interface, batch)[0]))
+        self._write(self._section.packets(interface, batch)[0])
         self.count += len(batch.records)
         return self.count - len(batch.records) + 1
 
@@ -146,11 +148,8 @@ class Relay:
             raise self._reason
 
     def _hand_on(self, call: Callable[[], object] | None) -> None:
-        """Wait for room, unless nobody runs any more."""
-        while True:
-            try:
+        """Wait for room, unless nobody takes it any more."""
+        while not self.stopping.is_set():
+            with suppress(Full):
                 self._calls.put(call, timeout=_POLL)
                 return
-            except Full:
-                if self.stopping.is_set():
-                    return

@@ -1,5 +1,6 @@
 """The capture: one pcapng file that grows, and an index of where each frame is in it."""
 
+import gzip
 import os
 import secrets
 import struct
@@ -7,10 +8,9 @@ import tempfile
 import threading
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from io import FileIO
-from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -19,16 +19,17 @@ from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import SNAPLEN
 from ipl_tui.capture.pcapng import (
     ENHANCED_PACKET,
-    PACKET_HEADER,
-    PACKET_OVERHEAD,
+    NO_TIME,
     SECTION_HEADER,
+    SIMPLE_PACKET,
+    PacketBlock,
+    Section,
     file_linktype,
-    interface_block,
-    packet_blocks,
 )
 
 _CHUNK = 1 << 16
 _COPY = 1 << 20
+_END_OF_CLASSIC = (1 << 32) * 10**9  # ns since the epoch: a classic pcap has 32 bits for the seconds
 
 
 class Batch(NamedTuple):
@@ -36,7 +37,7 @@ class Batch(NamedTuple):
 
     data: bytes
     records: list[tuple[int, int, int, int]]
-    """A frame each: time in ns since the epoch, offset in data, captured length, length on the wire."""
+    """A frame each: time in ns since the epoch or NO_TIME, offset in data, captured length, length on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,18 @@ class Frame:
     number: int
     """1-based, in the order of arrival."""
     time: int
-    """In ns since the epoch."""
+    """In ns since the epoch; NO_TIME where nobody wrote it down."""
     data: bytes
     length: int
     """On the wire: more than len(data) when the capture was cut."""
     interface: int
     """Index in Store.interfaces."""
+
+    @property
+    def cut(self) -> str:
+        """What a snap length left of it: "captured 68 of 421 bytes"; nothing if all of it is here."""
+        captured = len(self.data)
+        return f"captured {captured:,} of {self.length:,} bytes" if captured < self.length else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,8 @@ class Store:
     """Frames in a pcapng file. One thread appends, any thread reads; a reader sees whole frames only."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Begin a capture in a file: given (overwritten and kept), or private, temporary, and gone with close().
+        """Begin a capture in a file: given (kept; overwritten when it begins), or private, temporary, and gone with
+        close().
 
         Raises CaptureError.
         """
@@ -75,34 +83,69 @@ class Store:
         """Called after each append, in the appending thread, with the interface, the first number and the batch."""
         self.saved = 0
         """Frames that the user has saved in another file."""
+        self.tap_problem = ""
+        """What a tap raised first, one sentence; the packets are here all the same."""
+        self.began: int | None = None
+        """The time of the first frame that has one, in ns since the epoch; None before."""
+        self.begun = False
+        """Whether it is in its file. Before its first interface, a given file is as it was."""
         self._temporary = path is None
         self._lock = threading.Lock()  # for the writer's position, with _size and _count
         self._reading = threading.Lock()  # for the reader's position: os.pread is not everywhere
         self._index: list[array[int]] = []  # file offsets, in chunks so that growing never copies them all
         self._count = 0
         self._size = 0
+        self._section = Section()
+        self._made = False  # whether the given file was not there before
         try:
             if path is None:
                 descriptor, name = tempfile.mkstemp(".pcapng", "ipl-tui-")
                 self.path, self._writer = Path(name), FileIO(descriptor, "wb")
             else:
                 _require_plain(path)
-                self.path, self._writer = path, FileIO(path, "wb")
+                if _is_compressed(path):
+                    raise CaptureError(f"A capture can't be compressed while it grows: leave out the .gz of {path}.")
+                self._made = not path.exists()
+                self.path, self._writer = path, FileIO(path, "xb" if self._made else "r+b")
             self._reader = FileIO(self.path, "rb")
         except OSError as error:
             where = path or "the folder for temporary files"
             raise CaptureError(f"Cannot write the capture to {where}: {_reason(error)}.") from error
+        if path is None:
+            try:
+                self.begin()
+            except CaptureError:
+                self.close()
+                raise
+
+    def begin(self) -> None:
+        """Replace what is in the file by a capture without packets, unless it is begun. Raises CaptureError.
+
+        It comes by itself with the first interface, when nothing else can go wrong; whoever wants a file without any
+        interface calls it.
+        """
+        with self._lock:
+            self._begin()
+
+    def _begin(self) -> None:
+        if self.begun:
+            return
         try:
-            self._write(SECTION_HEADER)
-        except CaptureError:
-            self.close()
-            raise
+            self._writer.truncate(0)
+        except ValueError:
+            raise CaptureError("The capture is closed.") from None
+        except OSError as error:
+            raise CaptureError(f"Cannot write the capture to {self.path}: {_reason(error)}.") from error
+        self._write(SECTION_HEADER)
+        self.begun = True
 
     def add_interface(self, name: str, linktype: int, filter: str = "") -> int:
         """Describe an interface; the number returned is for append(). Raises CaptureError."""
         linktype = file_linktype(linktype)
         with self._lock:
-            self._write(interface_block(name, linktype, filter))
+            self._begin()
+            state = self._section.state()
+            self._write(self._section.add_interface(name, linktype, filter), state)
             self.interfaces.append(StoredInterface(name, linktype))
             return len(self.interfaces) - 1
 
@@ -120,10 +163,12 @@ class Store:
 
     def _append(self, interface: int, batch: Batch) -> int:
         """Write a batch, all of it or nothing."""
-        blocks, sizes = packet_blocks(interface, batch)
+        state = self._section.state()
+        blocks, starts = self._section.packets(interface, batch)
         with self._lock:
-            offsets = list(accumulate(sizes, initial=self._size))[:-1]
-            self._write(b"".join(blocks))
+            size = self._size
+            self._write(blocks, state)
+            offsets = [size + start for start in starts]
             first = self._count + 1
             at = 0
             while at < len(offsets):
@@ -133,8 +178,16 @@ class Store:
                 self._index[-1].extend(offsets[at : at + room])
                 at += room
             self._count += len(batch.records)
+        if self.began is None:
+            self.began = next((record[0] for record in batch.records if record[0] != NO_TIME), None)
         for tap in self.taps:
-            tap(interface, first, batch)
+            try:
+                tap(interface, first, batch)
+            except Exception as error:  # what is made of the packets must not end their capture
+                self.tap_problem = self.tap_problem or (
+                    f"Joining stumbled near packet {first:,} ({type(error).__name__}: {error}): answers and hops may "
+                    "be missing there, the packets are not."
+                )
         return first
 
     def __len__(self) -> int:
@@ -142,29 +195,30 @@ class Store:
 
     def frame(self, number: int) -> Frame:
         """Read a frame back. Raises IndexError for a number that is not there, CaptureError if its bytes are gone."""
-        start = self._offset(number)
-        block = self._read(start, 2048)  # nearly always the whole frame in one read
+        at = self._offset(number)
+        block = self._read(at, 2048)  # nearly always the whole frame in one read
         try:
-            _, size, interface, high, low, captured, length = PACKET_HEADER.unpack_from(block)
-            if len(block) < captured + PACKET_HEADER.size:
-                block = self._read(start, captured + PACKET_HEADER.size)
-            data = block[PACKET_HEADER.size : PACKET_HEADER.size + captured]
-            if len(data) < captured or size != captured + PACKET_OVERHEAD + 3 & -4:
-                raise struct.error
-        except struct.error:
+            interface, time, start, captured, length = self._section.read(block)
+            if len(block) < start + captured:
+                block = self._read(at, start + captured)
+            data = block[start : start + captured]
+            if len(data) < captured:
+                raise ValueError("it ends before the frame does")
+        except (struct.error, IndexError, ValueError):
             raise CaptureError(
                 f"Packet {number:,} can't be read: {self.path} was changed by another program."
             ) from None
-        return Frame(number, high << 32 | low, data, length, interface)
+        return Frame(number, time, data, length, interface)
 
     def time(self, number: int) -> int:
-        """When a frame was captured, in ns since the epoch. Raises as frame()."""
+        """When a frame was captured, in ns since the epoch, or NO_TIME. Raises as frame()."""
         return self.frame(number).time
 
-    def save(self, path: Path, count: int | None = None) -> None:
-        """Copy the first `count` frames (None: all of them so far) to a file; ".pcap" makes it a classic pcap.
+    def save(self, path: Path, count: int | None = None) -> int:
+        """Copy the first `count` frames (None: all of them so far) to a file, and tell how many it has.
 
-        An existing file is replaced at the end, at once, or not at all. Raises CaptureError.
+        ".pcap" makes it a classic pcap, ".gz" after that or another ending compresses it. An existing file is replaced
+        at the end, at once, or not at all. Raises CaptureError.
         """
         if "\0" in str(path):
             raise CaptureError("A file name has no NUL character in it.")
@@ -174,12 +228,17 @@ class Store:
         with self._lock:
             count = self._count if count is None else min(count, self._count)
             stop = self._offset(count + 1) if count < self._count else self._size
-        pieces = self._classic(stop) if path.suffix.lower() == ".pcap" else self._bytes(stop)
-        beside = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}")
+        packed = _is_compressed(path)
+        if (path.with_suffix("") if packed else path).suffix.lower() == ".pcap":
+            pieces = self._classic(stop)
+        else:
+            pieces = self._bytes(stop) if self.begun else iter([SECTION_HEADER])
+        # Not made of the name: that may be as long as a name can be already.
+        beside = path.with_name(f".ipl-tui-{secrets.token_hex(8)}")
         try:
             _require_plain(path)
             try:
-                with open(beside, "xb") as file:
+                with open(beside, "xb") as plain, gzip.open(plain, "wb", 6) if packed else nullcontext(plain) as file:
                     for piece in pieces:
                         file.write(piece)
                 os.replace(beside, path)
@@ -187,6 +246,7 @@ class Store:
                 beside.unlink(missing_ok=True)
         except OSError as error:
             raise CaptureError(f"Cannot save to {path}: {_reason(error)}.") from error
+        return count
 
     def keep(self) -> Path | None:
         """Let a temporary file stay when it is closed, unless it has no packets or all are saved elsewhere; where it
@@ -197,11 +257,12 @@ class Store:
         return self.path
 
     def close(self) -> None:
-        """Close the file; a temporary one is removed. What is called afterwards raises CaptureError."""
+        """Close the file; a temporary one is removed, and one that nothing began in. What is called afterwards raises
+        CaptureError."""
         with self._lock, self._reading:
             self._writer.close()
             self._reader.close()
-            if self._temporary:
+            if self._temporary or (self._made and not self.begun):
                 self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
@@ -210,8 +271,8 @@ class Store:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _write(self, blocks: bytes) -> None:
-        """Write whole blocks at the end of the file, or nothing."""
+    def _write(self, blocks: bytes, state: tuple[int, int] | None = None) -> None:
+        """Write whole blocks at the end of the file, or nothing; state is the section's before they were made."""
         rest = memoryview(blocks)
         try:
             while rest:
@@ -219,6 +280,8 @@ class Store:
         except ValueError:
             raise CaptureError("The capture is closed.") from None
         except OSError as error:
+            if state is not None:
+                self._section.forget(state)
             with suppress(OSError):  # the position is back in any case: what is written next covers the torn block
                 self._writer.seek(self._size)
                 self._writer.truncate()
@@ -255,8 +318,8 @@ class Store:
             start += len(piece)
             yield piece
 
-    def _packets(self, stop: int) -> Iterator[tuple[int, int, int, bytes]]:
-        """Each packet up to a file offset: interface, time, length on the wire, bytes."""
+    def _packets(self, stop: int) -> Iterator[tuple[PacketBlock, bytes]]:
+        """Each packet up to a file offset, and its bytes."""
         rest = b""
         for piece in self._bytes(stop):
             blocks = rest + piece
@@ -267,35 +330,46 @@ class Store:
                     raise CaptureError(f"{self.path} was changed by another program.")
                 if at + size > len(blocks):
                     break
-                if kind == ENHANCED_PACKET:
-                    _, _, interface, high, low, captured, length = PACKET_HEADER.unpack_from(blocks, at)
-                    data = blocks[at + PACKET_HEADER.size : at + PACKET_HEADER.size + captured]
-                    yield interface, high << 32 | low, length, data
+                if kind in (ENHANCED_PACKET, SIMPLE_PACKET):
+                    try:
+                        packet = self._section.read(blocks, at)
+                    except (struct.error, IndexError, ValueError):
+                        raise CaptureError(f"{self.path} was changed by another program.") from None
+                    start = at + packet.start
+                    yield packet, blocks[start : start + packet.captured]
                 at += size
             rest = blocks[at:]
 
     def _classic(self, stop: int) -> Iterator[bytes]:
-        """The packets up to a file offset as a classic pcap file, in pieces."""
+        """The packets up to a file offset as a classic pcap file, in pieces. There a packet without a time has 0."""
         interfaces: set[int] = set()
         nanoseconds = False
-        for interface, time, _, _ in self._packets(stop):
-            interfaces.add(interface)
-            nanoseconds = nanoseconds or time % 1000 != 0
+        for packet, _ in self._packets(stop):
+            interfaces.add(packet.interface)
+            if packet.time != NO_TIME:
+                nanoseconds = nanoseconds or packet.time % 1000 != 0
+                if not 0 <= packet.time < _END_OF_CLASSIC:
+                    raise CaptureError("A .pcap file has no times before 1970 or after 2106: save it as .pcapng.")
         linktypes = {self.interfaces[interface].linktype for interface in interfaces or range(len(self.interfaces))}
         if len(linktypes) > 1:
             raise CaptureError("A .pcap file holds one link type, this capture has several: save it as .pcapng.")
         magic, unit = (0xA1B23C4D, 1) if nanoseconds else (0xA1B2C3D4, 1000)
         yield struct.pack("<IHHiIII", magic, 2, 4, 0, 0, SNAPLEN, *linktypes or {1})
         record = struct.Struct("<4I")
-        for _, time, length, data in self._packets(stop):
-            second, part = divmod(time, 1_000_000_000)
-            yield record.pack(second & 0xFFFFFFFF, part // unit, len(data), length) + data
+        for packet, data in self._packets(stop):
+            second, part = divmod(max(packet.time, 0), 1_000_000_000)
+            yield record.pack(second, part // unit, len(data), packet.length) + data
 
 
 def _require_plain(path: Path) -> None:
     """Refuse what cannot be read back or must not be replaced: folders, devices, pipes."""
     if path.exists() and not path.is_file():
         raise CaptureError(f"{path} is not a plain file: a capture can't be written there.")
+
+
+def _is_compressed(path: Path) -> bool:
+    """Whether a file's name says that it is compressed with gzip."""
+    return path.suffix.lower() == ".gz"
 
 
 def _reason(error: OSError) -> str:

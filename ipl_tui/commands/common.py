@@ -19,6 +19,7 @@ import click
 from ipl_tui.packets.text import printable
 
 if TYPE_CHECKING:
+    from ipl_tui.capture.store import Store
     from ipl_tui.networks.interface import Interface, Network
 
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -138,6 +139,12 @@ class Seconds(click.FloatRange):
 
 def counted(packets: int) -> str:
     return f"{packets} packet{'s' * (packets != 1)}"
+
+
+def where_it_is(store: Store) -> str:
+    """What became of the file that was to be written to."""
+    path = store.path.absolute()
+    return f"The capture is in {path}" if store.begun else f"Nothing was written to {path}"
 
 
 def read_address(context: click.Context, parameter: click.Parameter, value: str | None) -> str:

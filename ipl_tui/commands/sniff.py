@@ -25,6 +25,7 @@ from ipl_tui.commands.common import (
     let_go_of_output,
     place_of,
     shown,
+    where_it_is,
 )
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Wanted:
 )
 @click.option("--list", "view", flag_value="list", help="Print a line a packet.  [default, without -w]")
 @click.option("--show", "view", flag_value="show", help="Print each packet decoded, in the form of Scapy's show().")
-@click.option("--json", "view", flag_value="json", help="Print an object a line: number, time, length, layers, fields.")
+@click.option("--json", "view", flag_value="json", help="Print an object a line: number, time, bytes, layers, fields.")
 def command(**values: Any) -> None:
     """Print what arrives on an interface, or what is in a capture file.
 
@@ -136,6 +137,8 @@ def sniff(leaving: ExitStack, wanted: Wanted) -> None:
 
             load_layers()  # for a second, in which packets are already captured
         relay.run()
+        if store is not None:
+            store.begin()  # also a capture without packets is one
     except KeyboardInterrupt:
         let_go_of_output()
     except CaptureError as error:
@@ -149,8 +152,8 @@ def sniff(leaving: ExitStack, wanted: Wanted) -> None:
         echo(f"{taken - output.count} of them not {'printed' if view else 'passed on'}", err=True)
     if (dropped := source.dropped()) is not None:
         echo(f"{counted(dropped)} dropped by kernel", err=True)
-    if target is not None:
-        echo(f"The capture is in {target.absolute()}", err=True)
+    if store is not None:
+        echo(where_it_is(store), err=True)
     if problem is not None:
         raise problem
 
@@ -241,8 +244,6 @@ class Reading:
             read_capture(self.origin, relay, self.filter, stop=relay.stopping)
         except CaptureError as error:
             problem = error
-        except Exception as error:
-            problem = CaptureError(f"Reading {self.origin} stopped: {type(error).__name__}: {error}.")
         relay.end(problem)
 
     def stop(self) -> None:
@@ -260,8 +261,8 @@ class Printer:
         self.interfaces: list[StoredInterface] = []
         self.count = 0
         self.view = view
-        self.began = 0
-        """The time of the first packet, in ns since the epoch."""
+        self.began: int | None = None
+        """The time of the first packet that has one, in ns since the epoch."""
 
     def add_interface(self, name: str, linktype: int, filter: str = "") -> int:
         from ipl_tui.capture.store import StoredInterface
@@ -289,24 +290,29 @@ class Printer:
 
     def text(self, frame: Frame) -> str:
         """What is printed of a frame."""
+        from ipl_tui.capture.pcapng import NO_TIME
+
         interface = self.interfaces[frame.interface]
         if self.view == "json":
             return as_json(frame, interface)
-        if frame.number == 1:
+        if self.began is None and frame.time != NO_TIME:
             self.began = frame.time
         line = as_line(frame, interface, self.began)
         return line if self.view == "list" else Shown("\n".join([line, *decoded(frame, interface), ""]))
 
 
-def as_line(frame: Frame, interface: StoredInterface, began: int) -> Shown:
+def as_line(frame: Frame, interface: StoredInterface, began: int | None) -> Shown:
     """A packet in a line, as tshark's: number, seconds since the first, addresses, protocol, bytes, what it says."""
+    from ipl_tui.capture.pcapng import NO_TIME
     from ipl_tui.packets.dissect import summarise
 
-    row = summarise(frame.data, interface.linktype)
-    when = shown(f"{frame.number:>5} {(frame.time - began) / 1e9:>12.6f}", dim=True)
+    row = summarise(frame.data, interface.linktype, frame.length)
+    since = "-" if began is None or frame.time == NO_TIME else f"{(frame.time - began) / 1e9:.6f}"
+    when = shown(f"{frame.number:>5} {since:>12}", dim=True)
     addresses = shown(f"{row.source:<15} → {row.destination:<15}")
     protocol = shown(f"{row.protocol:<8}", fg="cyan")
-    return Shown(f"{when} {addresses} {protocol} " + shown(f"{frame.length:>5} {row.info}".rstrip()))
+    info = ": ".join(filter(None, (frame.cut, row.info)))
+    return Shown(f"{when} {addresses} {protocol} " + shown(f"{frame.length:>5} {info}".rstrip()))
 
 
 def decoded(frame: Frame, interface: StoredInterface) -> list[Shown]:
@@ -314,20 +320,23 @@ def decoded(frame: Frame, interface: StoredInterface) -> list[Shown]:
     from ipl_tui.packets.dissect import dissect
     from ipl_tui.packets.show import show
 
-    lines = show(dissect(frame.data, interface.linktype))
+    lines = show(dissect(frame.data, interface.linktype, frame.length))
     return [shown(line, bold=True) if line.lstrip(" |").startswith("###[") else shown(line) for line in lines]
 
 
 def as_json(frame: Frame, interface: StoredInterface) -> str:
-    """A packet as an object of one line of ASCII. Its time is in seconds since the epoch, with all nine decimals."""
+    """A packet as an object of one line of ASCII. Its time is in seconds since the epoch, with all nine decimals, or
+    null; captured is how many of its bytes are here, length how many there were."""
+    from ipl_tui.capture.pcapng import NO_TIME
     from ipl_tui.packets.dissect import dissect
 
-    layers = [layer_object(layer, frame.data) for layer in dissect(frame.data, interface.linktype).layers]
-    rest = json.dumps({"length": frame.length, "interface": interface.name, "layers": layers})
-    rest = rest.replace("\x7f", "\\u007f")  # the one control character that JSON leaves as it is
-    second, part = divmod(frame.time, 10**9)
+    layers = [layer_object(layer, frame.data) for layer in dissect(frame.data, interface.linktype, frame.length).layers]
+    about = {"length": frame.length, "captured": len(frame.data), "interface": interface.name, "layers": layers}
+    second, part = divmod(abs(frame.time), 10**9)
     # A float has not enough digits for nanoseconds.
-    return f'{{"number": {frame.number}, "time": {second}.{part:09}, {rest[1:]}'
+    when = "null" if frame.time == NO_TIME else f"{'-' * (frame.time < 0)}{second}.{part:09}"
+    rest = json.dumps(about)[1:].replace("\x7f", "\\u007f")  # the one control character that JSON leaves as it is
+    return f'{{"number": {frame.number}, "time": {when}, {rest}'
 
 
 def layer_object(layer: Node, frame: bytes) -> dict[str, Any]:

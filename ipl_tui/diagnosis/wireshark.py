@@ -66,8 +66,8 @@ def has_screen() -> bool:
     return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def open_in_wireshark(store: Store) -> Path:
-    """Start Wireshark on a copy of the capture so far; the copy's path. Raises CaptureError.
+def open_in_wireshark(store: Store, count: int | None = None) -> Path:
+    """Start Wireshark on a copy of the first `count` frames (None: all so far); the copy's path. Raises CaptureError.
 
     The copy stays, in a folder that only the user can read, for Wireshark outlives this program.
     """
@@ -78,7 +78,7 @@ def open_in_wireshark(store: Store) -> Path:
         raise CaptureError("Wireshark needs a graphical screen, and there is none here: F8 saves the capture for it.")
     try:
         path = Path(tempfile.mkdtemp(prefix="ipl-tui-")) / "capture.pcapng"
-        store.save(path)
+        store.save(path, count)
         process = subprocess.Popen(
             [program, str(path)],
             stdin=subprocess.DEVNULL,

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 
+from ipl_tui.capture.pcapng import NO_TIME
 from ipl_tui.capture.store import Batch, Store
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
-from ipl_tui.packets.icmp import ERROR_TYPES
-from ipl_tui.packets.ipv4 import ICMP
+from ipl_tui.packets.fields import SHORTEST_HEADER
+from ipl_tui.packets.icmp import ERROR_TYPES, ICMP_HEADER
+from ipl_tui.packets.ipv4 import ICMP, header_length, payload_of, without_padding
 from ipl_tui.packets.link_layer import network_layer
 
 PATIENCE = 15_000_000_000
@@ -43,7 +45,8 @@ class Joiner:
     A response goes to the oldest unanswered request of the same interface with source and destination swapped, and an
     ICMP error to the oldest that has the addresses it quotes, if that is no more than 15 seconds old. Where a younger
     one waits too, the older is taken for lost once it is older than a second, and than twice what any answer has taken
-    for certain. The newest 100,000 joins and the newest 10,000 waiting requests are kept.
+    for certain. The newest 100,000 joins and the newest 10,000 waiting requests are kept. What has no time is not
+    joined: nobody knows how old it is.
     """
 
     def __init__(self, store: Store, gone: Callable[[int, int], object] = lambda interface, time: False) -> None:
@@ -72,6 +75,8 @@ class Joiner:
         found = {*_find(batch, CLIENT_MESSAGE), *_find(batch, SERVER_RESPONSE)}
         for position in sorted(found):
             time, start, captured, _ = batch.records[position]
+            if time == NO_TIME:
+                continue
             message = _read_message(batch.data[start : start + captured], linktype)
             if message is None:
                 continue
@@ -139,23 +144,24 @@ def _read_message(frame: bytes, linktype: int) -> tuple[bytes, bytes, bytes, tup
     """Source, destination and payload of a packet that is exactly one of the two messages; with an ICMP error that is
     about a ClientMessage, those that it quotes, and its type and code."""
     packet = frame[network_layer(frame, linktype) :]
-    header = (packet[0] & 15) * 4 if packet else 0
-    if len(packet) > header + 8 and packet[9] == ICMP and packet[header] in ERROR_TYPES:
-        quoted = _read_packet(packet[header + 8 : int.from_bytes(packet[2:4])])
-        return (*quoted, (packet[header], packet[header + 1])) if quoted and quoted[2] == CLIENT_MESSAGE else None
+    if len(packet) < SHORTEST_HEADER or packet[0] >> 4 != 4:
+        return None
+    packet = without_padding(packet)
+    payload = payload_of(packet)
+    if packet[9] == ICMP and len(payload) >= ICMP_HEADER and payload[0] in ERROR_TYPES:
+        quoted = _read_packet(payload[ICMP_HEADER:])
+        return (*quoted, (payload[0], payload[1])) if quoted and quoted[2] == CLIENT_MESSAGE else None
     message = _read_packet(packet)
     return (*message, None) if message else None
 
 
 def _read_packet(packet: bytes) -> tuple[bytes, bytes, bytes] | None:
     """Source, destination and payload of a whole, unfragmented IPv4 packet that is exactly one of the two messages."""
-    header = packet[:20]
-    if len(header) < 20 or header[0] >> 4 != 4 or header[9] != PROTOCOL:
+    if len(packet) < SHORTEST_HEADER or packet[0] >> 4 != 4 or packet[9] != PROTOCOL:
         return None
-    if int.from_bytes(header[6:8]) & 0x3FFF:  # more fragments follow, or an offset
+    if int.from_bytes(packet[6:8]) & 0x3FFF:  # more fragments follow, or an offset
         return None
-    length = (header[0] & 15) * 4
-    payload = packet[length : int.from_bytes(header[2:4])]  # what comes after is Ethernet's padding
-    if length < 20 or payload not in (CLIENT_MESSAGE, SERVER_RESPONSE):
+    payload = packet[header_length(packet) : int.from_bytes(packet[2:4])]  # what comes after is Ethernet's padding
+    if header_length(packet) < SHORTEST_HEADER or payload not in (CLIENT_MESSAGE, SERVER_RESPONSE):
         return None
-    return header[12:16], header[16:20], payload
+    return packet[12:16], packet[16:20], payload

@@ -2,14 +2,16 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from scapy.config import conf
+from scapy.contrib.mpls import MPLS
 from scapy.fields import ConditionalField
 from scapy.layers.inet import ICMP, IP, IPerror
 from scapy.layers.inet6 import IPv6  # also makes link types 12 and 101 mean IPv4 or IPv6
-from scapy.packet import NoPayload, Packet, Padding, Raw
+from scapy.layers.l2 import CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q, Ether, Loopback, LoopbackOpenBSD
+from scapy.packet import NoPayload, Packet, Padding, Raw, bind_bottom_up
 
 from .checksum import internet_checksum
 from .craft import payload_text
@@ -20,6 +22,20 @@ from .text import printable
 # Scapy complains about odd packets on standard error, which is where the screen is drawn.
 conf.logLevel = logging.CRITICAL
 
+# What Scapy leaves out. Bottom up only: what it builds is not changed.
+for _link in (Ether, Dot1Q, Dot1AD, CookedLinux, CookedLinuxV2):
+    _field = "type" if hasattr(_link, "type") else "proto"
+    bind_bottom_up(_link, Dot1Q, {_field: 0x9100})
+    for _kind in (0x8847, 0x8848):
+        bind_bottom_up(_link, MPLS, {_field: _kind})
+for _loopback in (Loopback, LoopbackOpenBSD):
+    bind_bottom_up(_loopback, IP, {"type": 2})
+    for _family in (10, 24, 28, 30):  # AF_INET6 of Linux, of NetBSD and OpenBSD, of FreeBSD, of macOS
+        bind_bottom_up(_loopback, IPv6, {"type": _family})
+
+_NULL = 0
+"""BSD's loopback, whose family is in the byte order of the machine that captured."""
+
 _RAW_IP = {12: 101, 14: 101}
 """Raw IP has a number of its own on some systems; 101 is what files use."""
 
@@ -27,6 +43,9 @@ _KEYWORD = {number: keyword for keyword, number in PROTOCOLS.items()}
 
 _INFO = 120
 """Characters, or bytes of payload, that are worth showing in a row."""
+
+_LONGEST_CUT = 60
+"""Bytes of a header that ends early; whatever has more is no header."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +64,8 @@ class Node:
     field: str = ""
     """The `scapy` of the `Field`s that it is, or is a part of, in the outermost IPv4 header; else empty."""
     note: str = ""
-    """What there is to say about the value: "correct", "wrong, 0x64c1 would be right"."""
+    """What there is to say about the value: "correct", "wrong, 0x64c1 would be right"; about a layer: what of it is
+    missing, "captured 68 of 421 bytes"."""
     holds_layers: bool = False
     """Whether it is a field of packets, such as the options of a header; there may be none of them."""
 
@@ -76,19 +96,41 @@ def load_layers() -> None:
     import scapy.layers.all  # noqa: F401
 
 
-def dissect(frame: bytes, linktype: int) -> Dissection:
+class _Frame(NamedTuple):
+    """The bytes that are looked at."""
+
+    data: bytes
+    """Those captured; zeros follow where a header ends early, so that its fields can be read."""
+    captured: int
+    length: int
+    """On the wire."""
+
+
+class _Parsed(NamedTuple):
+    """What Scapy made of a frame."""
+
+    layers: list[Packet]
+    """Outermost first. A header that ends early has not all its fields."""
+    frame: _Frame
+    ends: str
+    """What there is to say about a header that ends early; empty if there is none."""
+
+
+def dissect(frame: bytes, linktype: int, length: int = 0) -> Dissection:
     """The layers of `frame`, whose first header is that of libpcap's link type `linktype`. Never raises.
 
-    What Scapy cannot dissect, or does not know, is a layer "Raw".
+    length is that on the wire, where the capture may have been cut: what was cut off is missing, not wrong. What Scapy
+    cannot dissect, or does not know, is a layer "Raw".
     """
-    packet = _parse(frame, linktype)
-    outermost = next((layer for layer in _layers(packet) if _is_ipv4(layer)), None)
+    parsed = _parse(frame, linktype, length)
+    summary = _summary(parsed, frame)  # before the tree, for which values are read again
+    outermost = next((layer for layer in parsed.layers if _is_ipv4(layer)), None)
     nodes: list[Node] = []
     ipv4 = None
     position: int | None = 0
-    for layer in _layers(packet):
+    for layer in parsed.layers:
         try:
-            node, end = _node(layer, frame, position, outermost, "")
+            node, end = _node(layer, parsed.frame, position, outermost, "")
         except Exception:  # a value that cannot be shown, or more nesting than Python's stack has room for
             nodes.append(_raw_node(frame, position or 0))
             break
@@ -96,22 +138,66 @@ def dissect(frame: bytes, linktype: int) -> Dissection:
         position = end
         if layer is outermost and node.start < node.stop:
             ipv4 = node.start, _end_of_datagram(frame, node.start)
-    return Dissection(tuple(nodes), ipv4, _summary(packet, frame))
+    if parsed.ends:
+        nodes[-1] = _without_missing(nodes[-1], len(frame))
+    cut = f"captured {len(frame):,} of {length:,} bytes" if len(frame) < length else ""
+    nodes[-1] = replace(nodes[-1], note="; ".join(filter(None, (cut, parsed.ends))))
+    return Dissection(tuple(nodes), ipv4, summary)
 
 
-def summarise(frame: bytes, linktype: int) -> Summary:
+def summarise(frame: bytes, linktype: int, length: int = 0) -> Summary:
     """The summary alone, for a row of the list: Scapy dissects, but no tree is made. Never raises."""
-    return _summary(_parse(frame, linktype), frame)
+    return _summary(_parse(frame, linktype, length), frame)
 
 
-def _parse(frame: bytes, linktype: int) -> Packet:
+def _parse(frame: bytes, linktype: int, length: int) -> _Parsed:
     first: Any = conf.l2types.get(_RAW_IP.get(linktype, linktype), Raw)
+    if linktype == _NULL and frame[:2] == b"\0\0":  # the machine that captured was big endian
+        first = LoopbackOpenBSD
     try:
         # Scapy takes no bytes at all for a packet that is to be built, and fills in its defaults.
         packet = first(frame) if frame else Raw()
     except Exception:  # whatever a dissector raises, the bytes can be shown
         packet = Raw(frame)
-    return packet
+    layers = list(_layers(packet))
+    whole = _Parsed(layers, _Frame(frame, len(frame), max(len(frame), length)), "")
+    try:
+        return _with_beginning(whole, first)
+    except Exception:  # it is no header either
+        return whole
+
+
+def _with_beginning(parsed: _Parsed, first: Any) -> _Parsed:
+    """The same with the header that ends early, as far as it goes: Scapy leaves it Raw.
+
+    Only of a frame that was cut; and of IPv4, whose header this lab is about. May raise anything.
+    """
+    *before, last = parsed.layers
+    frame = parsed.frame
+    load = last.original
+    if type(last) is not Raw or not 0 < len(load) < _LONGEST_CUT:
+        return parsed
+    kind = before[-1].guess_payload_class(load) if before else first
+    if kind is Raw:
+        return parsed
+    header = kind(load + bytes(_LONGEST_CUT))
+    there = _header(header)
+    if there is None or len(there) <= len(load):
+        return parsed
+    named_ipv4 = _is_ipv4(header) and (before or load[0] >> 4 == 4)  # nothing names it at the start of raw IP
+    if not named_ipv4 and frame.captured == frame.length:
+        return parsed
+    header.remove_payload()
+    missing = [name for name, (_, stop) in _spans(header, there).items() if stop > len(load)]
+    for name in missing:
+        header.fields.pop(name, None)
+    ends = f"header ends after {len(load)} byte{'s' * (len(load) != 1)}, without {', '.join(missing)}"
+    return _Parsed([*before, header], frame._replace(data=frame.data + bytes(_LONGEST_CUT)), ends)
+
+
+def _without_missing(node: Node, end: int) -> Node:
+    """A layer whose header ends early, with the fields whose bytes are all there."""
+    return replace(node, stop=end, children=tuple(child for child in node.children if child.start < child.stop <= end))
 
 
 def _layers(packet: Packet) -> Iterator[Packet]:
@@ -138,15 +224,15 @@ def _raw_node(frame: bytes, start: int) -> Node:
 
 
 def _node(
-    layer: Packet, frame: bytes, start: int | None, outermost: Packet | None, field: str
+    layer: Packet, frame: _Frame, start: int | None, outermost: Packet | None, field: str
 ) -> tuple[Node, int | None]:
     """The node of one layer that starts at `start`, and where its header ends; None stands for "nobody knows"."""
     # The header is looked for where it should be, because some dissectors decompress or reorder what they read.
     header = _header(layer)
-    if start is None and layer.original and frame.endswith(layer.original):
-        start = len(frame) - len(layer.original)
+    if start is None and layer.original and frame.data.endswith(layer.original):
+        start = len(frame.data) - len(layer.original)
     stop = None
-    if header is None or start is None or not frame.startswith(header, start):
+    if header is None or start is None or not frame.data.startswith(header, start):
         start, header = 0, b""
     else:
         stop = start + len(header)
@@ -164,7 +250,7 @@ def _header(layer: Packet) -> bytes | None:
 
 
 def _fields(
-    layer: Packet, frame: bytes, start: int, header: bytes, outermost: Packet | None, field: str
+    layer: Packet, frame: _Frame, start: int, header: bytes, outermost: Packet | None, field: str
 ) -> tuple[Node, ...]:
     """A node for each field of `layer`, as `Packet.show()` has them; no bytes are known if `header` is empty."""
     shown = list(_shown(layer))  # before _spans, which may add values that show() does not have
@@ -209,7 +295,10 @@ def _shown(layer: Packet) -> Iterator[tuple[str, str, list[Packet] | None]]:
 def _spans(layer: Packet, header: bytes) -> dict[str, tuple[int, int]]:
     """The bytes of `header` that each field of `layer` touches, found by reading the fields once more."""
     spans = {}
-    rest: Any = header  # or, within a byte, the bytes from that one on and the bits of it that are read
+    # As the dissector had them, with all that follows: some fields are aligned by how much that is. Within a byte, the
+    # bytes from that one on, and the bits of it that are read.
+    whole = layer.original if layer.original.startswith(header) else header
+    rest: Any = whole
     mirrored = range(0)
     bit = 0
     try:
@@ -221,8 +310,10 @@ def _spans(layer: Packet, header: bytes) -> dict[str, tuple[int, int]]:
                 mirrored = range(first, first + group)
             rest, value = field.getfield(layer, rest)
             left, bits = rest if isinstance(rest, tuple) else (rest, 0)
-            bit = 8 * (len(header) - len(left)) + bits
+            bit = 8 * (len(whole) - len(left)) + bits
             last = (bit + 7) // 8
+            if last > len(header):  # read from nothing: some fields are content with too few bytes
+                break
             # A value that differs was not read from here. One that is missing was deleted by the dissector (a DNS
             # record's length), and the fields after it need it.
             if first < last and layer.fields.setdefault(field.name, value) == value and value is not None:
@@ -234,23 +325,25 @@ def _spans(layer: Packet, header: bytes) -> dict[str, tuple[int, int]]:
     return spans
 
 
-def _note(name: str, frame: bytes, start: int) -> str:
+def _note(name: str, frame: _Frame, start: int) -> str:
     """What a receiver would say to a field of the IPv4 header at `start` (RFC 1122 §3.2.1)."""
-    claimed, here = 4 * (frame[start] & 0xF), len(frame) - start
-    length = int.from_bytes(frame[start + 2 : start + 4], "big")
+    data = frame.data
+    claimed, here = 4 * (data[start] & 0xF), frame.length - start
+    length = int.from_bytes(data[start + 2 : start + 4], "big")
+    were = "were on the wire" if frame.captured < frame.length else "are here"
     match name:
-        case "version" if frame[start] >> 4 != 4:
+        case "version" if data[start] >> 4 != 4:
             return "wrong, IPv4 is 4"
         case "ihl" if claimed < SHORTEST_HEADER:
             return "wrong, 5 is the least"
         case "ihl" if claimed > here:
-            return f"wrong, {here} bytes are here"
+            return f"wrong, {here} bytes {were}"
         case "len" if length and length < claimed:  # 0: the card will fill it in
             return "wrong, less than the header"
         case "len" if length > here:
-            return f"wrong, {here} bytes are here"
+            return f"wrong, {here} bytes {were}"
         case "chksum":
-            return _checksum_note(frame, start)
+            return _checksum_note(data[: frame.captured], start)
     return ""
 
 
@@ -264,15 +357,15 @@ def _checksum_note(frame: bytes, start: int) -> str:
     return f"wrong, 0x{internet_checksum(header[:10] + header[12:]):04x} would be right"
 
 
-def _summary(packet: Packet, frame: bytes) -> Summary:
+def _summary(parsed: _Parsed, frame: bytes) -> Summary:
     try:
-        return _summarise(packet)
+        return _summarise(parsed)
     except Exception:
         return Summary("", "", "Raw", payload_text(frame[:_INFO]))
 
 
-def _summarise(packet: Packet) -> Summary:
-    chain = [layer for layer in _layers(packet) if not isinstance(layer, Padding)]
+def _summarise(parsed: _Parsed) -> Summary:
+    chain = [layer for layer in parsed.layers if not isinstance(layer, Padding)]
     network = next((layer for layer in chain if isinstance(layer, IP | IPv6)), None)
     text = payload_text(chain[-1].load[:_INFO]) if isinstance(chain[-1], Raw) else ""
     named = [layer for layer in chain if not isinstance(layer, Raw)]
@@ -289,9 +382,11 @@ def _summarise(packet: Packet) -> Summary:
         protocol = "ICMP" if isinstance(icmp, ICMP) else "ICMPv6"
         text = ""
     if isinstance(top, IP | IPv6):
-        number = top.proto if isinstance(top, IP) else top.nh
-        protocol = _KEYWORD.get(number, str(number))
-    if isinstance(icmp, ICMP) and icmp.type in ERROR_TYPES:
+        number = top.fields.get("proto" if isinstance(top, IP) else "nh")
+        protocol = "IP" if number is None else _KEYWORD.get(number, str(number))
+    if parsed.ends:
+        parts.append(parsed.ends)
+    elif isinstance(icmp, ICMP) and icmp.type in ERROR_TYPES:
         mtu = f", MTU {icmp.nexthopmtu}" if (icmp.type, icmp.code) == (3, 4) else ""
         parts.append(describe_error(icmp.type, icmp.code).partition(":")[0] + mtu)
     elif top is not network and (top is not chain[0] or not text):

@@ -18,7 +18,7 @@ def show(dissection: Dissection) -> list[str]:
 
 def _layer(layer: Node, margin: str, indent: str) -> Iterator[str]:
     """The lines of a layer: the margin before its name too, the indentation before its fields."""
-    yield f"{margin}###[ {layer.name} ]###"
+    yield f"{margin}###[ {layer.name} ]###" + (f"   {layer.note}" if layer.note else "")
     for field in layer.children:
         start = f"{margin}{indent}  "
         if field.holds_layers:

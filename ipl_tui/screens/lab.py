@@ -40,7 +40,7 @@ from ipl_tui.networks.interface import Interface, Network, SendError, network_of
 from ipl_tui.networks.links import describe_link
 from ipl_tui.networks.sending import Order, Outcome, carry_out
 from ipl_tui.networks.trail import Trail
-from ipl_tui.packets.fields import FIELD, FIELDS, read_header
+from ipl_tui.packets.fields import FIELD, FIELDS, SHORTEST_HEADER, read_header
 from ipl_tui.packets.icmp import describe_error
 from ipl_tui.packets.link_layer import ETHERNET
 from ipl_tui.packets.picture import show_value
@@ -197,6 +197,7 @@ class LabScreen(Screen[None]):
         """Whether an ICMP error about that packet is to be said once it is there."""
         self.shown = 0
         """The number of the packet in the decoded view."""
+        self.told_tap_problem = False
 
         self.interface_button = Button("", id="interface", compact=True, tooltip="Where packets are captured and sent")
         self.filter_input = Input(id="filter", compact=True, placeholder="all; try: ip proto 253")
@@ -402,6 +403,9 @@ class LabScreen(Screen[None]):
         self.watch_order()
         self.show_way()
         self.show_state()
+        if self.store.tap_problem and not self.told_tap_problem:
+            self.told_tap_problem = True
+            self.notify(printable(self.store.tap_problem), title="Joining", severity="error", markup=False)
 
     def show_state(self) -> None:
         captured, shown = len(self.store), self.packets.count
@@ -521,7 +525,7 @@ class LabScreen(Screen[None]):
         except CaptureError as error:
             self.show_trouble(str(error))
             return
-        dissection = dissect(frame.data, self.store.interfaces[frame.interface].linktype)
+        dissection = dissect(frame.data, self.store.interfaces[frame.interface].linktype, frame.length)
         self.dump.data = frame.data
         changed = self.trail.changes(self.shown)
         was = {change.field: show_value(change.field, change.before) for change in changed}
@@ -535,9 +539,12 @@ class LabScreen(Screen[None]):
         wrong = {node.field for layer in dissection.layers for node in layer.children if node.note.startswith("wrong")}
         warnings = {field.name: "warning" for field in FIELDS if field.scapy in wrong - {""}}
         grid.earlier, grid.marks = was, {**dict.fromkeys(was, "changed"), **warnings}
-        kind = "" if dissection.ipv4 else ": not IPv4"
+        cut = f": {frame.cut}" if frame.cut else ""
+        kind = cut if dissection.ipv4 else ": not IPv4"
+        if 0 < stop - start < SHORTEST_HEADER:
+            kind = f": only {stop - start} of its bytes are here"
         self.query_one("#header").border_title = f"{PANES['header']} of packet {frame.number}{kind}"
-        self.query_one("#fields").border_title = f"{PANES['fields']} of packet {frame.number}"
+        self.query_one("#fields").border_title = f"{PANES['fields']} of packet {frame.number}{cut}"
 
     @on(PacketTree.NodeChosen)
     def node_chosen(self, event: PacketTree.NodeChosen) -> None:
@@ -740,27 +747,30 @@ class LabScreen(Screen[None]):
 
     @work
     async def action_save(self) -> None:
-        path = await self.app.push_screen_wait(SaveScreen(len(self.store)))
-        if path is None:
-            return
-        try:
-            await asyncio.to_thread(self.store.save, path)
-        except CaptureError as error:
-            self.notify(printable(str(error)), title="Not saved", severity="error", markup=False)
-        else:
-            self.store.saved = len(self.store)
-            self.notify(printable(str(path.absolute())), title=f"Saved {len(self.store):,} packets", markup=False)
+        """Ask for a path until the capture is saved there or the user goes back; what was typed stays."""
+        screen = SaveScreen(len(self.store))
+        while (path := await self.app.push_screen_wait(screen)) is not None:
+            try:
+                saved = await asyncio.to_thread(self.store.save, path)
+            except CaptureError as error:
+                screen = SaveScreen(len(self.store), screen.typed, f"Not saved. {error}")
+            else:
+                self.store.saved = max(self.store.saved, saved)
+                title = f"Saved {saved:,} packet{'s' * (saved != 1)}"
+                self.notify(printable(str(path.absolute())), title=title, markup=False)
+                return
 
     @work
     async def action_wireshark(self) -> None:
         from ipl_tui.diagnosis.wireshark import open_in_wireshark
 
+        count = len(self.store)
         try:
-            path = await asyncio.to_thread(open_in_wireshark, self.store)
+            path = await asyncio.to_thread(open_in_wireshark, self.store, count)
         except CaptureError as error:
             self.notify(printable(str(error)), title="Wireshark", severity="warning", markup=False)
         else:
-            self.notify(str(path), title=f"Wireshark has {len(self.store):,} packets", markup=False)
+            self.notify(str(path), title=f"Wireshark has {count:,} packet{'s' * (count != 1)}", markup=False)
 
     def action_doctor(self) -> None:
         from ipl_tui.diagnosis.checks import Terminal, examine

@@ -16,23 +16,29 @@ from textual.widgets import Input, Label, Static
 
 from ipl_tui.packets.text import printable
 
+ADVICE = "A name that ends in .pcap gives the older format, any other pcapng; .gz after that compresses it."
+
 
 class SaveScreen(ModalScreen[Path | None]):
     """Asks for a path. Gives it, or None; an existing file is overwritten only when Enter is pressed again."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f8", "dismiss", "Back", id="save.back")]
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, typed: str = "capture.pcapng", problem: str = "") -> None:
+        """`problem` is why the capture could not be saved at what was typed before."""
         super().__init__()
         self.count = count
+        self.typed = typed
+        """What stands in the line, at first or at last."""
+        self.problem = problem
         self.agreed: Path | None = None
         """The existing file that the user was asked about."""
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Label(f"Save {self.count:,} packet{'s' * (self.count != 1)} as", classes="title")
-            yield Input("capture.pcapng", id="path")
-            yield Static("A name that ends in .pcap gives the older format; any other gives pcapng.", id="advice")
+            yield Input(self.typed, id="path", select_on_focus=not self.problem)
+            yield Static(Text(printable(self.problem) or ADVICE), id="advice")
             yield Label("Enter saves, Esc goes back", classes="hint")
 
     @on(Input.Submitted)
@@ -48,6 +54,7 @@ class SaveScreen(ModalScreen[Path | None]):
             self.agreed = path
             self.advise(f"{path} exists. Enter again replaces it.")
         else:
+            self.typed = event.value
             self.dismiss(path)
 
     def advise(self, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -20,6 +20,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.pcapng import NO_TIME
 from ipl_tui.capture.store import Frame, Store
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.networks.trail import Trail, in_brief
@@ -87,7 +88,7 @@ class PacketList(ScrollView, can_focus=True):
         self.own: Mapping[int, frozenset[str]] = {}
         """The addresses of each of the store's interfaces, which tell what was sent and what received."""
         self.elapsed = 0
-        """From the first packet to the last that is shown, in ns."""
+        """From the first packet that has a time to the last that is shown, in ns."""
         self.summaries: LRUCache[int, Summary] = LRUCache(1024)
         self.looks: dict[str, Style] = {}
         """The styles of the parts of a row: finding one takes longer than drawing a row with it."""
@@ -100,7 +101,8 @@ class PacketList(ScrollView, can_focus=True):
             return
         first_new, self.count = self.count + 1, count
         with suppress(CaptureError):  # the rows say that the file was changed below us
-            self.elapsed = self.store.time(count) - self.store.time(1)
+            if (last := self.store.time(count)) != NO_TIME and self.store.began is not None:
+                self.elapsed = last - self.store.began
         self.fit()
         if not self.selected and count:
             self.select(1)
@@ -213,7 +215,7 @@ class PacketList(ScrollView, can_focus=True):
         if summary is None:
             from ipl_tui.packets.dissect import summarise  # loads Scapy
 
-            summary = summarise(frame.data, self.store.interfaces[frame.interface].linktype)
+            summary = summarise(frame.data, self.store.interfaces[frame.interface].linktype, frame.length)
             self.summaries[number] = summary
         base = self.look()
         if selected := number == self.selected:
@@ -230,7 +232,8 @@ class PacketList(ScrollView, can_focus=True):
             summary.protocol,
             str(frame.length),
         )
-        segments = [Segment(line, base + self.look(arrow) if arrow else base), Segment(summary.info, base)]
+        info = ": ".join(filter(None, (frame.cut, summary.info)))
+        segments = [Segment(line, base + self.look(arrow) if arrow else base), Segment(info, base)]
         loss, joined = self.trail.loss(number), self.joined(number, columns.roomy)
         lost = f"✖ {loss}" if loss and columns.roomy else "✖" if loss else ""
         before = [("hop", self.hop(number, columns.roomy)), ("lost", lost)]
@@ -253,12 +256,18 @@ class PacketList(ScrollView, can_focus=True):
         self.looks.clear()
 
     def show_time(self, frame: Frame) -> str:
-        """When a packet came: seconds to the microsecond, or the time of day."""
+        """When a packet came: seconds to the microsecond, or the time of day; "-" where nobody wrote it down."""
+        if frame.time == NO_TIME:
+            return "-"
         if self.times == TIMES[2]:
-            of_day = datetime.fromtimestamp(frame.time // 10**9)
-            return f"{of_day:%H:%M:%S}.{frame.time % 10**9 // 1000:06d}"
-        since = self.store.time(1 if self.times == TIMES[0] else max(1, frame.number - 1))
-        return f"{(frame.time - since) / 1e9:.6f}"
+            second, part = divmod(frame.time, 10**9)
+            try:
+                of_day = datetime.fromtimestamp(second)
+            except (ValueError, OverflowError, OSError):  # no year from 1 to 9999; nobody knows its summer time either
+                of_day = datetime(1970, 1, 1) + timedelta(seconds=second % 86_400)
+            return f"{of_day:%H:%M:%S}.{part // 1000:06d}"
+        since = self.store.began if self.times == TIMES[0] else self.store.time(max(1, frame.number - 1))
+        return "-" if since in (None, NO_TIME) else f"{(frame.time - since) / 1e9:.6f}"
 
     def direction(self, frame: Frame, summary: Summary) -> str:
         """Where a packet went, seen from the interface it was captured on: by the link header or else by addresses."""

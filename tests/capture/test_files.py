@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from queue import Queue
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -18,6 +19,8 @@ from hypothesis import strategies as st
 from ipl_tui.capture import files
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.files import LARGEST_BLOCK, Pipe, read_capture, refuse_to_read
+from ipl_tui.capture.pcapng import EARLIEST, LATEST, NO_TIME
+from ipl_tui.capture.sinks import Relay
 from ipl_tui.capture.store import Batch, Store, StoredInterface
 from tests.capture.test_store import Packet, any_packet, batch, packets
 from tests.conftest import wait_until
@@ -68,7 +71,9 @@ def read(content: bytes, filter: str = "") -> tuple[list[Packet], list[StoredInt
         return packets(store), store.interfaces, problem
 
 
-in_pcap = any_packet.filter(lambda packet: packet[0] < 2**32 * SECOND)
+PCAP_HEADER = pcap("<", False, [])
+
+in_pcap = any_packet.map(lambda packet: (packet[0] % (2**32 * SECOND), *packet[1:]))
 
 
 @given(st.sampled_from("<>"), st.booleans(), st.booleans(), st.lists(in_pcap, max_size=9))
@@ -109,11 +114,11 @@ def test_pcapng_with_sections_interfaces_and_resolutions(order: str) -> None:
         (1_500_000_000, b"micro", 60),
         (10 * SECOND + 7, b"nano", 4),
         (1_250_000_000, b"quarter", 7),
-        (0, b"simp", 9),
+        (NO_TIME, b"simp", 9),
         (2 * SECOND, b"old", 3),
         (0, b"in no time", 10),
-        (2**64 - 1, b"never", 5),
-        (0, b"long ago", 8),
+        (LATEST, b"never", 5),
+        (EARLIEST, b"long ago", 8),
     ]
     assert interfaces == [
         StoredInterface("eth0", 1),
@@ -122,6 +127,115 @@ def test_pcapng_with_sections_interfaces_and_resolutions(order: str) -> None:
         StoredInterface("", 276),
         StoredInterface("", 1),
     ]
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_the_modified_format_has_more_in_the_header_of_a_packet(order: str) -> None:
+    content = struct.pack(f"{order}IHHiIII", 0xA1B2CD34, 2, 4, 0, 0, 65_535, 1)
+    sent: list[Packet] = [(SECOND + 2_000, b"first", 5), (2 * SECOND, b"second", 60), (3 * SECOND, b"", 0)]
+    for time, frame, length in sent:
+        content += struct.pack(f"{order}4I", time // SECOND, time % SECOND // 1000, len(frame), length)
+        content += struct.pack(f"{order}IHBB", 3, 0x0800, 4, 0) + frame
+    assert read(content) == (sent, [StoredInterface("", 1)], "")
+    shown, _, problem = read(content[:-1])
+    assert (shown, problem) == (sent[:2], "x is cut short after 2 packets; those before it are shown.")
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("version", [(2, 0), (2, 2), (2, 3), (543, 0)])
+def test_old_files_have_the_two_lengths_in_the_other_order(order: str, version: tuple[int, int]) -> None:
+    content = struct.pack(f"{order}IHHiIII", 0xA1B2C3D4, *version, 0, 0, 65_535, 1)
+    content += struct.pack(f"{order}4I", 1, 0, 60, 5) + b"first" + struct.pack(f"{order}4I", 2, 0, 6, 6) + b"second"
+    assert read(content)[::2] == ([(SECOND, b"first", 60), (2 * SECOND, b"second", 6)], "")
+
+
+def test_version_2_3_was_written_either_way() -> None:
+    start = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 3, 0, 0, 65_535, 1)
+    for lengths in ((5, 60), (60, 5)):
+        assert read(start + struct.pack("<4I", 1, 0, *lengths) + b"first")[0] == [(SECOND, b"first", 60)]
+
+
+def test_times_after_the_year_2554_keep_their_distances() -> None:
+    ticks = 2**64 // 1000
+    sent = [enhanced("<", 0, ticks + 7 * number, b"late", 4) for number in range(3)]
+    shown, _, _ = read(section("<") + interface("<", 1) + b"".join(sent))
+    assert [time for time, _, _ in shown] == [1000 * (ticks + 7 * number) for number in range(3)]
+
+
+def test_what_has_no_time_has_none_after_being_written_and_read_again(tmp_path: Path) -> None:
+    simple = block("<", 3, struct.pack("<I", 5) + b"frame")
+    with Store(tmp_path / "again.pcapng") as store, Store() as copy:
+        (tmp_path / "simple.pcapng").write_bytes(section("<") + interface("<", 1) + simple * 2)
+        read_capture(tmp_path / "simple.pcapng", store)
+        store.save(tmp_path / "saved.pcapng")
+        for path in (store.path, tmp_path / "saved.pcapng"):
+            read_capture(path, copy)
+        assert packets(copy) == [(NO_TIME, b"frame", 5)] * 4
+        assert store.path.read_bytes().endswith(simple), "as what it is, for other programs too"
+
+
+def test_whatever_reading_raises_is_a_sentence_and_the_rest_is_there(tmp_path: Path) -> None:
+    class Broken(Store):
+        def append(self, interface: int, batch: Batch) -> int:
+            if len(self) == 1:
+                raise RuntimeError("on purpose")
+            return super().append(interface, batch)
+
+    path = tmp_path / "x.pcapng"
+    path.write_bytes(
+        section("<") + b"".join(interface("<", 1, option("<", 2, name)) for name in (b"one", b"two")) +
+        enhanced("<", 0, 1, b"first", 5) + enhanced("<", 1, 2, b"second", 6)
+    )  # fmt: skip
+    with Broken() as store:
+        with pytest.raises(CaptureError, match=r"^Reading .* stopped: RuntimeError: on purpose\.$"):
+            read_capture(path, store)
+        assert packets(store) == [(1000, b"first", 5)]
+
+
+@pytest.mark.parametrize("content", [b"no capture", PCAP_HEADER[:20], PCAP_HEADER + b"\xff" * 16])
+def test_nothing_is_begun_for_a_file_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
+    target = tmp_path / "target.pcapng"
+    target.write_bytes(b"precious")
+    (tmp_path / "x").write_bytes(content)
+    with Store(target) as store, pytest.raises(CaptureError):
+        read_capture(tmp_path / "x", store)
+    with Store(target) as store, pytest.raises(CaptureError, match="filter"):
+        (tmp_path / "x").write_bytes(PCAP)
+        read_capture(tmp_path / "x", store, "ip and")
+    assert target.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("names", [[b"%d" % number for number in range(3_000)], [b""] * 3_000], ids=["named", "alike"])
+def test_a_reading_that_is_stopped_among_thousands_of_interfaces_waits_for_none(
+    tmp_path: Path, names: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.pcapng"
+    described = b"".join(interface("<", 1, option("<", 2, name)) for name in names)
+    path.write_bytes(section("<") + described + b"".join(enhanced("<", n, n, b"frame", 5) for n in range(len(names))))
+    waits: list[object] = []
+    with Store() as output, ThreadPoolExecutor() as executor:
+        relay = Relay(output, most=1)
+        monkeypatch.setattr(relay, "_calls", Counting(waits))
+        reading = executor.submit(read_capture, path, relay, stop=relay.stopping)
+        relay.run()
+        reading.result(10)
+        assert len(output) == 1
+    assert len(waits) <= 3, "the interface, the packet, the end"
+    with Store() as store:
+        read_capture(path, store)
+        assert len(store) == 3_000
+
+
+class Counting(Queue[object]):
+    """Writes down what is put into it."""
+
+    def __init__(self, puts: list[object]) -> None:
+        super().__init__(16)
+        self.puts = puts
+
+    def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:
+        self.puts.append(item)
+        super().put(item, block, timeout)
 
 
 def test_frames_of_any_length_and_files_longer_than_a_piece() -> None:

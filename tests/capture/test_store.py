@@ -1,6 +1,7 @@
 """The growing capture file: what goes in comes out, whatever fails on the way."""
 
 import errno
+import gzip
 import os
 import resource
 import shutil
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.files import read_capture
+from ipl_tui.capture.pcapng import EARLIEST, LATEST, NO_TIME
 from ipl_tui.capture.store import Batch, Frame, Store, StoredInterface
 
 Packet = tuple[int, bytes, int]
@@ -37,7 +39,9 @@ def packets(store: Store) -> list[Packet]:
     return [(frame.time, frame.data, frame.length) for frame in frames]
 
 
-any_packet = st.tuples(st.integers(0, 2**64 - 1), st.binary(max_size=70), st.integers(0, 2**32 - 1)).map(
+any_time = st.one_of(st.integers(0, 2**64 - 1), st.integers(EARLIEST, LATEST), st.just(NO_TIME))
+
+any_packet = st.tuples(any_time, st.binary(max_size=70), st.integers(0, 2**32 - 1)).map(
     lambda packet: (packet[0], packet[1], max(len(packet[1]), packet[2]))
 )
 
@@ -107,6 +111,103 @@ def test_a_temporary_capture_is_private_and_goes_away() -> None:
         store.append(0, batch((1, b"", 0)))
 
 
+def test_a_tap_that_raises_costs_no_packet_and_is_told_of_once() -> None:
+    def stumble(interface: int, first: int, each: Batch) -> None:
+        raise IndexError(f"on purpose, at {first}")
+
+    heard: list[int] = []
+    with Store() as store:
+        store.taps += [stumble, lambda interface, first, each: heard.append(first)]
+        interface = store.add_interface("lo", 1)
+        assert store.tap_problem == ""
+        store.append(interface, batch((1, b"a", 1)))
+        store.append(interface, batch((2, b"b", 1)))
+        assert packets(store) == [(1, b"a", 1), (2, b"b", 1)]
+        assert heard == [1, 2]
+        assert "packet 1 (IndexError: on purpose, at 1)" in store.tap_problem
+
+
+def test_a_given_file_is_as_it_was_until_something_is_captured(tmp_path: Path) -> None:
+    there, new = tmp_path / "there.pcapng", tmp_path / "new.pcapng"
+    there.write_bytes(b"precious")
+    for path in (there, new):
+        with Store(path) as store, Store() as copy:
+            store.save(tmp_path / "saved.pcapng")
+            read_capture(tmp_path / "saved.pcapng", copy)
+            assert not store.begun
+    assert there.read_bytes() == b"precious"
+    assert not new.exists()
+    for path in (there, new):
+        with Store(path) as store, Store() as copy:
+            store.begin()
+            read_capture(path, copy)
+            assert store.begun
+        assert path.stat().st_size == 28  # a section without interfaces and packets
+
+
+@pytest.mark.parametrize("name", ["a.pcapng.gz", "a.pcap.GZ"])
+def test_a_capture_that_grows_is_not_compressed(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CaptureError, match=r"can't be compressed while it grows: leave out the \.gz of"):
+        Store(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_frame_that_was_cut_says_so() -> None:
+    assert Frame(1, 0, b"x" * 1000, 1000, 0).cut == ""
+    assert Frame(1, 0, b"x" * 1000, 2345, 0).cut == "captured 1,000 of 2,345 bytes"
+
+
+def test_where_a_capture_began_is_the_first_time_that_there_is() -> None:
+    with Store() as store:
+        interface = store.add_interface("", 1)
+        for each in (batch((NO_TIME, b"a", 1)), batch((NO_TIME, b"b", 1), (7, b"c", 1)), batch((3, b"d", 1))):
+            store.append(interface, each)
+        assert store.began == 7
+
+
+def test_times_far_apart_and_none_can_be_read_by_others(tmp_path: Path) -> None:
+    """One interface in the store; in the file it is described once for each 64 bits of time."""
+    late = 3 * 2**64 + 5
+    with Store(tmp_path / "x.pcapng") as store:
+        second = [store.add_interface(name, 1) for name in ("one", "two")][1]
+        store.append(0, batch((NO_TIME, b"simple", 6), (NO_TIME, b"cut", 9), (1, b"a", 1)))
+        store.append(second, batch((late, b"b", 1), (late + 7, b"c", 1), (1, b"d", 1), (NO_TIME, b"e", 1)))
+        assert store.interfaces == [StoredInterface("one", 1), StoredInterface("two", 1)]
+        assert [store.frame(number).interface for number in range(1, 8)] == [0, 0, 0, second, second, second, second]
+        assert [store.time(number) for number in range(4, 8)] == [late, late + 7, 1, NO_TIME]
+    content = (tmp_path / "x.pcapng").read_bytes()
+    kinds = []
+    at = 0
+    while at < len(content):
+        kind, size = struct.unpack_from("<II", content, at)
+        kinds.append(kind)
+        at += size
+    assert kinds == [0x0A0D0D0A, 1, 1, 3, 6, 6, 1, 6, 6, 6, 6]
+    assert content.count(b"no time was written down") == 2, "where a Simple Packet Block can't say what it is"
+
+
+def test_what_is_described_and_cannot_be_written_is_forgotten(tmp_path: Path) -> None:
+    late = 2**64 + 5
+    with Store(tmp_path / "full.pcapng") as store:
+        interface = store.add_interface("lo", 1)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (store.path.stat().st_size + 4, hard))
+        try:
+            with pytest.raises(CaptureError, match="file too large"):
+                store.append(interface, batch((late, b"a", 1)))
+            with pytest.raises(CaptureError, match="file too large"):
+                store.add_interface("x", 1)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        store.append(interface, batch((late, b"a", 1)))
+        store.append(store.add_interface("y", 101), batch((late, b"b", 1)))
+        assert packets(store) == [(late, b"a", 1), (late, b"b", 1)]
+    with Store() as copy:
+        read_capture(tmp_path / "full.pcapng", copy)
+        assert packets(copy) == [(late, b"a", 1), (late, b"b", 1)]
+        assert copy.interfaces == [StoredInterface("lo", 1), StoredInterface("y", 101)]
+
+
 def test_a_given_file_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "kept.pcapng"
     path.write_bytes(b"what was there before" * 100)
@@ -168,7 +269,7 @@ def test_a_disk_that_is_full_from_the_start(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["saved.pcapng", "saved.pcap", "saved"])
+@pytest.mark.parametrize("name", ["saved.pcapng", "saved.pcap", "saved", "saved.pcapng.gz", "saved.pcap.GZ", "s.gz"])
 @pytest.mark.parametrize("count", [None, 0, 1, 2, 3, 9])
 def test_saving(tmp_path: Path, name: str, count: int | None) -> None:
     sent = [(1_700_000_000_000_001_000, b"first", 5), (2_000, b"second", 60), (3_000_000_001, b"", 7)]
@@ -177,9 +278,14 @@ def test_saving(tmp_path: Path, name: str, count: int | None) -> None:
         store.append(interface, batch(*sent[:2]))
         store.append(interface, batch(*sent[2:]))
         (tmp_path / name).write_bytes(b"replaced")
-        store.save(tmp_path / name, count)
+        assert store.save(tmp_path / name, count) == len(sent[:count])
         read_capture(tmp_path / name, copy)
         assert packets(copy) == sent[:count]
+        content = (tmp_path / name).read_bytes()
+        assert (content[:2] == b"\x1f\x8b") is name.lower().endswith(".gz")
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+        assert (content[:4] == b"\n\r\r\n") is (".pcapng" in name or name in ("saved", "s.gz"))
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
@@ -189,6 +295,29 @@ def test_a_pcap_is_in_nanoseconds_only_if_it_must(tmp_path: Path, time: int, mag
         store.append(store.add_interface("tun0", 12), batch((time, b"x", 1)))
         store.save(tmp_path / "saved.pcap")
     assert struct.unpack_from("<I16xI", (tmp_path / "saved.pcap").read_bytes()) == (magic, 101)
+
+
+@pytest.mark.parametrize("letter", "xé漢🐧")
+def test_a_name_may_be_as_long_as_a_name_can_be(tmp_path: Path, letter: str) -> None:
+    name = letter * ((255 - len(".pcapng")) // len(letter.encode())) + ".pcapng"
+    with Store() as store:
+        store.save(tmp_path / name)
+        with pytest.raises(CaptureError, match="file name too long"):
+            store.save(tmp_path / f"{letter * 4}{name}")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_times_that_a_pcap_cannot_say(tmp_path: Path) -> None:
+    with Store() as store:
+        interface = store.add_interface("", 1)
+        store.append(interface, batch((NO_TIME, b"x", 1)))
+        store.save(tmp_path / "untimed.pcap")
+        assert struct.unpack_from("<II", (tmp_path / "untimed.pcap").read_bytes(), 24) == (0, 0)
+        for time in (2**32 * 10**9, -1):
+            store.append(interface, batch((time, b"x", 1)))
+            with pytest.raises(CaptureError, match=r"no times before 1970 or after 2106: save it as \.pcapng"):
+                store.save(tmp_path / "late.pcap")
+    assert not (tmp_path / "late.pcap").exists()
 
 
 def test_a_pcap_holds_one_link_type(tmp_path: Path) -> None:

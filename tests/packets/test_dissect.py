@@ -218,7 +218,7 @@ def test_other_checksums_are_not_judged() -> None:
         (bytes(CookedLinux(proto=0x800) / IP()), 113, (16, 36)),
         (bytes(CookedLinuxV2(proto=0x800) / IP()), 276, (20, 40)),
         (bytes(LINK / ARP()), 1, None),
-        (bytes(NETWORK)[:30], 1, None),
+        (bytes(NETWORK)[:30], 1, (14, 30)),
         (bytes(IPv6()), 101, None),
         (bytes(IP()), 9999, None),
         (b"", 1, None),
