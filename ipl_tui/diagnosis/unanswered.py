@@ -77,6 +77,8 @@ def look_into(case: Unanswered, store: Store, trail: Trail, after: int, number: 
     None if it was answered after the frame `after`, or where that can't be told."""
     try:
         seen = trail.packet(number) if number else b""
+        if len(seen) < SHORTEST_HEADER:  # it tells nothing
+            seen = b""
         answers = find_answers(store, after, seen or case.packet)
         if answers is None or any(trail.interface(answer) == case.interface.name for answer in answers):
             return None

@@ -15,7 +15,7 @@ from scapy.packet import NoPayload, Packet, Padding, Raw, bind_bottom_up
 
 from .checksum import internet_checksum
 from .craft import payload_text
-from .fields import PROTOCOLS, SHORTEST_HEADER
+from .fields import LONGEST_DATAGRAM, PROTOCOLS, SHORTEST_HEADER
 from .icmp import ERROR_TYPES, describe_error
 from .text import printable
 
@@ -182,17 +182,18 @@ def _with_beginning(parsed: _Parsed, first: Any) -> _Parsed:
         return parsed
     header = kind(load + bytes(_LONGEST_CUT))
     there = _header(header)
-    if there is None or len(there) <= len(load):
-        return parsed
-    named_ipv4 = _is_ipv4(header) and (before or load[0] >> 4 == 4)  # nothing names it at the start of raw IP
-    if not named_ipv4 and frame.captured == frame.length:
+    is_ipv4 = _is_ipv4(header) and (before or load[0] >> 4 == 4)  # nothing names it at the start of raw IP
+    was_cut = frame.captured < frame.length and type(header) is kind  # else the zeros may have chosen the kind
+    if there is None or len(there) <= len(load) or not (is_ipv4 or was_cut):
         return parsed
     header.remove_payload()
     missing = [name for name, (_, stop) in _spans(header, there).items() if stop > len(load)]
     for name in missing:
         header.fields.pop(name, None)
     ends = f"header ends after {len(load)} byte{'s' * (len(load) != 1)}, without {', '.join(missing)}"
-    return _Parsed([*before, header], frame._replace(data=frame.data + bytes(_LONGEST_CUT)), ends)
+    # Where nobody says how long the frame was, nothing that the header says of lengths can be called wrong.
+    length = frame.length if was_cut else frame.captured + LONGEST_DATAGRAM
+    return _Parsed([*before, header], _Frame(frame.data + bytes(_LONGEST_CUT), frame.captured, length), ends)
 
 
 def _without_missing(node: Node, end: int) -> Node:
@@ -303,6 +304,8 @@ def _spans(layer: Packet, header: bytes) -> dict[str, tuple[int, int]]:
     bit = 0
     try:
         for field in layer.fields_desc:
+            if isinstance(field, ConditionalField) and not field.cond(layer):
+                continue  # it is not there, and no group of bits begins with it
             first = bit // 8
             group = getattr(field, "tot_size", 0) if getattr(field, "rev", False) else 0
             if group > 1 and isinstance(rest, bytes):

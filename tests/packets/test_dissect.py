@@ -1,6 +1,7 @@
 """What Scapy says of a frame, as a tree with the bytes of each field."""
 
 import random
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,9 +10,11 @@ from typing import ClassVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scapy.config import conf
 from scapy.fields import AnyField, BitField, ByteField
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.dns import DNS, DNSQR, DNSRR
+from scapy.layers.dot11 import Dot11, RadioTap
 from scapy.layers.http import HTTP, HTTPRequest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, IPOption_RR, IPOption_Timestamp
 from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6
@@ -193,6 +196,89 @@ def test_what_a_receiver_would_object_to_is_named(draft: Draft, field: str, note
     assert [node.note for node in layers[1].children if node.name == field] == [note]
 
 
+def test_what_a_snap_length_cut_off_is_missing_and_not_wrong() -> None:
+    whole = bytes(NETWORK / TCP(sport=40000, dport=80) / (b"G" * 367))
+    cut = whole[:68]
+    dissection = dissect(cut, ETHERNET, len(whole))
+    notes = {node.name: node.note for node in walk(dissection.layers) if node.note}
+    assert notes == {"chksum": "correct", "Raw": "captured 68 of 421 bytes"}
+    assert dissection.ipv4 == (14, 68)
+    assert find(dissection.layers, "TCP", "dport").value == "http"
+    assert find(dissection.layers, "Raw", "load").value == repr(b"G" * 14)
+    assert find(dissect(cut, ETHERNET).layers, "IP", "len").note == "wrong, 54 bytes are here"
+
+
+@pytest.mark.parametrize(
+    ("draft", "field", "note"),
+    [
+        (Draft(len=24, payload=b"1234"), "len", ""),
+        (Draft(len=25, payload=b"1234"), "len", "wrong, 24 bytes were on the wire"),
+        (Draft(ihl=6, payload=b"1234"), "ihl", ""),
+        (Draft(ihl=7, payload=b"1234"), "ihl", "wrong, 24 bytes were on the wire"),
+        (Draft(len=19, payload=b"1234"), "len", "wrong, less than the header"),
+    ],
+)
+def test_what_was_wrong_on_the_wire_is_wrong_where_it_was_cut_too(draft: Draft, field: str, note: str) -> None:
+    frame = bytes(12) + b"\x08\x00" + craft(draft, "10.0.1.10").packet
+    layers = dissect(frame[:35], 1, len(frame)).layers
+    assert [node.note for node in layers[1].children if node.name == field] == [note]
+
+
+@pytest.mark.parametrize(
+    ("size", "ends"),
+    [
+        (1, "header ends after 1 byte, without tos, len, id, flags, frag, ttl, proto, chksum, src, dst"),
+        (7, "header ends after 7 bytes, without frag, ttl, proto, chksum, src, dst"),
+        (9, "header ends after 9 bytes, without proto, chksum, src, dst"),
+        (19, "header ends after 19 bytes, without dst"),
+    ],
+)
+@pytest.mark.parametrize("link", [bytes(LINK)[:12] + b"\x08\x00", b""], ids=["Ethernet", "raw"])
+def test_an_ipv4_header_that_ends_early_is_shown_as_far_as_it_goes(size: int, ends: str, link: bytes) -> None:
+    frame = link + bytes(IP(src="10.0.1.10", dst="10.0.2.20", proto=253))[:size]
+    linktype = ETHERNET if link else RAW_IP
+    dissection = dissect(frame, linktype)
+    layer = dissection.layers[-1]
+    assert (layer.name, layer.note, layer.start, layer.stop) == ("IP", ends, len(link), len(frame))
+    assert dissection.ipv4 == (len(link), len(frame))
+    there = {field.name: field.value for field in layer.children}
+    expected = {"version": "4", "ihl": "5", "tos": "0x0", "len": "20", "id": "1", "flags": "", "frag": "0", "ttl": "64"}
+    expected |= {"proto": "253", "chksum": "0x63d1", "src": "10.0.1.10", "dst": "10.0.2.20"}
+    missing = ends.partition("without ")[2].split(", ")
+    assert list(there) == [name for name in expected if name not in missing]
+    assert not any("wrong" in field.note for field in layer.children)
+    assert dissection.summary == summarise(frame, linktype)
+    assert dissection.summary.source == ("10.0.1.10" if size > 15 else "")
+    assert dissection.summary.destination == ""
+    assert dissection.summary.protocol == ("253" if size > 9 else "IP")
+    assert dissection.summary.info == ends
+
+
+def test_other_headers_that_end_early_are_raw_unless_they_were_cut() -> None:
+    whole = bytes(NETWORK / TCP(sport=40001, dport=40002))
+    frame = whole[:40]
+    assert dissect(frame, ETHERNET).layers[-1].name == "Raw"
+    layer = dissect(frame, ETHERNET, len(whole)).layers[-1]
+    assert layer.name == "TCP"
+    assert [(field.name, field.value) for field in layer.children] == [("sport", "40001"), ("dport", "40002")]
+    ends = "header ends after 6 bytes, without seq, ack, dataofs, reserved, flags, window, chksum, urgptr"
+    assert layer.note == f"captured 40 of 54 bytes; {ends}"
+    assert summarise(frame, ETHERNET, len(whole)) == Summary(*TEN, "TCP", ends)
+    assert dissect(bytes(LINK)[:10], ETHERNET, 60).layers[0].name == "Raw", "the missing type may mean 802.3"
+
+
+def test_radiotap_fields_are_where_their_alignment_puts_them() -> None:
+    present = "TSFT+Flags+Rate+Channel+dBm_AntSignal+Antenna+RXFlags+MCS"
+    radiotap = RadioTap(present=present, Flags=0, ChannelFrequency=2412, RXFlags=0, knownMCS=7, MCS_index=4)
+    frame = bytes(radiotap / Dot11(type=2) / b"payload of some odd length")
+    spans = {field.name: (field.start, field.stop) for field in dissect(frame, 127).layers[0].children}
+    expected = {"mac_timestamp": (8, 16), "Flags": (16, 17), "Rate": (17, 18), "ChannelFrequency": (18, 20)}
+    expected |= {"ChannelFlags": (20, 22), "dBm_AntSignal": (22, 23), "Antenna": (23, 24), "RXFlags": (24, 26)}
+    expected |= {"knownMCS": (26, 27), "guard_interval": (27, 28), "MCS_index": (28, 29)}
+    assert {name: spans[name] for name in expected} == expected
+    assert frame[18:20] == (2412).to_bytes(2, "little")
+
+
 def test_other_checksums_are_not_judged() -> None:
     frame = bytes(NETWORK / UDP(chksum=1) / b"offload") + bytes(NETWORK / TCP(chksum=1))
     assert {node.note for node in walk(dissect(frame, ETHERNET).layers)} == {"", "correct"}
@@ -282,22 +368,42 @@ def test_summaries(packet: Packet, summary: Summary) -> None:
     assert dissect(frame, ETHERNET).summary == summary
 
 
-def check(frame: bytes, linktype: int) -> None:
-    dissection = dissect(frame, linktype)
+def check(frame: bytes, linktype: int, length: int = 0) -> None:
+    dissection = dissect(frame, linktype, length)
     assert dissection.layers
     for node in walk(dissection.layers):
         assert 0 <= node.start <= node.stop <= len(frame)
         assert node.name.isprintable() and node.value.isprintable()
-    assert summarise(frame, linktype) == dissection.summary
+    assert summarise(frame, linktype, length) == dissection.summary
     assert all(text.isprintable() for text in vars(dissection.summary).values())
 
 
 LINKTYPES = [1, 1, 1, 0, 12, 101, 105, 113, 127, 147, 228, 229, 276]
 
 
-@given(st.binary(max_size=500), st.sampled_from(LINKTYPES))
-def test_any_bytes_can_be_dissected(frame: bytes, linktype: int) -> None:
+@given(st.binary(max_size=500), st.sampled_from(LINKTYPES), st.integers(0, 2**32 - 1))
+def test_any_bytes_can_be_dissected(frame: bytes, linktype: int, length: int) -> None:
     check(frame, linktype)
+    check(frame, linktype, length)
+
+
+@given(st.binary(min_size=1, max_size=120), st.sampled_from(sorted(conf.l2types.num2layer)))
+def test_fields_of_any_link_type_stay_inside_the_frame(frame: bytes, linktype: int) -> None:
+    check(frame, linktype)
+
+
+@given(st.integers(0, 2**32 - 1), st.binary(max_size=80))
+def test_radiotap_fields_stay_inside_the_frame(present: int, rest: bytes) -> None:
+    for claimed in (8, 8 + len(rest) // 2, 8 + len(rest)):
+        check(struct.pack("<BBHI", 0, 0, claimed, present) + rest, 127)
+
+
+@given(st.sampled_from(sorted(SAMPLES)), st.data())
+def test_frames_cut_anywhere(sample: str, data: st.DataObject) -> None:
+    frame = bytes(SAMPLES[sample])
+    cut = frame[: data.draw(st.integers(0, len(frame) - 1))]
+    check(cut, ETHERNET, len(frame))
+    assert not any(node.note.startswith("wrong") for node in walk(dissect(cut, ETHERNET, len(frame)).layers))
 
 
 def test_ten_thousand_mutated_frames() -> None:
