@@ -137,8 +137,8 @@ def describe(data: bytes, over_tcp: bool) -> str:
 
 def print_packet(data: bytes, over_tcp: bool) -> None:
     """A packet in the form of Scapy's show(); a message as it is."""
+    from ipl_tui.packets.budget import dissect
     from ipl_tui.packets.craft import payload_text
-    from ipl_tui.packets.dissect import dissect
     from ipl_tui.packets.show import show
 
     if over_tcp:

@@ -298,7 +298,7 @@ def print_sent(order: Order, outcome: Outcome, interface: Interface) -> None:
 
 def print_answer(answer: Answer, linktype: int, show: bool) -> None:
     """What came back, from whom and when; in full if that is wanted."""
-    from ipl_tui.packets.dissect import dissect, summarise
+    from ipl_tui.packets.budget import dissect, summarise
     from ipl_tui.packets.icmp import describe_error
     from ipl_tui.packets.show import show as lines_of
 

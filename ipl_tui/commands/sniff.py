@@ -304,7 +304,7 @@ class Printer:
 def as_line(frame: Frame, interface: StoredInterface, began: int | None) -> Shown:
     """A packet in a line, as tshark's: number, seconds since the first, addresses, protocol, bytes, what it says."""
     from ipl_tui.capture.pcapng import NO_TIME
-    from ipl_tui.packets.dissect import summarise
+    from ipl_tui.packets.budget import summarise
 
     row = summarise(frame.data, interface.linktype, frame.length)
     since = "-" if began is None or frame.time == NO_TIME else f"{(frame.time - began) / 1e9:.6f}"
@@ -317,7 +317,7 @@ def as_line(frame: Frame, interface: StoredInterface, began: int | None) -> Show
 
 def decoded(frame: Frame, interface: StoredInterface) -> list[Shown]:
     """The decoded view, in the form of Scapy's show()."""
-    from ipl_tui.packets.dissect import dissect
+    from ipl_tui.packets.budget import dissect
     from ipl_tui.packets.show import show
 
     lines = show(dissect(frame.data, interface.linktype, frame.length))
@@ -328,7 +328,7 @@ def as_json(frame: Frame, interface: StoredInterface) -> str:
     """A packet as an object of one line of ASCII. Its time is in seconds since the epoch, with all nine decimals, or
     null; captured is how many of its bytes are here, length how many there were."""
     from ipl_tui.capture.pcapng import NO_TIME
-    from ipl_tui.packets.dissect import dissect
+    from ipl_tui.packets.budget import dissect
 
     layers = [layer_object(layer, frame.data) for layer in dissect(frame.data, interface.linktype, frame.length).layers]
     about = {"length": frame.length, "captured": len(frame.data), "interface": interface.name, "layers": layers}
@@ -340,8 +340,9 @@ def as_json(frame: Frame, interface: StoredInterface) -> str:
 
 
 def layer_object(layer: Node, frame: bytes) -> dict[str, Any]:
-    """A layer for JSON: its name, and its fields by name."""
-    return {"name": layer.name, "fields": {field.name: field_value(field, frame) for field in layer.children}}
+    """A layer for JSON: its name, what there is to say about it, if anything, and its fields by name."""
+    note = {"note": layer.note} if layer.note else {}
+    return {"name": layer.name, **note, "fields": {field.name: field_value(field, frame) for field in layer.children}}
 
 
 def field_value(field: Node, frame: bytes) -> Any:

@@ -1,7 +1,7 @@
 """Bytes become layers, their fields, and the bytes that each field is. Scapy does the dissection."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ from .checksum import internet_checksum
 from .craft import payload_text
 from .fields import LONGEST_DATAGRAM, PROTOCOLS, SHORTEST_HEADER
 from .icmp import ERROR_TYPES, describe_error
+from .ipv4 import header_length
+from .link_layer import ETHERNET, network_layer
 from .text import printable
 
 # Scapy complains about odd packets on standard error, which is where the screen is drawn.
@@ -46,6 +48,9 @@ _INFO = 120
 
 _LONGEST_CUT = 60
 """Bytes of a header that ends early; whatever has more is no header."""
+
+_LONGEST_LINK = 64
+"""Bytes of link headers and tags that a packet may stand behind for undecoded() to read them."""
 
 
 @dataclass(frozen=True)
@@ -117,37 +122,87 @@ class _Parsed(NamedTuple):
 
 
 def dissect(frame: bytes, linktype: int, length: int = 0) -> Dissection:
-    """The layers of `frame`, whose first header is that of libpcap's link type `linktype`. Never raises.
+    """The layers of `frame`, whose first header is that of libpcap's link type `linktype`. Raises MemoryError alone.
 
     length is that on the wire, where the capture may have been cut: what was cut off is missing, not wrong. What Scapy
-    cannot dissect, or does not know, is a layer "Raw".
+    cannot dissect, or does not know, is a layer "Raw". For some frames it needs seconds and hundreds of megabytes: see
+    budget.py.
     """
     parsed = _parse(frame, linktype, length)
     summary = _summary(parsed, frame)  # before the tree, for which values are read again
-    outermost = next((layer for layer in parsed.layers if _is_ipv4(layer)), None)
-    nodes: list[Node] = []
-    ipv4 = None
-    position: int | None = 0
-    for layer in parsed.layers:
-        try:
-            node, end = _node(layer, parsed.frame, position, outermost, "")
-        except Exception:  # a value that cannot be shown, or more nesting than Python's stack has room for
-            nodes.append(_raw_node(frame, position or 0))
-            break
-        nodes.append(node)
-        position = end
-        if layer is outermost and node.start < node.stop:
-            ipv4 = node.start, _end_of_datagram(frame, node.start)
+    nodes, ipv4 = _nodes(parsed.layers, parsed.frame)
     if parsed.ends:
         nodes[-1] = _without_missing(nodes[-1], len(frame))
-    cut = f"captured {len(frame):,} of {length:,} bytes" if len(frame) < length else ""
-    nodes[-1] = replace(nodes[-1], note="; ".join(filter(None, (cut, parsed.ends))))
+    nodes[-1] = _with_notes(nodes[-1], _cut(frame, length), parsed.ends)
     return Dissection(tuple(nodes), ipv4, summary)
 
 
 def summarise(frame: bytes, linktype: int, length: int = 0) -> Summary:
-    """The summary alone, for a row of the list: Scapy dissects, but no tree is made. Never raises."""
+    """The summary alone, for a row of the list: Scapy dissects, but no tree is made. Raises as dissect()."""
     return _summary(_parse(frame, linktype, length), frame)
+
+
+def glance(frame: bytes, linktype: int, length: int = 0, note: str = "") -> Summary:
+    """What a frame's first headers say at once, without Scapy: the addresses and the number of IPv4's protocol.
+
+    The rest is empty, but for the note if there is one; of what is not IPv4, only Ethernet's addresses are there.
+    """
+    start = network_layer(frame, linktype)
+    header = frame[start : start + SHORTEST_HEADER]
+    source = destination = protocol = ""
+    if len(header) == SHORTEST_HEADER and (linktype == ETHERNET or header[0] >> 4 == 4):
+        source, destination = (".".join(map(str, header[at : at + 4])) for at in (12, 16))
+        protocol = _KEYWORD.get(header[9], str(header[9]))
+    elif linktype == ETHERNET and len(frame) >= 14:
+        source, destination = frame[6:12].hex(":"), frame[:6].hex(":")
+    return Summary(source, destination, protocol or ("Raw" if note else ""), f"Raw, {note}" if note else "")
+
+
+def undecoded(frame: bytes, linktype: int, length: int = 0, note: str = "") -> Dissection:
+    """As dissect(), but no further than IPv4's header, which takes a moment whatever follows; never raises.
+
+    All that is behind it is a layer "Raw" with the note, which is the summary's information too.
+    """
+    start = network_layer(frame, linktype)
+    end = start + header_length(frame[start:]) if start < min(len(frame), _LONGEST_LINK) else 0
+    headers = [layer for layer in _parse(frame[:end], linktype, 0).layers if not isinstance(layer, Raw)]
+    nodes, ipv4 = _nodes(headers, _Frame(frame, len(frame), max(len(frame), length)))
+    rest = max((node.stop for node in nodes), default=0)
+    raw = _with_notes(_raw_node(frame, rest), _cut(frame, length), note)
+    return Dissection((*nodes, raw), ipv4, glance(frame, linktype, length, note))
+
+
+def _cut(frame: bytes, length: int) -> str:
+    """What there is to say about a frame that had more bytes on the wire."""
+    return f"captured {len(frame):,} of {length:,} bytes" if len(frame) < length else ""
+
+
+def _with_notes(node: Node, *notes: str) -> Node:
+    """A layer with those of the notes that say something."""
+    return replace(node, note="; ".join(filter(None, notes)))
+
+
+def _nodes(layers: Iterable[Packet], frame: _Frame) -> tuple[list[Node], tuple[int, int] | None]:
+    """The nodes of the layers that a frame begins with, and where its outermost IPv4 packet starts and ends."""
+    captured = frame.data[: frame.captured]
+    layers = list(layers)
+    outermost = next((layer for layer in layers if _is_ipv4(layer)), None)
+    nodes: list[Node] = []
+    ipv4 = None
+    position: int | None = 0
+    for layer in layers:
+        try:
+            node, end = _node(layer, frame, position, outermost, "")
+        except MemoryError:
+            raise
+        except Exception:  # a value that cannot be shown, or more nesting than Python's stack has room for
+            nodes.append(_raw_node(captured, position or 0))
+            break
+        nodes.append(node)
+        position = end
+        if layer is outermost and node.start < node.stop:
+            ipv4 = node.start, _end_of_datagram(captured, node.start)
+    return nodes, ipv4
 
 
 def _parse(frame: bytes, linktype: int, length: int) -> _Parsed:
@@ -157,12 +212,16 @@ def _parse(frame: bytes, linktype: int, length: int) -> _Parsed:
     try:
         # Scapy takes no bytes at all for a packet that is to be built, and fills in its defaults.
         packet = first(frame) if frame else Raw()
+    except MemoryError:
+        raise
     except Exception:  # whatever a dissector raises, the bytes can be shown
         packet = Raw(frame)
     layers = list(_layers(packet))
     whole = _Parsed(layers, _Frame(frame, len(frame), max(len(frame), length)), "")
     try:
         return _with_beginning(whole, first)
+    except MemoryError:
+        raise
     except Exception:  # it is no header either
         return whole
 
@@ -323,6 +382,8 @@ def _spans(layer: Packet, header: bytes) -> dict[str, tuple[int, int]]:
                 inside = first in mirrored and last <= mirrored.stop
                 both = mirrored.start + mirrored.stop
                 spans[field.name] = (both - last, both - first) if inside else (first, last)
+    except MemoryError:
+        raise
     except Exception:
         pass  # not every field can be read twice: those up to here can be shown in the bytes
     return spans
@@ -363,6 +424,8 @@ def _checksum_note(frame: bytes, start: int) -> str:
 def _summary(parsed: _Parsed, frame: bytes) -> Summary:
     try:
         return _summarise(parsed)
+    except MemoryError:
+        raise
     except Exception:
         return Summary("", "", "Raw", payload_text(frame[:_INFO]))
 

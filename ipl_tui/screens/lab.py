@@ -7,6 +7,7 @@ import gc
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +29,7 @@ from textual.widgets import Button, Input, Label, Sparkline, Static
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import FilterError, compile_filter
 from ipl_tui.capture.recording import Recording
-from ipl_tui.capture.store import Store
+from ipl_tui.capture.store import Frame, Store
 from ipl_tui.exchange.engine import RAW_ENGINES, Engine, Server
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.exchange.messages import PROTOCOL, is_client_message
@@ -65,9 +66,14 @@ if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
     from ipl_tui.capture.sniffer import CaptureSocket, Sniffer
     from ipl_tui.diagnosis.checks import Finding
     from ipl_tui.exchange.comparing import Comparison
+    from ipl_tui.packets.dissect import Dissection
 
 PATIENCE = 3.0
 """Seconds after which an answer is missed: on one's own networks it takes milliseconds."""
+
+PROMPT = 0.02
+"""Seconds that the layers of a selected packet are waited for before something else is shown: ordinary ones are then
+shown once."""
 
 PROTOCOL_UNREACHABLE = 3, 2
 """Type and code (RFC 792)."""
@@ -198,6 +204,8 @@ class LabScreen(Screen[None]):
         self.shown = 0
         """The number of the packet in the decoded view."""
         self.told_tap_problem = False
+        self.decoding: Future[Dissection] = Future()
+        """Its layers, which may take a while."""
 
         self.interface_button = Button("", id="interface", compact=True, tooltip="Where packets are captured and sent")
         self.filter_input = Input(id="filter", compact=True, placeholder="all; try: ip proto 253")
@@ -269,6 +277,7 @@ class LabScreen(Screen[None]):
         await asyncio.to_thread(self.stop_all)
 
     def stop_all(self) -> None:
+        self.packets.dissector.close()
         if self.comparison is not None:
             self.comparison.close()
         if self.sniffer is not None:
@@ -471,6 +480,7 @@ class LabScreen(Screen[None]):
         if not gc.isenabled():  # as the command line starts
             gc.freeze()
             gc.enable()
+        self.packets.dissector.forget()
         self.packets.forget_summaries()
         if self.shown:
             self.show_dissection()
@@ -518,14 +528,34 @@ class LabScreen(Screen[None]):
         self.show_dissection()
 
     def show_dissection(self) -> None:
-        from ipl_tui.packets.dissect import dissect
+        """Show what is in the selected packet; if that takes a while, what IPv4's header says first."""
+        from ipl_tui.packets.dissect import undecoded
 
         try:
             frame = self.store.frame(self.shown)
         except CaptureError as error:
             self.show_trouble(str(error))
             return
-        dissection = dissect(frame.data, self.store.interfaces[frame.interface].linktype, frame.length)
+        linktype = self.store.interfaces[frame.interface].linktype
+        self.decoding.cancel()  # of a packet selected before
+        decoding = self.decoding = self.packets.dissector.dissect(frame.data, linktype, frame.length, patience=PROMPT)
+        if decoding.done():
+            self.show_layers(frame, decoding.result())
+            return
+        self.show_layers(frame, undecoded(frame.data, linktype, frame.length, "being decoded"))
+
+        def tell(_: object) -> None:
+            with suppress(RuntimeError):  # the lab has ended
+                self.call_later(self.show_decoded, frame, decoding)  # posting is safe from the dissector's thread
+
+        decoding.add_done_callback(tell)
+
+    def show_decoded(self, frame: Frame, decoding: Future[Dissection]) -> None:
+        """Show the layers that have come, unless another packet was selected meanwhile."""
+        if decoding is self.decoding and not decoding.cancelled():
+            self.show_layers(frame, decoding.result())
+
+    def show_layers(self, frame: Frame, dissection: Dissection) -> None:
         self.dump.data = frame.data
         changed = self.trail.changes(self.shown)
         was = {change.field: show_value(change.field, change.before) for change in changed}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +15,7 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive, var
 from textual.scroll_view import ScrollView
@@ -24,6 +26,7 @@ from ipl_tui.capture.pcapng import NO_TIME
 from ipl_tui.capture.store import Frame, Store
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.networks.trail import Trail, in_brief
+from ipl_tui.packets.budget import SHARED, Dissector
 from ipl_tui.packets.text import printable
 
 if TYPE_CHECKING:  # loads Scapy, which the first screen must not wait for
@@ -31,6 +34,10 @@ if TYPE_CHECKING:  # loads Scapy, which the first screen must not wait for
 
 TIMES = ("since the start", "since the previous packet", "time of day")
 SENT, RECEIVED, TO_ITSELF, PASSING = "→", "←", "↻", "·"
+
+PATIENCE = 0.02
+"""Seconds that a drawing waits for the summaries of its rows: a screen full of ordinary packets takes no longer, and
+its rows are then drawn once."""
 
 
 class PacketList(ScrollView, can_focus=True):
@@ -80,7 +87,9 @@ class PacketList(ScrollView, can_focus=True):
     class Opened(Message):
         """The user wants to read the selected packet."""
 
-    def __init__(self, store: Store, joiner: Joiner, trail: Trail, *, id: str | None = None) -> None:
+    def __init__(
+        self, store: Store, joiner: Joiner, trail: Trail, dissector: Dissector = SHARED, *, id: str | None = None
+    ) -> None:
         super().__init__(id=id)
         self.store = store
         self.joiner = joiner
@@ -89,7 +98,12 @@ class PacketList(ScrollView, can_focus=True):
         """The addresses of each of the store's interfaces, which tell what was sent and what received."""
         self.elapsed = 0
         """From the first packet that has a time to the last that is shown, in ns."""
+        self.dissector = dissector
         self.summaries: LRUCache[int, Summary] = LRUCache(1024)
+        self.awaited: dict[int, Future[Summary]] = {}
+        """The summaries that rows in view are still without."""
+        self.patient_until = 0.0
+        """When this drawing waits for summaries no longer, by the monotonic clock."""
         self.looks: dict[str, Style] = {}
         """The styles of the parts of a row: finding one takes longer than drawing a row with it."""
 
@@ -113,6 +127,7 @@ class PacketList(ScrollView, can_focus=True):
 
     def forget_summaries(self) -> None:
         """Dissect the rows anew: more protocols are known now."""
+        self.drop_awaited(self.awaited)
         self.summaries.clear()
         self.refresh()
 
@@ -192,6 +207,12 @@ class PacketList(ScrollView, can_focus=True):
 
     # Drawing
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw some rows: what is out of view is not waited for."""
+        self.patient_until = time.monotonic() + PATIENCE
+        self.drop_awaited([number for number in self.awaited if not self.top <= number < self.top + self.page])
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
         names = [printable(interface.name) for interface in self.store.interfaces]
@@ -211,12 +232,7 @@ class PacketList(ScrollView, can_focus=True):
     def row(self, number: int, columns: Columns) -> list[Segment]:
         """A packet's line."""
         frame = self.store.frame(number)
-        summary = self.summaries.get(number)
-        if summary is None:
-            from ipl_tui.packets.dissect import summarise  # loads Scapy
-
-            summary = summarise(frame.data, self.store.interfaces[frame.interface].linktype, frame.length)
-            self.summaries[number] = summary
+        summary = self.summary(frame)
         base = self.look()
         if selected := number == self.selected:
             base += self.look("selected")
@@ -243,6 +259,45 @@ class PacketList(ScrollView, can_focus=True):
         segments[1:1] = [Segment(f"{note} ", base + self.look(part)) for part, note in before if note]
         segments += [Segment(f"  {note}", base + self.look(part)) for part, note in after if note]
         return [*segments, Segment(" " * self.size.width, base)]
+
+    def summary(self, frame: Frame) -> Summary:
+        """What a packet's row says: all of it, or until that is known what its first headers say."""
+        number = frame.number
+        known = self.summaries.get(number)
+        if known is not None:
+            return known
+        linktype = self.store.interfaces[frame.interface].linktype
+        awaited = self.awaited.get(number)
+        if awaited is None:
+            awaited = self.dissector.summarise(
+                frame.data, linktype, frame.length, patience=self.patient_until - time.monotonic()
+            )
+            if awaited.done():
+                self.summaries[number] = awaited.result()
+                return awaited.result()
+            self.awaited[number] = awaited
+            awaited.add_done_callback(self.be_told)
+        from ipl_tui.packets.dissect import glance  # loads Scapy
+
+        return glance(frame.data, linktype, frame.length)
+
+    def be_told(self, _: object) -> None:
+        """A summary has come: said by the dissector's thread, from which posting is safe."""
+        with suppress(RuntimeError):  # the app has ended
+            self.call_later(self.fill_in)
+
+    def fill_in(self) -> None:
+        """Take the summaries that have come, for the rows that were drawn without."""
+        come = [number for number, awaited in self.awaited.items() if awaited.done()]
+        for number in come:
+            self.summaries[number] = self.awaited.pop(number).result()
+        if come:
+            self.refresh()
+
+    def drop_awaited(self, numbers: Iterable[int]) -> None:
+        """Wait no longer for the summaries of some packets."""
+        for number in list(numbers):
+            self.awaited.pop(number).cancel()
 
     def look(self, part: str = "") -> Style:
         """The style of a part of a row, or of the row itself."""

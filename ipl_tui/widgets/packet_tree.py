@@ -18,6 +18,10 @@ if TYPE_CHECKING:  # loads Scapy, which the first screen must not wait for
 LONGEST_VALUE = 200
 """Characters of a value that are shown: a payload can have 250,000, and its bytes are in the dump."""
 
+MOST_LINES = 500
+"""Layers and fields that are shown: 1,000 take Textual 0.1 s, and the keys would wait for it. Ordinary packets have 30
+to 100, hostile ones thousands."""
+
 Path = tuple[tuple[str, int], ...]
 """Where a node is: its name and place among its siblings, from the layer down."""
 
@@ -46,6 +50,8 @@ class PacketTree(Tree["Node"]):
         self.guide_depth = 2
         self.folded: set[Path] = {(("Ethernet", 1),)}
         """What stays folded: at first the link header, so that IP is in view."""
+        self.room = 0
+        """How many more layers and fields of this packet may be shown."""
         self.remarks: Mapping[str, str] = {}
         """What is remarked on a field of the outermost IPv4 header, by Scapy's name for it."""
 
@@ -59,8 +65,11 @@ class PacketTree(Tree["Node"]):
         at = next((path for path, node in self.walk() if node is self.cursor_node), None)
         self.cursor_line = -1  # so that it is said where the cursor is, also if that is the same line
         self.clear()
-        for layer in layers:
-            self.add(self.root, layer)
+        self.room = MOST_LINES
+        if left_out := sum(self.add(self.root, layer) for layer in layers):
+            from ipl_tui.packets.dissect import Node
+
+            self.root.add_leaf("", Node("…", f"{left_out:,} more; ipl-tui sniff --show prints them all", 0, 0))
         for path, node in self.walk():
             if path in self.folded:
                 node.collapse()
@@ -72,13 +81,16 @@ class PacketTree(Tree["Node"]):
         if self.last_line >= 0:  # asking lays the lines out: nodes know theirs from then on
             self.move_cursor(node)
 
-    def add(self, parent: TreeNode[Node], node: Node) -> None:
-        if node.children:
-            branch = parent.add(Text(node.name), node, expand=True)
-            for child in node.children:
-                self.add(branch, child)
-        else:
+    def add(self, parent: TreeNode[Node], node: Node) -> int:
+        """Add a node and those inside it, as long as there is room; how many there was none for."""
+        if not self.room:
+            return 1 + sum(self.add(parent, child) for child in node.children)
+        self.room -= 1
+        if not node.children:
             parent.add_leaf(Text(node.name), node)
+            return 0
+        branch = parent.add(Text(node.name), node, expand=True)
+        return sum(self.add(branch, child) for child in node.children)
 
     def walk(self) -> Iterator[tuple[Path, TreeNode[Node]]]:
         """Every node with its path, from top to bottom."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 import unicodedata
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -97,6 +98,7 @@ class Panes:
             self.interfaces[linktype], Batch(frame, [(len(self.store), 0, len(frame), len(frame))])
         )
         self.list.show_up_to(number)
+        self.list.patient_until = time.monotonic() + 10  # what is drawn here is all that there is to say
         dissection = dissect(frame, linktype)
         self.hex.data = frame
         self.tree.show(dissection.layers)

@@ -15,6 +15,7 @@ from ipl_tui.capture.store import Batch, Frame, Store
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.craft import Draft, craft
+from ipl_tui.widgets import packet_list
 from ipl_tui.widgets.packet_list import TIMES, Columns, PacketList, fit
 from tests.screen import seen, until, until_seen
 from tests.widgets.stage import Stage, staged
@@ -39,6 +40,12 @@ def arrive(
         records.append((begin + number * every, offset, len(data), len(data)))
         offset += len(data)
     store.append(interface, Batch(b"".join(packets), records))
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are drawn once, when all that they say is known, however busy the machine is."""
+    monkeypatch.setattr(packet_list, "PATIENCE", 10)
 
 
 @pytest.fixture
