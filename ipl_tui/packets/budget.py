@@ -294,7 +294,7 @@ class Dissector:
         """The process, started if there is none that knows as many protocols as this one. Raises WorkerError."""
         all_layers = "scapy.layers.all" in sys.modules
         worker = self._worker
-        if worker is None or worker.all_layers != all_layers:
+        if worker is None or worker.all_layers != all_layers or not worker.running:
             self._end_worker()
             worker = Worker(self.budget.time, self.budget.memory, all_layers)
             with self._changed:

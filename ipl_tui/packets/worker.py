@@ -76,8 +76,13 @@ class Worker:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
     def ask(self, task: str, frame: bytes, linktype: int, length: int, patience: float) -> Any:
-        """What the function `task` of dissect.py says of a frame with this length on the wire, within `patience` seconds of the clock.
+        """What the function `task` of dissect.py says of a frame with this length on the wire, within `patience`
+        seconds of the clock.
 
         Raises WorkerError; the process has then ended.
         """
