@@ -137,7 +137,7 @@ class TestSmallFrames:
     def test_a_row_may_be_known_where_the_layers_take_too_long(
         self, dissector: Dissector, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def dissect_for_ever(frame: bytes, linktype: int) -> Dissection:
+        def dissect_for_ever(frame: bytes, linktype: int, length: int) -> Dissection:
             while True:
                 time.thread_time()
 
@@ -152,7 +152,7 @@ class TestSmallFrames:
     def test_whatever_is_raised_is_told(
         self, dissector: Dissector, monkeypatch: pytest.MonkeyPatch, error: Exception, note: str
     ) -> None:
-        def fail(frame: bytes, linktype: int) -> Summary:
+        def fail(frame: bytes, linktype: int, length: int) -> Summary:
             raise error
 
         monkeypatch.setattr(dissecting, "summarise", fail)
@@ -165,7 +165,7 @@ class TestSmallFrames:
         go, begun, done = threading.Event(), threading.Event(), list[str]()
 
         def noting(task: str) -> Any:
-            def work(frame: bytes, linktype: int) -> str:
+            def work(frame: bytes, linktype: int, length: int) -> str:
                 begun.set()
                 go.wait(10)
                 done.append(f"{task} {frame.decode()}")
@@ -264,7 +264,7 @@ class TestWorker:
             yield worker
 
     def test_it_knows_what_this_program_knows(self, worker: Worker) -> None:
-        assert worker.ask("summarise", snmp(10), ETHERNET, 10).protocol == "UDP", "SNMP is one of all layers"
+        assert worker.ask("summarise", snmp(10), ETHERNET, 0, 10).protocol == "UDP", "SNMP is one of all layers"
 
     @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
     def test_it_has_no_terminal_no_rights_and_no_descriptors_of_ours(self, worker: Worker, tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ class TestWorker:
         assert all(name.startswith("pipe:") or name == os.devnull for name in opened)
 
     def test_ctrl_c_and_sigterm_of_the_program_are_not_for_it(self, worker: Worker) -> None:
-        assert worker.ask("summarise", ORDINARY, ETHERNET, 10) == summarise(ORDINARY, ETHERNET)
+        assert worker.ask("summarise", ORDINARY, ETHERNET, 0, 10) == summarise(ORDINARY, ETHERNET)
         assert os.getpgid(worker.pid) != os.getpgid(0)
 
     def test_it_does_not_outlive_a_program_that_is_killed(self) -> None:
@@ -295,14 +295,14 @@ class TestWorker:
     def test_what_takes_too_long_by_the_clock_is_killed(self) -> None:
         with closing(Worker(60, 1 << 30, all_layers=True)) as worker:
             with pytest.raises(TooLong):
-                worker.ask("summarise", snmp(7000), ETHERNET, 0.1)
+                worker.ask("summarise", snmp(7000), ETHERNET, 0, 0.1)
             with pytest.raises(WorkerError):
-                worker.ask("summarise", ORDINARY, ETHERNET, 10)
+                worker.ask("summarise", ORDINARY, ETHERNET, 0, 10)
 
     def test_an_error_is_told_by_name(self) -> None:
         worker = Worker(1, 1 << 26, all_layers=False)
         with closing(worker), pytest.raises(WorkerError, match="AttributeError"):
-            worker.ask("imagine", ORDINARY, ETHERNET, 10)
+            worker.ask("imagine", ORDINARY, ETHERNET, 0, 10)
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_what_is_not_decoded_has_its_header_and_a_note(
     ipv4: tuple[int, int] | None,
     summary: tuple[str, str, str] | None,
 ) -> None:
-    dissection = undecoded(frame, linktype, "not decoded: why")
+    dissection = undecoded(frame, linktype, 0, "not decoded: why")
     raw = dissection.layers[-1]
     assert (raw.name, raw.note, raw.stop) == ("Raw", "not decoded: why", len(frame))
     assert raw.start == max((layer.stop for layer in dissection.layers[:-1]), default=0)
@@ -342,7 +342,7 @@ def test_what_is_not_decoded_has_its_header_and_a_note(
 
 def test_the_header_of_what_is_not_decoded_is_judged_as_always() -> None:
     frame = bytes(LINK / IP(chksum=1) / UDP() / b"x")
-    whole, part = dissect(frame, ETHERNET).layers[1], undecoded(frame, ETHERNET, "why").layers[1]
+    whole, part = dissect(frame, ETHERNET).layers[1], undecoded(frame, ETHERNET, 0, "why").layers[1]
     assert part == whole
 
 
