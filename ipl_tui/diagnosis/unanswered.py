@@ -19,13 +19,16 @@ from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
 from ipl_tui.packets.ipv4 import ICMP, header_length, payload_of, without_padding
-from ipl_tui.packets.link_layer import ETHERNET, network_layer
+from ipl_tui.packets.link_layer import link_header, network_layer
 
 MOST_FRAMES = 5_000
 """Frames that are searched for an answer; among more it would be lost in other traffic."""
 
 ECHO_REQUEST = 8
-RAW_LINK_TYPES = (12, 14, 101)
+DESTINATION_UNREACHABLE, PROTOCOL_UNREACHABLE = 3, 2
+"""ICMP's type and code (RFC 792)."""
+WITHOUT_FILTER = "Ctrl+O captures without it."
+"""Ends what is said to somebody in the lab whose capture filter leaves something out."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,17 @@ def explain(case: Unanswered) -> str:
     Blocks for some ms, at most seconds: it asks the system for routes and rules, and sends nothing.
     """
     name = case.interface.name
+    reason, look = next((reason, look) for look in LOOKS if (reason := look(case)))
     seen = f", seen on {name}" if case.seen else f", not seen on {name}" if case.capturing else ""
-    reason = next(reason for look in LOOKS if (reason := look(case)))
-    return f"Sent on {name}{seen}, nothing came back in {case.waited:.1f} s: {reason}."
+    hidden = case.in_lab and look in UNCERTAIN and _hides_errors(case)
+    also = f' The filter "{case.filter}" would hide an ICMP error about it.' if hidden else ""
+    offer = f" {WITHOUT_FILTER}" if hidden or (case.in_lab and look in (_capture, _answer_filtered)) else ""
+    return f"Sent on {name}{seen}, nothing came back in {case.waited:.1f} s: {reason}.{also}{offer}"
+
+
+def offers_all(sentence: str) -> bool:
+    """Whether explain() has said that the lab's capture filter is in the way, and how to go on without it."""
+    return sentence.endswith(WITHOUT_FILTER)
 
 
 def asks(packet: bytes) -> bool:
@@ -180,6 +191,16 @@ def _answer_filtered(case: Unanswered) -> str:
     return "" if _passes(case, answer) else f'the filter "{case.filter}" leaves the answer out'
 
 
+def _hides_errors(case: Unanswered) -> bool:
+    """Whether the capture filter would leave out an ICMP error about the packet: nobody listens, no way leads on."""
+    if not case.capturing or not case.filter:
+        return False
+    packet = case.seen or case.packet
+    quote = bytes([DESTINATION_UNREACHABLE, PROTOCOL_UNREACHABLE]) + bytes(6) + packet[: header_length(packet) + 8]
+    error = Draft(proto=ICMP, src=str(IPv4Address(packet[16:20])), dst=str(IPv4Address(packet[12:16])), payload=quote)
+    return not _passes(case, craft(error).packet)
+
+
 def _nobody_answers(case: Unanswered) -> str:
     """What is known of servers: all about the networks that no other program reaches, nothing about others."""
     packet = case.seen or case.packet
@@ -256,17 +277,18 @@ LOOKS = (
 )
 
 
+UNCERTAIN = (_nobody_answers, _way, _links, _translation, _firewall, _not_seen, _unknown)
+"""Those after which it may still be that somebody objected."""
+
+
 def _passes(case: Unanswered, packet: bytes) -> bool:
     """Whether the capture filter takes an IPv4 packet, as far as that can be told."""
     linktype = case.interface.linktype
-    if linktype == ETHERNET:
-        frame = bytes(12) + b"\x08\x00" + packet
-    elif linktype in RAW_LINK_TYPES:
-        frame = packet
-    else:
+    header = link_header(linktype) if linktype is not None else None
+    if linktype is None or header is None:
         return True
     try:
-        return compile_filter(case.filter, linktype).matches(frame)
+        return compile_filter(case.filter, linktype).matches(header + packet)
     except FilterError:
         return True
 

@@ -1,4 +1,6 @@
-"""Where in a captured frame the IPv4 packet begins."""
+"""Where in a captured frame the IPv4 packet begins, and what stands before it."""
+
+import sys
 
 ETHERNET = 1
 """libpcap's link type."""
@@ -9,6 +11,9 @@ order or the other, and IPv6 by a number of each system's own; the packet's vers
 
 _ETHERTYPES = {ETHERNET: (12, 14), 113: (14, 16), 276: (0, 20)}
 """By link type: where the EtherType is, and what it names. 113 and 276 are Linux's cooked capture."""
+
+_AF_INET = 2
+"""The number of the IPv4 family, the same on all systems."""
 
 _NOT_NAMED = b"\x00\x00"
 _IPV4 = b"\x08\x00"
@@ -41,3 +46,15 @@ def _behind_labels(frame: bytes, at: int) -> int:
         if last:
             return at if frame[at] >> 4 == 4 else len(frame)
     return len(frame)
+
+
+def link_header(linktype: int) -> bytes | None:
+    """What a frame of a link type begins with when it carries IPv4, addresses being zeros; None where that is not known
+    here. https://www.tcpdump.org/linktypes.html"""
+    if linktype in _ETHERTYPES:
+        kind, at = _ETHERTYPES[linktype]
+        return bytes(kind) + _IPV4 + bytes(at - kind - len(_IPV4))
+    families = {0: sys.byteorder, 108: "big"}  # BSD loopback says AF_INET as its host counts, OpenBSD's as networks do
+    if order := families.get(linktype):
+        return _AF_INET.to_bytes(4, "little" if order == "little" else "big")
+    return b"" if linktype in _WITHOUT_PROTOCOL else None

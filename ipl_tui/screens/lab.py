@@ -114,6 +114,14 @@ class LabScreen(Screen[None]):
         Binding("f1,question_mark", "help", "Help", id="lab.help", tooltip="Every key, and how to read the lab"),
         Binding("f2", "interface", "Interface", id="lab.interface", tooltip="Choose where to capture and send"),
         Binding("f3,slash", "filter", "Filter", id="lab.filter", tooltip="Go to the capture filter"),
+        Binding(
+            "ctrl+o",
+            "unfilter",
+            "Capture without filter",
+            show=False,
+            id="lab.unfilter",
+            tooltip="Clear the capture filter, and capture everything from here on",
+        ),
         Binding("f5", "send", "Send", id="lab.send", tooltip="Send the packet in the composer, or stop sending"),
         Binding("f6", "responder", "Answer", id="lab.responder", tooltip="Answer ClientMessage, or stop answering"),
         Binding("f7,space", "pause", "Pause", id="lab.pause", tooltip="Hold the list still; capturing goes on"),
@@ -514,6 +522,18 @@ class LabScreen(Screen[None]):
         elif changed:
             self.capture()
 
+    @on(Button.Pressed, "#unfiltered")
+    def action_unfilter(self) -> None:
+        """Capture everything from here on."""
+        if self.file is not None or not self.filter:
+            file = "A file is shown: choose where to capture with F2."
+            self.notify(file if self.file is not None else "There is none: everything is captured.", title="Filter")
+            return
+        self.filter = self.filter_input.value = ""
+        self.check_filter()
+        self.composer.say("Everything is captured from here on: F5 sends again.")
+        self.capture()
+
     @on(events.DescendantBlur, "#filter")
     def restore_filter(self) -> None:
         """The line shows the filter in force, unless it is being edited."""
@@ -685,7 +705,7 @@ class LabScreen(Screen[None]):
     @work(exclusive=True, group="silence")
     async def explain_silence(self, order: Order, interface: Interface, watch: Watch) -> None:
         """Say why a packet that asks for an answer may have got none, unless it did, or another was sent since."""
-        from ipl_tui.diagnosis.unanswered import Unanswered, asks, explain, look_into
+        from ipl_tui.diagnosis.unanswered import Unanswered, asks, explain, look_into, offers_all
 
         if watch is not self.sent or watch.error is not None or not asks(order.packet):
             return
@@ -713,8 +733,9 @@ class LabScreen(Screen[None]):
 
         sentence = await asyncio.to_thread(find_out)
         if sentence and watch is self.sent and watch.error is None and not self.composer.sending:
-            self.composer.say(printable(sentence), "warning")
-            self.composer.verdict.scroll_visible(animate=False)
+            offered = offers_all(sentence)
+            self.composer.say(printable(sentence), "warning", offered)
+            (self.composer.offer if offered else self.composer.verdict).scroll_visible(animate=False)
             if not self.composer.is_on_screen:  # where the panes do not all fit
                 self.notify(printable(sentence), title="No answer", severity="warning", markup=False)
 

@@ -88,6 +88,8 @@ class Composer(Widget):
         self.interval = Input(id="interval", compact=True, tooltip="Seconds from one packet to the next")
         self.method_button = Button("auto", id="method", compact=True, tooltip=METHOD_HELP)
         self.verdict = Static(id="verdict", markup=False)
+        self.offer = Button("Capture without the filter  Ctrl+O", id="unfiltered", compact=True)
+        """There while a capture filter is said to be in the way; whoever captures has to act on it."""
         self.meaning = Meaning(id="draft-meaning")
 
     def compose(self) -> ComposeResult:
@@ -111,6 +113,7 @@ class Composer(Widget):
             yield Label("s  by")
             yield self.method_button
         yield self.verdict
+        yield self.offer
         yield self.meaning
 
     def on_mount(self) -> None:
@@ -174,7 +177,7 @@ class Composer(Widget):
         draft, _ = read_entries({**defaults, **readable}, "", self.hexadecimal)
         if draft is None:
             return {}
-        values = craft(draft, self.source_for(draft.dst)).values
+        values = craft(draft, self.source_for("0.0.0.0" if "dst" in unread else draft.dst)).values
         return {name: value for name, value in values.items() if name not in ("chksum", "len")}
 
     def source_for(self, destination: str) -> str:
@@ -193,9 +196,10 @@ class Composer(Widget):
         text = " ".join(problem.text for problem in mine) + (f" (and {more} more)" if more else "")
         self.say(text, "error" if mine[0].blocks else "warning")
 
-    def say(self, text: str, kind: Literal["", "error", "warning"] = "") -> None:
-        """One line about the draft or what became of it."""
+    def say(self, text: str, kind: Literal["", "error", "warning"] = "", offer: bool = False) -> None:
+        """One line about the draft or what became of it, perhaps with the offer to capture without the filter."""
         verdict = self.verdict
+        self.offer.display = offer
         verdict.update(Text({"error": "✖ ", "warning": "▲ "}.get(kind, "") + printable(text)), layout=False)
         if verdict.get_content_height(self.size, self.app.size, verdict.size.width) != verdict.size.height:
             verdict.refresh(layout=True)  # only then: what else has changed is drawn a moment later when it must

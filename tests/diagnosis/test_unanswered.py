@@ -18,6 +18,7 @@ from ipl_tui.diagnosis.unanswered import (
     find_answers,
     find_fate,
     look_into,
+    offers_all,
 )
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.networks.interface import find_interface
@@ -102,7 +103,41 @@ class TestTheFilter:
     def test_takes_both(self) -> None:
         assert "filter" not in explain(replace(sent(), filter="ip proto 253"))
 
-    @pytest.mark.parametrize("linktype", [None, 113])
+    @pytest.mark.parametrize("linktype", [0, 1, 12, 101, 108, 113, 276])
+    def test_is_tried_on_frames_of_every_kind(self, linktype: int) -> None:
+        tunnel = KernelInterface("any", "up", (IPv4Interface("10.0.1.10/24"),), linktype, 1500)
+        case = replace(sent(), interface=tunnel)
+        assert "leaves the answer out" in explain(replace(case, filter="src host 10.0.1.10"))
+        assert "leaves it out" in explain(replace(case, filter="src host 10.0.2.20", seen=b""))
+        assert "filter" not in explain(replace(case, filter="ip proto 253 and host 10.0.2.20"))
+
+    @pytest.mark.parametrize(
+        ("filter", "ending"),
+        [
+            (
+                "src host 10.0.1.10",
+                'the filter "src host 10.0.1.10" leaves the answer out. Ctrl+O captures without it.',
+            ),
+            (
+                "ip proto 253",
+                'only, not at 10.0.2.20. The filter "ip proto 253" would hide an ICMP error about it. '
+                "Ctrl+O captures without it.",
+            ),
+            ("ip proto 253 or icmp", "only, not at 10.0.2.20."),
+            ("ip", "only, not at 10.0.2.20."),
+            ("", "only, not at 10.0.2.20."),
+        ],
+    )
+    def test_in_the_lab_it_is_offered_to_go_on_without_it(self, filter: str, ending: str) -> None:
+        sentence = explain(replace(sent(), filter=filter, in_lab=True, servers=("10.0.2.99",)))
+        assert sentence.endswith(ending)
+        assert offers_all(sentence) == ("Ctrl+O" in ending)
+
+    def test_nobody_objects_to_what_receivers_drop_in_silence(self) -> None:
+        sentence = explain(replace(sent(replace(ASKED, chksum=1)), filter="ip proto 253", in_lab=True))
+        assert sentence.endswith("its Header Checksum is wrong: receivers drop it in silence.")
+
+    @pytest.mark.parametrize("linktype", [None, 105])
     def test_of_frames_that_can_not_be_made_here_says_nothing(self, linktype: int | None) -> None:
         strange = KernelInterface("any", "up", (IPv4Interface("10.0.1.10/24"),), linktype, 1500)
         case = replace(sent(), interface=strange, network=KernelNetwork(), filter="tcp")

@@ -166,6 +166,32 @@ class TestSilence:
             await until_seen(pilot, "▲ Sent on c0, seen on c0, nothing came back in 0.3 s: the filter")
             await until_seen(pilot, '"dst host 10.0.2.20" leaves the answer out.')
 
+    @pytest.mark.parametrize("by", ["key", "button"])
+    async def test_it_is_offered_to_capture_without_the_filter(
+        self, running: Running, network: SimulatedNetwork, by: str
+    ) -> None:
+        async with running("simulated:client", networks=[network], filter="dst host 10.0.2.20") as (pilot, lab):
+            assert not lab.query_one("#unfiltered").display
+            await self.send(pilot, lab)
+            await until_seen(pilot, "leaves the answer out. Ctrl+O captures")
+            await until_seen(pilot, "Capture without the filter  Ctrl+O")
+            await (pilot.press("ctrl+o") if by == "key" else pilot.click("#unfiltered"))
+            await until_seen(pilot, "Everything is captured from here on: F5 sends again.")
+            assert (lab.filter, lab.filter_input.value) == ("", "")
+            assert not lab.query_one("#unfiltered").display
+            await pilot.press("f5")
+            assert "↩ answers 2" in await until_seen(pilot, "ServerResponse")
+            await pilot.press("ctrl+o")
+            await until_seen(pilot, "There is none: everything is captured.")
+
+    async def test_an_objection_that_the_filter_would_hide(self, running: Running, own_loopback: None) -> None:
+        async with running("lo", networks=[KernelNetwork()], filter="ip proto 253", responder=False) as (pilot, lab):
+            await self.send(pilot, lab, proto="253")
+            await until_seen(pilot, "would hide an ICMP error about")
+            lab.composer.form.inputs["ttl"].focus()
+            await pilot.press("ctrl+o")  # also where letters are typed
+            await until(pilot, lambda: not lab.filter and lab.sniffer is not None)
+
     async def test_a_wrong_checksum(self, running: Running, network: SimulatedNetwork) -> None:
         async with running("simulated:client", networks=[network]) as (pilot, lab):
             await self.send(pilot, lab, chksum="1")
@@ -186,6 +212,7 @@ class TestSilence:
             await self.send(pilot, lab)
             await until_seen(pilot, "No answer")
             await until_seen(pilot, "Sent on c0, seen on c0, nothing")
+            await until_seen(pilot, "Ctrl+O captures")
 
     @pytest.mark.parametrize(("payload", "size"), [("", 33), ("ServerResponse", 34)], ids=["answered", "asks nothing"])
     async def test_there_is_none(
