@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -16,6 +18,12 @@ from textual.widgets.option_list import Option
 
 from ipl_tui.networks.interface import Ability, Interface, Network
 from ipl_tui.packets.text import printable
+
+LOOKING = "  looking…"
+"""Behind a network's name until it is known what can be done there."""
+
+NOTHING: Mapping[str, Ability] = MappingProxyType({})
+"""What is known about an interface at first."""
 
 
 class InterfaceScreen(ModalScreen[Interface | None]):
@@ -39,21 +47,39 @@ class InterfaceScreen(ModalScreen[Interface | None]):
             yield OptionList(markup=False)
             yield Label("Enter chooses, Esc goes back", classes="hint")
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
+        """List them, and then find out what can be done there: that may take seconds.
+
+        What is typed before they are listed waits in the queue of this screen, which waits here, and nobody else.
+        """
+        listed = await asyncio.to_thread(list_all, self.networks)
         options = self.query_one(OptionList)
-        for network in self.networks:
-            interfaces = network.interfaces()
-            obstacles = [interface.obstacles() for interface in interfaces]
-            # What stands in the way of a whole network is said once, below its name.
-            common = obstacles[0] if len(obstacles) > 1 and all(o == obstacles[0] for o in obstacles) else []
-            options.add_option(Option(title(network, common), disabled=True))
-            for interface, obstacle in zip(interfaces, obstacles, strict=True):
+        for network, interfaces in zip(self.networks, listed, strict=True):
+            options.add_option(Option(title(network, LOOKING), disabled=True))
+            for interface in interfaces:
                 self.choices.append(interface)
-                own = [line for line in obstacle if line not in common]
-                options.add_option(Option(describe(interface, own), id=str(len(self.choices) - 1)))
+                options.add_option(Option(describe(interface), id=str(len(self.choices) - 1)))
                 is_current = (interface.network, interface.name) == (self.current.network, self.current.name)
                 if is_current or options.highlighted is None:
                     options.highlighted = options.option_count - 1
+        self.look(listed)
+
+    @work
+    async def look(self, listed: Sequence[Sequence[Interface]]) -> None:
+        """Say for one network after the other what can't be done there; the cursor stays where it is."""
+        options = self.query_one(OptionList)
+        place = 0
+        for network, interfaces in zip(self.networks, listed, strict=True):
+            looks = await asyncio.to_thread(look_at, interfaces)
+            obstacles = [obstacles for _, obstacles in looks]
+            # What stands in the way of a whole network is said once, below its name.
+            common = obstacles[0] if len(obstacles) > 1 and all(each == obstacles[0] for each in obstacles) else []
+            options.replace_option_prompt_at_index(place, title(network, obstacles=common))
+            for at, (interface, (abilities, obstacle)) in enumerate(zip(interfaces, looks, strict=True), place + 1):
+                own = [line for line in obstacle if line not in common]
+                options.replace_option_prompt_at_index(at, describe(interface, abilities, own))
+            place += 1 + len(interfaces)
+            options.scroll_to_highlight()
 
     def action_down(self) -> None:
         self.query_one(OptionList).action_cursor_down()
@@ -67,19 +93,28 @@ class InterfaceScreen(ModalScreen[Interface | None]):
         self.dismiss(self.choices[int(event.option_id)])
 
 
-def title(network: Network, obstacles: Sequence[str]) -> Text:
+def list_all(networks: Sequence[Network]) -> list[list[Interface]]:
+    """The interfaces of each network. Blocks, for tenths of a second where there are thousands."""
+    return [network.interfaces() for network in networks]
+
+
+def look_at(interfaces: Sequence[Interface]) -> list[tuple[dict[str, Ability], list[str]]]:
+    """What can be done at each, and what is in the way. Blocks, for seconds where a sandbox is made to find out."""
+    return [(interface.abilities(), interface.obstacles()) for interface in interfaces]
+
+
+def title(network: Network, remark: str = "", obstacles: Sequence[str] = ()) -> Text:
     """A network's name, what it is for, and what keeps all its interfaces from being used."""
-    text = Text.assemble((network.name, "bold"), f"  {network.purpose}")
+    text = Text.assemble((network.name, "bold"), f"  {network.purpose}", (remark, "dim"))
     for line in obstacles:
         text.append(f"\n✖ {printable(line)}")
     return text
 
 
-def describe(interface: Interface, obstacles: Sequence[str]) -> Text:
+def describe(interface: Interface, abilities: Mapping[str, Ability] = NOTHING, obstacles: Sequence[str] = ()) -> Text:
     """An interface in a line: where and what it is; more where something can't be done there, and why."""
     where = f"{interface.host:<7} {interface.name}" if interface.host else printable(interface.name)
     text = Text(f"  {where:<12} {interface.state:<10} {interface.properties}")
-    abilities = interface.abilities()
     if not all(ability.possible for ability in abilities.values()):
         for line in ("  ".join(can(ability, what) for what, ability in abilities.items()), *obstacles):
             text.append(f"\n  {'':<12} {printable(line)}")

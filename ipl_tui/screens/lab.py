@@ -102,7 +102,7 @@ class Options:
     path: bool = False
     """Whether all interfaces of the network are captured on at once."""
     on_interface_chosen: Callable[[str], None] = lambda name: None
-    """Called with the full name of an interface that the user has chosen."""
+    """Called with the full name of an interface that the user has chosen, in a thread of its own."""
     engine: Engine = "scapy"
     """What ClientMessage is answered with: one of the raw engines."""
 
@@ -330,7 +330,7 @@ class LabScreen(Screen[None]):
         interface = await self.app.push_screen_wait(InterfaceScreen(self.networks, self.interface))
         if interface is None:
             return
-        self.options.on_interface_chosen(interface.full_name)
+        await asyncio.to_thread(self.options.on_interface_chosen, interface.full_name)
         if interface == self.interface and self.sniffer is not None:
             return
         self.stop_sending.set()
@@ -485,6 +485,7 @@ class LabScreen(Screen[None]):
         from ipl_tui.packets.dissect import load_layers
 
         await asyncio.to_thread(load_layers)
+        await asyncio.to_thread(load_rest)
         if not gc.isenabled():  # as the command line starts
             gc.freeze()
             gc.enable()
@@ -879,6 +880,12 @@ class LabScreen(Screen[None]):
 def load_scapy() -> None:
     """Import what needs Scapy: 0.4 s, for a thread while the first screen is up. Its other imports are then at once."""
     for name in ("capture.sniffer", "exchange.scapy_engine", "packets.dissect"):
+        import_module(f"ipl_tui.{name}")
+
+
+def load_rest() -> None:
+    """Import what some keys need, for a thread as well: it takes a tenth of a second, which a key would take longer."""
+    for name in ("diagnosis.unanswered", "exchange.comparing", "screens.doctor"):
         import_module(f"ipl_tui.{name}")
 
 

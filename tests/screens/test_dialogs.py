@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.binding import Binding
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
@@ -28,6 +31,16 @@ CABLE = FakeInterface("eth0", "10.0.1.10/24", "192.168.7.1/16")
 RADIO = FakeInterface("wlan0", ability=Ability(False, "Capturing on wlan0 needs permission: run with sudo."))
 LOOPBACK = FakeInterface("lo", "127.0.0.1/8")
 NETWORKS = [FakeNetwork("kernel", CABLE, RADIO), FakeNetwork("simulated", LOOPBACK)]
+
+
+class SlowInterface(FakeInterface):
+    """It takes until `found` is set to know what can be done there."""
+
+    found: threading.Event
+
+    def can_capture(self) -> Ability:
+        self.found.wait(10)
+        return Ability(False, "There is no sandbox.")
 
 
 @asynccontextmanager
@@ -98,6 +111,49 @@ class TestInterfaces:
         async with asking(InterfaceScreen(NETWORKS, FakeInterface("gone0"))) as (pilot, answers):
             await pilot.press("enter")
             await until(pilot, lambda: answers == [CABLE])
+
+    async def test_what_can_be_done_is_found_out_while_one_chooses(self) -> None:
+        found, slow = threading.Event(), SlowInterface("c0")
+        slow.found = found
+        below = FakeInterface("r0")
+        try:
+            async with asking(InterfaceScreen([*NETWORKS, FakeNetwork("slow", slow, below)], CABLE)) as (
+                pilot,
+                answers,
+            ):
+                await until_seen(pilot, "slow  what slow is for  looking…")
+                await until_seen(pilot, "✖ can't capture  ✖ can't send")  # RADIO
+                assert not any("kernel" in line and "looking" in line for line in seen(pilot.app))
+                await pilot.press("j", "j", "j", "j")
+                found.set()
+                await until_seen(pilot, "There is no sandbox.")
+                assert not any("looking" in line for line in seen(pilot.app))
+                await pilot.press("enter")
+                await until(pilot, lambda: answers == [below])
+        finally:
+            found.set()
+
+    async def test_keys_that_come_before_the_interfaces_count(self) -> None:
+        class SlowNetwork(FakeNetwork):
+            def interfaces(self) -> list[Interface]:
+                listing.set()
+                listed.wait(10)
+                return super().interfaces()
+
+        listing, listed = threading.Event(), threading.Event()
+        answers: list[Any] = []
+        async with staged(Label("below")) as (pilot, stage):
+            try:
+                stage.push_screen(InterfaceScreen([SlowNetwork("kernel", CABLE, RADIO)], CABLE), answers.append)
+                # The pilot would wait until the screen has read them.
+                while not listing.is_set():
+                    await asyncio.sleep(0)
+                for key, character in {"j": "j", "enter": "\r"}.items():
+                    stage.post_message(events.Key(key, character))
+                await asyncio.sleep(0)
+            finally:
+                listed.set()
+            await until(pilot, lambda: answers == [RADIO])
 
     async def test_there_may_be_none(self) -> None:
         async with asking(InterfaceScreen([FakeNetwork("kernel")], CABLE)) as (pilot, answers):
