@@ -272,6 +272,8 @@ class LabScreen(Screen[None]):
         await asyncio.to_thread(load_scapy)
         await self.settle_responder()
         if self.file is not None:
+            # A file is read from its beginning; what comes through a pipe is live.
+            self.packets.following = not (isinstance(self.file, Path) and self.file.is_file())
             self.read_file(self.file)
             self.settled.set()
         else:
@@ -381,7 +383,8 @@ class LabScreen(Screen[None]):
         network, following = self.network, self.following
         interfaces = network.path() if following else (self.interface, *([self.beside] if self.beside else []))
         self.settled.clear()
-        self.file = None
+        if self.file is not None:
+            self.file, self.packets.following = None, True  # what is captured now comes at its end
         self.stop_reading.set()
 
         def begin(numbers: list[int]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from ipl_tui.app import PacketLab
+from ipl_tui.capture.files import Pipe
 from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Network, find_interface
 from ipl_tui.networks.kernel import KernelNetwork
@@ -45,7 +46,7 @@ def running(tmp_path: Path) -> Running:
         size: tuple[int, int] = (120, 36),
         path: Path | None = None,
         filter: str = "",
-        read: Path | None = None,
+        read: Path | Pipe | None = None,
         responder: bool | None = None,
         networks: Sequence[Network] = (),
         follow: bool = False,

@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Sparkline
 
 from ipl_tui.app import PacketLab
+from ipl_tui.capture.files import Pipe
 from ipl_tui.capture.sniffer import PcapySocket
 from ipl_tui.capture.store import Batch, Store
 from ipl_tui.exchange.engine import Terms
@@ -353,12 +354,30 @@ class TestInterfaces:
 
 class TestFiles:
     async def test_a_file_is_shown_in_the_same_list(self, running: Running, tmp_path: Path) -> None:
-        async with running(read=capture_file(tmp_path / "old.pcapng", 300)) as (pilot, _):
+        async with running(read=capture_file(tmp_path / "old.pcapng", 300)) as (pilot, lab):
             assert "○ old.pcapng" in await until_seen(pilot, "300 packets · 300 shown")
-            await until_seen(pilot, "number 300")
-            await pilot.press("home")
             line = await until_seen(pilot, "number 1 ")
-            assert "10.0.1.10       · 10.0.1.20" in line
+            assert "▸1 " in line and "10.0.1.10       · 10.0.1.20" in line
+            await until_seen(pilot, "Fields of packet 1")
+            await pilot.press("end")
+            assert "▸300 " in await until_seen(pilot, "number 300")
+            await pilot.press("home")
+            await until_seen(pilot, "▸1 ")
+            await pilot.press("f2", "enter")
+            await until_seen(pilot, "● capturing")
+            raise_packets(1, b"what came then")
+            await until_seen(pilot, "what came then")
+            assert lab.packets.selected == 1
+
+    async def test_a_capture_that_comes_through_a_pipe_is_followed(self, running: Running, tmp_path: Path) -> None:
+        there, here = os.pipe()
+        try:
+            os.write(here, capture_file(tmp_path / "old.pcapng", 50).read_bytes())
+            async with running(read=Pipe(there)) as (pilot, _):
+                await until_seen(pilot, "number 50")
+        finally:
+            os.close(there)
+            os.close(here)
 
     async def test_a_file_is_not_mixed_with_what_is_captured_unasked(self, running: Running, tmp_path: Path) -> None:
         async with running(read=capture_file(tmp_path / "old.pcapng", 3)) as (pilot, lab):
