@@ -74,6 +74,18 @@ def test_a_file_is_not_read_into_itself(tmp_path: Path) -> None:
     assert path.read_bytes() == b"precious"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["-f", "ip and"], [], ["-r", "no-such-file"], ["-i", "no-such-interface"], ["--link", "no-such-link:mtu=300"]],
+    ids=["bad filter", "no terminal", "no file", "no interface", "no link"],
+)
+def test_nothing_is_written_before_all_else_is_right(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "there.pcapng").write_bytes(b"precious")
+    done = run("-w", str(tmp_path / "there.pcapng"), *arguments)
+    assert done.returncode == 1
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"there.pcapng": b"precious"}
+
+
 PRINTING = [
     ["-D"],
     ["--help"],

@@ -10,7 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +26,7 @@ from scapy.packet import Packet
 
 from ipl_tui.capture.files import read_capture
 from ipl_tui.capture.store import Frame, Store, StoredInterface
-from ipl_tui.commands.sniff import as_json, as_line, decoded
+from ipl_tui.commands.sniff import Printer, View, as_json, as_line, decoded
 from tests.conftest import run_ip, wait_until
 
 APP = (sys.executable, "-m", "ipl_tui", "sniff")
@@ -444,3 +444,139 @@ def test_whatever_the_bytes_what_is_printed_is_harmless(data: bytes, time: int, 
         for line in [as_line(packet, interface, 0), *decoded(packet, interface)]:
             assert line.replace("\x1b[", "").isprintable()
             assert line.count("\x1b") <= 4  # ours
+
+
+def many_interfaces(count: int = 3_000) -> bytes:
+    """A pcapng file of so many interfaces with names of their own, and a packet on each."""
+    frame = bytes(PACKETS[0])
+    padded = frame + bytes(-len(frame) % 4)
+    described, sent = [], []
+    for number in range(count):
+        name = b"if%06d" % number
+        described.append(block(1, struct.pack("<HHIHH", 1, 0, 0, 2, len(name)) + name))
+        sent.append(block(6, struct.pack("<5I", number, 0, number, len(frame), len(frame)) + padded))
+    return b"".join([block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)), *described, *sent])
+
+
+def block(kind: int, body: bytes) -> bytes:
+    return struct.pack("<II", kind, 12 + len(body)) + body + struct.pack("<I", 12 + len(body))
+
+
+class TestThousandsOfInterfaces:
+    """Each of them once cost 50 ms at the end, and no signal was heard meanwhile: 150 s, PATIENCE is less."""
+
+    @pytest.fixture
+    def many(self, tmp_path: Path) -> Path:
+        path = tmp_path / "many.pcapng"
+        path.write_bytes(many_interfaces())
+        return path
+
+    def test_all_are_read(self, many: Path, tmp_path: Path) -> None:
+        assert sniff("-r", many, "-w", tmp_path / "copy.pcapng").stderr.startswith("3000 packets read\n")
+        with Store() as store:
+            read_capture(tmp_path / "copy.pcapng", store)
+            assert len(store.interfaces) == 3_000
+
+    def test_enough_is_enough(self, many: Path) -> None:
+        done = sniff("-r", many, "-c", "1")
+        assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (0, 1, "1 packet read\n")
+
+    def test_a_reader_that_has_seen_enough_ends_it(self, many: Path) -> None:
+        with sniffing("-r", many) as process:
+            assert b"ClientMessage" in piped(process.stdout).readline()
+            piped(process.stdout).close()
+            process.wait(PATIENCE)
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_signals_end_it_while_nobody_reads(self, many: Path, number: int) -> None:
+        with sniffing("-r", many, "--show") as process:  # more than a pipe holds
+            assert piped(process.stdout).read(1)
+            process.send_signal(number)
+            process.wait(PATIENCE)
+            assert b"packets read" in piped(process.stderr).read()
+
+
+@pytest.fixture
+def printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[bytes, View], str]:
+    """What is printed of a file, without a process of its own."""
+
+    def show(content: bytes, view: View) -> str:
+        (tmp_path / "given").write_bytes(content)
+        read_capture(tmp_path / "given", Printer(view))
+        return capsys.readouterr().out
+
+    return show
+
+
+Printed = Callable[[bytes, View], str]
+
+
+def test_what_a_snap_length_cut_off_is_said_in_every_view(printed: Printed) -> None:
+    whole = bytes(NETWORK / TCP(sport=40000, dport=80) / (b"G" * 367))
+    content = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 68, 1) + struct.pack("<4I", 1, 0, 68, 421) + whole[:68]
+    assert " 421 captured 68 of 421 bytes: 40000 > http" in printed(content, "list")
+    shown = printed(content, "show")
+    assert "###[ Raw ]###   captured 68 of 421 bytes" in shown
+    assert "wrong" not in shown
+    packet = json.loads(printed(content, "json"))
+    assert (packet["length"], packet["captured"]) == (421, 68)
+    assert packet["layers"][1]["fields"]["len"] == 407
+    assert packet["layers"][3]["fields"] == {"load": "47" * 14}
+
+
+def test_a_header_that_ends_early_is_said_in_every_view(printed: Printed) -> None:
+    frame = bytes(PACKETS[0])[:33]
+    content = CAPTURE[:24] + struct.pack("<4I", 1, 0, len(frame), len(frame)) + frame
+    row = "10.0.1.10       →                 253         33 header ends after 19 bytes, without dst"
+    assert row in printed(content, "list")
+    assert "###[ IP ]###   header ends after 19 bytes, without dst" in printed(content, "show")
+    packet = json.loads(printed(content, "json"))
+    assert packet["layers"][1]["fields"]["src"] == "10.0.1.10"
+    assert "dst" not in packet["layers"][1]["fields"]
+
+
+def test_a_packet_without_a_time_shows_none(printed: Printed) -> None:
+    frame = bytes(PACKETS[0])
+    simple = block(3, struct.pack("<I", len(frame)) + frame + bytes(-len(frame) % 4))
+    later = block(6, struct.pack("<5I", 0, 0, 5_000_000, len(frame), len(frame)) + frame + bytes(-len(frame) % 4))
+    start = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)) + block(1, struct.pack("<HHI", 1, 0, 0))
+    content = start + simple + later + simple + later
+    assert [line.split()[1] for line in printed(content, "list").splitlines()] == ["-", "0.000000"] * 2
+    assert [line.split()[1] for line in printed(content, "show").splitlines() if " → " in line] == ["-", "0.000000"] * 2
+    assert [json.loads(line)["time"] for line in printed(content, "json").splitlines()] == [None, 5] * 2
+
+
+def test_times_before_1970_are_written_as_they_are() -> None:
+    frame = Frame(1, -1_500_000_000, bytes(PACKETS[0]), 47, 0)
+    assert json.loads(as_json(frame, StoredInterface("", 1)))["time"] == -1.5
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments"),
+    [(b"no capture", []), (CAPTURE[:30], []), (CAPTURE, ["-f", "ip and"])],
+    ids=["no capture", "cut in its first packet", "bad filter"],
+)
+def test_a_file_is_not_overwritten_by_what_cannot_be_read(tmp_path: Path, content: bytes, arguments: list[str]) -> None:
+    (tmp_path / "given").write_bytes(content)
+    (tmp_path / "there.pcapng").write_bytes(b"precious")
+    done = sniff("-r", tmp_path / "given", "-w", tmp_path / "there.pcapng", *arguments)
+    assert done.returncode == 1
+    assert f"Nothing was written to {tmp_path / 'there.pcapng'}" in done.stderr
+    assert (tmp_path / "there.pcapng").read_bytes() == b"precious"
+
+
+def test_a_file_is_not_overwritten_where_nothing_can_be_captured(tmp_path: Path) -> None:
+    (tmp_path / "there.pcapng").write_bytes(b"precious")
+    for arguments in (["-i", "no-such-interface"], ["-i", "lo", "-f", "ip and"]):
+        assert sniff(*arguments, "-w", tmp_path / "there.pcapng").returncode == 1
+        assert (tmp_path / "there.pcapng").read_bytes() == b"precious"
+
+
+def test_a_capture_without_packets_is_one(tmp_path: Path) -> None:
+    start = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+    for content in (CAPTURE[:24], start, start + block(1, struct.pack("<HHI", 1, 0, 0))):
+        (tmp_path / "empty").write_bytes(content)
+        done = sniff("-r", tmp_path / "empty", "-w", tmp_path / "copy.pcapng")
+        assert (done.returncode, done.stderr.splitlines()[0]) == (0, "0 packets read")
+        assert (tmp_path / "copy.pcapng").read_bytes().startswith(start)
+        (tmp_path / "copy.pcapng").unlink()
