@@ -10,6 +10,7 @@ import click
 from ipl_tui.commands.common import INTERRUPTED, Command, Place, echo, place_of
 from ipl_tui.commands.exchanging import Wanted, answer_there, answering, describe, exchange_options, print_packet
 from ipl_tui.exchange.engine import Client, Reply, make_client
+from ipl_tui.exchange.framing import FRAMINGS
 
 
 @click.command(cls=Command)
@@ -22,6 +23,12 @@ from ipl_tui.exchange.engine import Client, Reply, make_client
     count="Ask so many times, each after the answer to the one before.  [default: 1]",
     show=False,
 )
+@click.option(
+    "--framing",
+    type=click.Choice(FRAMINGS),
+    help="With asyncio, what tells where a message ends: none, so that two may arrive in one read, or one in two; "
+    "length, in 2 bytes before it, which the other side must expect too.  [default: none]",
+)
 def command(wanted: Wanted) -> None:
     """Send ClientMessage and wait for the ServerResponse.
 
@@ -31,12 +38,22 @@ def command(wanted: Wanted) -> None:
     The times are as seen here, and a server's waiting is part of them: ipl-tui server waits unless it has --delay 0.
     An address of this machine's own is reached by loopback, from that same address, whatever -i says.
     """
+    if wanted.framing and not wanted.over_tcp:
+        raise click.UsageError(f"--framing is for asyncio: with {wanted.engine} each message is a packet of its own.")
     with place_of(wanted.name, wanted.destination) as place, ExitStack() as ending:
         destination = wanted.destination or place.interface.destination
         if not destination:
             raise click.UsageError(f"{place.interface.full_name} has no usual destination: give one with --dst.")
         answer_there(place, destination, ending, wanted.engine, wanted.proto, wanted.port)
-        client = make_client(wanted.engine, place.interface, destination, wanted.source, wanted.proto, wanted.port)
+        client = make_client(
+            wanted.engine,
+            place.interface,
+            destination,
+            wanted.source,
+            wanted.proto,
+            wanted.port,
+            wanted.framing or "none",
+        )
         ending.enter_context(closing(client))
         replies: list[Reply] = []
         try:
@@ -56,7 +73,8 @@ def command(wanted: Wanted) -> None:
 def print_request(client: Client, destination: str, wanted: Wanted) -> None:
     """What is about to be sent."""
     port = f":{wanted.port}" if wanted.over_tcp else ""
-    echo(f"To {destination}{port}: {describe(client.message, wanted.over_tcp)}")
+    length = ", after its length in 2 bytes" if wanted.framing == "length" else ""
+    echo(f"To {destination}{port}: {describe(client.message, wanted.over_tcp)}{length}")
     if wanted.show:
         print_packet(client.message, wanted.over_tcp)
 

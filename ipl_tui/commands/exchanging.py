@@ -12,6 +12,7 @@ import click
 
 from ipl_tui.commands.common import Place, Seconds, echo, interface_option, read_address
 from ipl_tui.exchange.engine import ENGINES, PATIENCE, PORT, Engine, Terms, make_server
+from ipl_tui.exchange.framing import Framing
 from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.networks.interface import Network
 from ipl_tui.networks.sending import MOST_PACKETS
@@ -40,6 +41,8 @@ class Wanted:
     count: int | None
     show: bool
     """Whether packets are printed in full."""
+    framing: Framing | None = None
+    """As the client is told; None where nothing is said."""
 
     @property
     def over_tcp(self) -> bool:

@@ -6,9 +6,14 @@
 - Delivery: an IP packet may be lost, and nobody says so. TCP repeats what is not acknowledged, and reports what fails.
 
 What TCP takes away are the packets: it carries a stream of bytes without borders, and one read may give half a message
-or three. So each message is framed: its length in two bytes, the most significant first, then its bytes, as DNS does it
-over TCP (RFC 1035 §4.2.2). And what a ClientMessage needs in two packets of raw IP takes TCP about ten: three to open,
-one for each message and its acknowledgement, some to close (RFC 9293 §3.5, §3.6).
+or three. Who takes what one read gives for a message is right most of the time, and wrong when the network is slow or
+the other side quick. Two ways out (framing.py): read on until what is expected is there, which works as long as one
+knows what that is; or frame each message, its length in two bytes before it, as DNS does it over TCP (RFC 1035 §4.2.2).
+The server here understands both, and answers as it was asked; the client does the first unless it is told to do the
+other.
+
+And what a ClientMessage needs in two packets of raw IP takes TCP about ten: three to open, one for each message and its
+acknowledgement, some to close (RFC 9293 §3.5, §3.6).
 """
 
 from __future__ import annotations
@@ -17,7 +22,6 @@ import asyncio
 import errno
 import os
 import socket
-import struct
 import sys
 import threading
 import time
@@ -26,11 +30,16 @@ from threading import Lock, Thread
 from typing import Any
 
 from ipl_tui.exchange.engine import CLOSED, NOT_EXACTLY, PATIENCE, Received, Reply, Terms
+from ipl_tui.exchange.framing import Framing, Messages, frame
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.networks.interface import Interface, SendError
+from ipl_tui.packets.text import printable
 
-LENGTH = struct.Struct("!H")
-"""What stands before each message: how many bytes it has."""
+MOST_READ = 65_535
+"""Bytes that are read of a stream at once. What is kept of it is as much again at most."""
+
+MOST_SHOWN = 40
+"""Bytes of something else than an answer that are shown."""
 
 WAITING_CLIENTS = 4096
 """Connections that the kernel keeps until they are accepted; it may have a lower limit of its own."""
@@ -39,20 +48,14 @@ MOST_FILES = 65_536
 """Descriptors are raised to so many at most: each connection takes one."""
 
 
-async def read_message(reader: asyncio.StreamReader) -> bytes:
+async def read_message(reader: asyncio.StreamReader, messages: Messages) -> bytes:
     """The next message of a stream. Raises EOFError at its end, IncompleteReadError if that is within a message."""
-    try:
-        (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
-    except asyncio.IncompleteReadError as error:
-        if error.partial:
-            raise
-        raise EOFError from error
-    return await reader.readexactly(length)
-
-
-def frame(message: bytes) -> bytes:
-    """A message of up to 65,535 bytes as the stream carries it."""
-    return LENGTH.pack(len(message)) + message
+    while (message := messages.take()) is None:
+        data = await reader.read(MOST_READ)
+        if not data:
+            raise asyncio.IncompleteReadError(messages.begun, None) if messages.begun else EOFError
+        messages.feed(data)
+    return message
 
 
 class AsyncioServer:
@@ -126,16 +129,17 @@ class AsyncioServer:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, from its connection to its end."""
         address, port = writer.get_extra_info("peername")
+        messages = Messages(CLIENT_MESSAGE)
         try:
             while self.terms.client in ("", address):
                 async with asyncio.timeout(self._patience):
-                    message = await read_message(reader)
+                    message = await read_message(reader, messages)
                     if self.terms.is_fulfilled(self.answered):
                         break
                     response = SERVER_RESPONSE if message == CLIENT_MESSAGE else None
                     if response is not None:
                         self.answered += 1
-                        writer.write(frame(response))
+                        writer.write(frame(response, messages.framing or "none"))
                         await writer.drain()  # waits while the client takes no answers
                 reason = "" if response else NOT_EXACTLY
                 self.terms.on_received(Received(f"{address}:{port}", message, response, reason))
@@ -164,11 +168,14 @@ class AsyncioServer:
 
 
 class AsyncioClient:
-    """Asks one server, on one connection that is made for the first question."""
+    """Asks one server, on one connection that is made for the first question, and again when the server ends it."""
 
-    def __init__(self, interface: Interface, source: str, destination: str, port: int) -> None:
+    def __init__(
+        self, interface: Interface, source: str, destination: str, port: int, framing: Framing = "none"
+    ) -> None:
         """Addresses are dotted quads."""
         self._interface = interface
+        self._framing = framing
         self._source, self._destination, self._port = source, destination, port
         self._server = f"{destination}:{port}"
         self._runner = asyncio.Runner()
@@ -178,6 +185,10 @@ class AsyncioClient:
         """The one that asks."""
         self._closed = False
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._answers = Messages(SERVER_RESPONSE, framing)
+        """What arrives on the connection."""
+        self._other = b""
+        """What came last for the question that is not the answer."""
 
     @property
     def message(self) -> bytes:
@@ -202,24 +213,32 @@ class AsyncioClient:
         if self._closed:
             raise asyncio.CancelledError
         begun = time.perf_counter()
+        self._other = b""
         try:
             async with asyncio.timeout(timeout):
-                if self._streams is None:
-                    self._streams = await self._connect()
-                reader, writer = self._streams
-                begun = time.perf_counter()
-                writer.write(frame(CLIENT_MESSAGE))
-                while await read_message(reader) != SERVER_RESPONSE:
-                    pass
-                return Reply(self._server, CLIENT_MESSAGE, SERVER_RESPONSE, time.perf_counter() - begun)
+                if self._streams is not None:
+                    with suppress(EOFError, ConnectionError):  # many a server ends it after each answer
+                        return await self._exchange(*self._streams)
+                    await self._disconnect()
+                self._streams = await self._connect()
+                return await self._exchange(*self._streams)
         except TimeoutError:
-            reason = "" if self._streams else f"{self._server} does not answer TCP's request for a connection."
+            reason = self._why_silent()
         except EOFError:
-            reason = f"{self._server} ended the connection."
+            reason = f"{self._server} ended the connection{self._what_came(', after ')}."
         except OSError as error:
             reason = self._why_not(error)
         await self._disconnect()
         return Reply(self._server, CLIENT_MESSAGE, None, time.perf_counter() - begun, reason)
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Reply:
+        while self._answers.take() is not None:  # it came with the answer before, and is none to this question
+            pass
+        begun = time.perf_counter()
+        writer.write(frame(CLIENT_MESSAGE, self._framing))
+        while (message := await read_message(reader, self._answers)) != SERVER_RESPONSE:
+            self._other = message
+        return Reply(self._server, CLIENT_MESSAGE, SERVER_RESPONSE, time.perf_counter() - begun)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         stream = self._interface.open_stream()
@@ -236,9 +255,27 @@ class AsyncioClient:
         if self._streams is not None:
             _, writer = self._streams
             self._streams = None
+            self._answers = Messages(SERVER_RESPONSE, self._framing)
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
+
+    def _what_came(self, before: str) -> str:
+        """What the server sent instead of the answer, in words behind those; nothing when it sent nothing."""
+        if not (came := self._other or self._answers.begun):
+            return ""
+        text = printable(came[:MOST_SHOWN].decode("latin-1"))
+        return f'{before}{len(came):,} bytes that are no ServerResponse: "{text}"'
+
+    def _why_silent(self) -> str:
+        """Why no answer came in time."""
+        if self._streams is None:
+            return f"{self._server} does not answer TCP's request for a connection."
+        if came := self._what_came(" sent "):
+            return f"{self._server}{came}."
+        expects = "a length before it" if self._framing == "none" else "no length before it"
+        other = "length" if self._framing == "none" else "none"
+        return f"{self._server} took the message and sent nothing: perhaps it expects {expects} (--framing {other})."
 
     def _why_not(self, error: OSError) -> str:
         match error.errno:

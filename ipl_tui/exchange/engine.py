@@ -8,6 +8,7 @@ from functools import cached_property
 from ipaddress import IPv4Address
 from typing import Literal, Protocol, get_args
 
+from ipl_tui.exchange.framing import Framing
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.exchange.waiting import Later, Ours
 from ipl_tui.networks.interface import Interface, SendError
@@ -227,8 +228,10 @@ def make_client(
     source: str = "",
     proto: int = PROTOCOL,
     port: int = PORT,
+    framing: Framing = "none",
 ) -> Client:
-    """A client of one server; addresses are dotted quads, the source by default that of the interface.
+    """A client of one server; addresses are dotted quads, the source by default that of the interface; framing is for
+    asyncio.
 
     Raises SendError when listening is not possible.
     """
@@ -244,4 +247,4 @@ def make_client(
         return SocketClient(interface, source, destination, proto)
     from ipl_tui.exchange.asyncio_engine import AsyncioClient
 
-    return AsyncioClient(interface, source, destination, port)
+    return AsyncioClient(interface, source, destination, port, framing)

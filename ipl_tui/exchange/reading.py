@@ -41,7 +41,7 @@ class Passed:
     """Since the first packet of the exchange."""
     to_server: bool
     what: str
-    """ "ClientMessage", "SYN, ACK", "data: 15 bytes"; printable."""
+    """ "ClientMessage", "SYN, ACK", "data: 13 bytes"; printable."""
     packet: bytes
     """From the IPv4 header on, without the padding of the link."""
     data: bytes = b""
@@ -196,7 +196,7 @@ def data_of(packet: bytes, segment: TCP) -> bytes:
 
 
 def describe_segment(packet: bytes, segment: TCP) -> str:
-    """What a segment is there for: "SYN, ACK", "data: 15 bytes"."""
+    """What a segment is there for: "SYN, ACK", "data: 13 bytes"."""
     signs = [name for letter, name in {"S": "SYN", "F": "FIN", "R": "RST"}.items() if letter in segment.flags]
     if data := data_of(packet, segment):
         return ", ".join([f"data: {len(data)} bytes", *signs])

@@ -37,6 +37,13 @@ LEGEND = """\
 kernel again: Linux writes Total Length and Header Checksum of all that a raw IP socket sends, also when they were \
 right (raw(7))."""
 
+BORDERS = """\
+Where a message ends: a packet of raw IP has its length in its header; TCP carries a stream of bytes without borders. \
+Two messages may arrive in one read, ClientMessageClientMessage, or one in two, Client and Message: a program that \
+takes what one read gives for the message knows neither, and answers nothing. Ours read on until what they expect is \
+there. Where nobody knows that, a length stands before each message (RFC 1035 §4.2.2): \
+client --engine asyncio --framing length."""
+
 
 class EnginesScreen(Screen[None]):
     """Says what it would do, does it when asked, and shows what was captured."""
@@ -139,7 +146,8 @@ def show_exchange(exchange: Exchange) -> Iterator[RenderableType]:
 
 
 def show_origins(exchanges: Sequence[Exchange]) -> Iterator[RenderableType]:
-    """Below the columns: who made which field of the request's header, and what TCP has that IP has not."""
+    """Below the columns: who made which field of the request's header, and what TCP has that IP has not, and the other
+    way round."""
     seen = [exchange for exchange in exchanges if exchange.header]
     if not seen:
         return
@@ -159,6 +167,9 @@ def show_origins(exchanges: Sequence[Exchange]) -> Iterator[RenderableType]:
         yield Text("\nWhat TCP's header adds, and raw IP lacks", style="bold")
     for gain in gains:
         yield Text.assemble((f"{gain.name}: ", "bold"), f"{gain.value}. {gain.meaning} ({gain.rfc})")
+    if gains:
+        yield Text("\nWhat raw IP has, and TCP takes away", style="bold")
+        yield Text(BORDERS)
 
 
 def show_header(header: Sequence[Made]) -> dict[str, Text]:

@@ -33,6 +33,10 @@ The responder waits 0.15 s before it answers, for programs that begin to listen 
 lab itself sends is answered at once. On this machine's interfaces Scapy's engine hears all that a capture sees, a raw \
 socket only what the kernel hands over: not what libpcap puts on loopback (Scapy's send() with conf.use_pcap).
 
+v compares three ways to do the exchange. Over TCP (ipl-tui server --engine asyncio) there are no packets to see the \
+messages in, but a stream: two may arrive in one read, or one in two, and who takes what one read gives for a message \
+misses both. Our server waits until the expected bytes are there; client --framing length sends the length before them.
+
 exact sends the bytes as composed, in a frame of the link. kernel sends through a raw IP socket: the kernel always \
 rewrites Total Length and Header Checksum, and fills in an Identification of 0 and a Source of 0.0.0.0."""
 

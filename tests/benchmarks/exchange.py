@@ -19,7 +19,6 @@ from statistics import median, quantiles
 from scapy.layers.inet import IP, TCP
 from scapy.utils import PcapReader
 
-from ipl_tui.exchange.asyncio_engine import frame
 from ipl_tui.exchange.engine import ENGINES, PORT, Engine
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.packets.craft import Draft, craft
@@ -119,7 +118,7 @@ def ask_over_tcp(client: Host, server: str) -> None:
     """The same, on one connection."""
     with connection(client.namespace, server) as stream:
         for _ in range(EXCHANGES):
-            stream.sendall(frame(CLIENT_MESSAGE))
+            stream.sendall(CLIENT_MESSAGE)
             stream.recv(65535)
             time.sleep(PAUSE)
 
@@ -132,7 +131,7 @@ def delays(file: Path) -> list[float]:
         for packet in packets:
             if IP not in packet:
                 continue
-            message = bytes(packet[TCP].payload)[2:] if TCP in packet else bytes(packet[IP].payload)
+            message = bytes(packet[TCP if TCP in packet else IP].payload)
             if message.startswith(CLIENT_MESSAGE):
                 asked = float(packet.time)
             elif message.startswith(SERVER_RESPONSE) and asked is not None:
@@ -205,8 +204,8 @@ def sustained_over_tcp(client: Host, server: Host) -> float:
     def keep_asking(number: int) -> None:
         with connection(client.namespace, server.address) as stream:
             while time.perf_counter() < until:
-                stream.sendall(frame(CLIENT_MESSAGE))
-                answers[number] += stream.recv(65535) == frame(SERVER_RESPONSE)
+                stream.sendall(CLIENT_MESSAGE)
+                answers[number] += stream.recv(65535) == SERVER_RESPONSE
 
     clients = [threading.Thread(target=keep_asking, args=[number]) for number in range(CONNECTIONS)]
     for each in clients:

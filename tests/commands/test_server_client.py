@@ -18,6 +18,7 @@ import pytest
 
 from ipl_tui.commands.server import ask_again_and_again
 from ipl_tui.exchange.engine import ENGINES, PORT, RAW_ENGINES, Engine, Received, Terms, make_server
+from ipl_tui.exchange.framing import FRAMINGS, Framing
 from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.exchange.socket_engine import make_packet
 from ipl_tui.networks.interface import RawSocket, SendError
@@ -172,6 +173,7 @@ def test_no_answer_is_status_1_with_a_reason(own_loopback: None, engine: Engine,
         ("client", ["--count", "0"], "0 is not in the range 1<=x<=100000", 2),
         ("client", ["--dst", "example.org"], '"example.org" is no IPv4 address such as 10.0.1.10.', 2),
         ("client", ["--engine", "carrier-pigeon"], "'carrier-pigeon' is not one of", 2),
+        ("client", ["--framing", "length"], "--framing is for asyncio: with scapy each message is a packet", 2),
         ("client", ["-i", "nosuch0"], 'There is no interface "nosuch0"', 1),
         ("client", ["-i", "lo", "--src", "9.9.9.9"], "9.9.9.9 is no address of lo; it has: 127.0.0.1.", 1),
         ("server", ["-i", "lo", "--src", "9.9.9.9"], "9.9.9.9 is no address of lo; it has: 127.0.0.1.", 1),
@@ -253,3 +255,14 @@ def test_the_host_at_the_other_end_goes_on_asking_when_it_could_not() -> None:
         end_asking()
         server.stop()
     assert isinstance(received, Received) and received.client == "10.0.1.10"
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_server_answers_each_client_as_it_asks(own_loopback: None, framing: Framing) -> None:
+    with serving("--engine", "asyncio", "--count", "1", "--no-show") as server:
+        done = ask("--engine", "asyncio", "--framing", framing)
+        out, err = server.communicate(timeout=10)
+    assert done.returncode == 0, done.stderr
+    asked = f"To 127.0.0.1:{PORT}: ClientMessage, 13 bytes"
+    assert done.stdout.splitlines()[0] == asked + ", after its length in 2 bytes" * (framing == "length")
+    assert "1 received, 1 answered" in out, err

@@ -1,26 +1,26 @@
-"""The stream: its frames, and clients that hang, flood, talk nonsense, or come by the thousand."""
+"""The stream: both framings, others' programs, and clients that hang, flood, talk nonsense, or come by the thousand."""
 
 from __future__ import annotations
 
-import asyncio
 import resource
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from queue import Queue
+from threading import Thread
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ipl_tui.exchange.asyncio_engine import AsyncioServer, allow_many_files, frame, read_message
-from ipl_tui.exchange.engine import PORT, Received, Terms, make_client
+from ipl_tui.exchange.asyncio_engine import AsyncioServer, allow_many_files
+from ipl_tui.exchange.engine import PORT, Received, Reply, Terms, make_client
+from ipl_tui.exchange.framing import FRAMINGS, Framing, frame
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.networks.interface import Interface, SendError
-from ipl_tui.networks.kernel import KernelNetwork
+from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
 from tests.conftest import go_without, wait_until
-
-ANSWER = frame(SERVER_RESPONSE)
+from tests.exchange.test_clients import PLACES
 
 
 @pytest.fixture
@@ -55,44 +55,17 @@ def receive(stream: socket.socket, length: int) -> bytes:
     return data
 
 
-def is_answered(stream: socket.socket) -> bool:
-    stream.sendall(frame(CLIENT_MESSAGE))
-    return receive(stream, len(ANSWER)) == ANSWER
+def is_answered(stream: socket.socket, framing: Framing = "none") -> bool:
+    stream.sendall(frame(CLIENT_MESSAGE, framing))
+    answer = frame(SERVER_RESPONSE, framing)
+    return receive(stream, len(answer)) == answer
 
 
-@given(st.lists(st.binary(max_size=300), max_size=10), st.data())
-def test_messages_come_out_as_they_went_in_wherever_the_stream_is_cut(
-    messages: list[bytes], data: st.DataObject
-) -> None:
-    stream = b"".join(map(frame, messages))
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=10)))
-    pieces = [stream[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
-
-    async def read() -> list[bytes]:
-        reader = asyncio.StreamReader()
-        for piece in pieces:
-            reader.feed_data(piece)
-        reader.feed_eof()
-        found = []
-        try:
-            while True:
-                found.append(await read_message(reader))
-        except asyncio.IncompleteReadError:
-            pytest.fail("the end of the last message was not found")
-        except EOFError:
-            return found
-
-    assert asyncio.run(read()) == messages
-
-
-def test_a_message_has_its_length_in_two_bytes_before_it() -> None:
-    assert frame(CLIENT_MESSAGE) == b"\x00\x0dClientMessage"
-
-
+@pytest.mark.parametrize("framing", FRAMINGS)
 def test_the_same_client_asks_again_and_again_on_one_connection(
-    server: AsyncioServer, lo: Interface, told: Queue[Received | str]
+    server: AsyncioServer, lo: Interface, told: Queue[Received | str], framing: Framing
 ) -> None:
-    with closing(make_client("asyncio", lo, "127.0.0.1")) as client:
+    with closing(make_client("asyncio", lo, "127.0.0.1", framing=framing)) as client:
         assert [client.ask(5).response for _ in range(5)] == [SERVER_RESPONSE] * 5
     clients = set()
     for _ in range(5):
@@ -107,7 +80,18 @@ def test_the_same_client_asks_again_and_again_on_one_connection(
 def test_only_exactly_the_message_is_answered(server: AsyncioServer, told: Queue[Received | str]) -> None:
     with connect() as stream:
         for other in (SERVER_RESPONSE, b"", CLIENT_MESSAGE + b"\0", b"clientmessage", bytes(65535)):
-            stream.sendall(frame(other))
+            stream.sendall(frame(other, "length"))
+            received = told.get(timeout=5)
+            assert isinstance(received, Received)
+            assert (received.request, received.response) == (other, None)
+        assert is_answered(stream, "length")
+    wait_until(lambda: server.answered == 1)
+
+
+def test_without_a_length_anything_else_is_told_at_once(server: AsyncioServer, told: Queue[Received | str]) -> None:
+    with connect() as stream:
+        for other in (SERVER_RESPONSE, b"clientmessage", b"Client says hello", b"\x0d" + CLIENT_MESSAGE, b"\xff" * 99):
+            stream.sendall(other)
             received = told.get(timeout=5)
             assert isinstance(received, Received)
             assert (received.request, received.response) == (other, None)
@@ -115,17 +99,42 @@ def test_only_exactly_the_message_is_answered(server: AsyncioServer, told: Queue
     wait_until(lambda: server.answered == 1)
 
 
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_two_in_one_read_and_one_in_two_are_answered(server: AsyncioServer, framing: Framing) -> None:
+    """The second half comes when the server has waited for it: others are answered meanwhile."""
+    message, answer = frame(CLIENT_MESSAGE, framing), frame(SERVER_RESPONSE, framing)
+    with connect() as stream, connect() as other:
+        stream.sendall(message + message[:6])
+        assert receive(stream, len(answer)) == answer
+        assert is_answered(other)
+        stream.sendall(message[6:] + message)
+        assert receive(stream, 2 * len(answer)) == 2 * answer, "with nothing between them"
+    wait_until(lambda: server.answered == 4)
+
+
+def test_a_message_that_is_not_whole_at_the_end_is_told(server: AsyncioServer, told: Queue[Received | str]) -> None:
+    for half in (b"C", CLIENT_MESSAGE[:-1], b"\0", frame(CLIENT_MESSAGE, "length")[:-1]):
+        with connect() as stream:
+            stream.sendall(half)
+        assert str(told.get(timeout=5)).endswith(" left within a message.")
+    with connect() as stream:
+        stream.sendall(CLIENT_MESSAGE)
+        stream.shutdown(socket.SHUT_WR)
+        assert receive(stream, 99) == SERVER_RESPONSE, "it has said all, and listens"
+    assert isinstance(told.get(timeout=5), Received) and told.empty()
+
+
 def test_half_a_message_holds_up_nobody_and_is_given_up(lo: Interface, told: Queue[Received | str]) -> None:
     server = AsyncioServer(Terms(lo, on_problem=told.put, on_received=told.put), patience=0.3)
     server.start()
     try:
         with connect() as half, connect() as silent, connect() as whole:
-            half.sendall(frame(CLIENT_MESSAGE)[:7])
+            half.sendall(CLIENT_MESSAGE[:7])
             assert is_answered(whole)
             assert half.recv(1) == b""  # the server has hung up
             assert silent.recv(1) == b""
         with connect() as gone:
-            gone.sendall(frame(CLIENT_MESSAGE)[:7])
+            gone.sendall(CLIENT_MESSAGE[:7])
         with connect() as whole:
             assert is_answered(whole)
         wait_until(lambda: len([event for event in told.queue if isinstance(event, str)]) == 4)
@@ -142,8 +151,8 @@ def test_a_thousand_clients_at_once(server: AsyncioServer, told: Queue[Received 
     with ExitStack() as leaving:
         clients = [leaving.enter_context(connect()) for _ in range(1000)]
         for client in clients:
-            client.sendall(frame(CLIENT_MESSAGE))
-        assert all(receive(client, len(ANSWER)) == ANSWER for client in clients)
+            client.sendall(CLIENT_MESSAGE)
+        assert all(receive(client, len(SERVER_RESPONSE)) == SERVER_RESPONSE for client in clients)
     wait_until(lambda: server.answered == 1000)
     assert len({event.client for event in told.queue if isinstance(event, Received)}) == 1000
 
@@ -176,10 +185,24 @@ def test_more_clients_than_files_wait_and_are_served(
         server.stop()
 
 
-def test_clients_that_take_no_answers_are_disconnected(lo: Interface) -> None:
+@pytest.fixture
+def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels keep few answers that nobody reads: 200,000 take a while."""
+    open_stream = KernelInterface.open_stream
+
+    def open_small(interface: KernelInterface) -> socket.socket:
+        stream = open_stream(interface)
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):  # those of a connection are as its listening socket's
+            stream.setsockopt(socket.SOL_SOCKET, option, 4096)
+        return stream
+
+    monkeypatch.setattr(KernelInterface, "open_stream", open_small)
+
+
+def test_clients_that_take_no_answers_are_disconnected(lo: Interface, little_room: None) -> None:
     server = AsyncioServer(Terms(lo), patience=0.3)
     server.start()
-    flood = frame(CLIENT_MESSAGE) * 5000
+    flood = CLIENT_MESSAGE * 5000
     with ExitStack() as leaving:
         leaving.callback(server.stop)
         for _ in range(5):
@@ -191,8 +214,8 @@ def test_clients_that_take_no_answers_are_disconnected(lo: Interface) -> None:
             assert is_answered(calm)
 
 
-def test_a_client_that_floods_and_reads_nothing_holds_up_nobody(server: AsyncioServer) -> None:
-    flood = frame(CLIENT_MESSAGE) * 5000
+def test_a_client_that_floods_and_reads_nothing_holds_up_nobody(little_room: None, server: AsyncioServer) -> None:
+    flood = CLIENT_MESSAGE * 5000
     with connect() as flooding, connect() as calm:
         flooding.setblocking(False)
         sent = 0
@@ -238,10 +261,7 @@ def test_a_server_that_leaves_and_comes_back(lo: Interface) -> None:
         server.start()
         assert client.ask(5).response == SERVER_RESPONSE
         server.stop()
-        assert client.ask(5).reason in (
-            f"127.0.0.1:{PORT} ended the connection.",
-            f"127.0.0.1:{PORT} can't be reached: Connection reset by peer.",
-        )
+        assert "refuses" in client.ask(5).reason, "it has tried once more"
         server.start()
         assert client.ask(5).response == SERVER_RESPONSE
         server.stop()
@@ -250,5 +270,138 @@ def test_a_server_that_leaves_and_comes_back(lo: Interface) -> None:
 def test_a_server_that_says_nothing(lo: Interface) -> None:
     with socket.create_server(("127.0.0.1", PORT)), closing(make_client("asyncio", lo, "127.0.0.1")) as client:
         reply = client.ask(0.2)
-    assert (reply.response, reply.reason) == (None, "")
+    assert (reply.response, reply.reason) == (
+        None,
+        f"127.0.0.1:{PORT} took the message and sent nothing: "
+        "perhaps it expects a length before it (--framing length).",
+    )
     assert reply.seconds >= 0.2
+
+
+@pytest.mark.parametrize(
+    ("sends", "closes", "framing", "reason"),
+    [
+        (b"ServerResponse", False, "length", 'sent 14 bytes that are no ServerResponse: "ServerResponse".'),
+        (b"\0\x0eServerResponse", False, "none",
+         r'sent 16 bytes that are no ServerResponse: "\x00\x0eServerResponse".'),
+        (b"\x1b[2J" * 99, False, "none", 
+         r'sent 396 bytes that are no ServerResponse: "' + r"\x1b[2J" * 10 + '".'),
+        (b"", False, "length",
+         "took the message and sent nothing: perhaps it expects no length before it (--framing none)."),
+        (b"", True, "none", "ended the connection."),
+        (b"Server", True, "none", 'ended the connection, after 6 bytes that are no ServerResponse: "Server".'),
+    ],
+)  # fmt: skip
+def test_what_came_instead_of_the_answer_is_said(
+    lo: Interface, sends: bytes, closes: bool, framing: Framing, reason: str
+) -> None:
+    replies: Queue[Reply] = Queue()
+    with (
+        socket.create_server(("127.0.0.1", PORT)) as listening,
+        closing(make_client("asyncio", lo, "127.0.0.1", framing=framing)) as client,
+    ):
+        asking = Thread(target=lambda: replies.put(client.ask(10 if closes else 0.3)))
+        asking.start()
+        with closing(listening.accept()[0]) as stream:
+            assert stream.recv(100) == frame(CLIENT_MESSAGE, framing)
+            stream.sendall(sends)
+            if closes:
+                stream.shutdown(socket.SHUT_WR)
+            asking.join(10)
+    assert replies.get(timeout=1).reason == f"127.0.0.1:{PORT} {reason}"
+
+
+def test_an_answer_in_two_reads_and_a_second_one_that_nobody_asked_for(lo: Interface) -> None:
+    replies: Queue[Reply] = Queue()
+    with (
+        socket.create_server(("127.0.0.1", PORT)) as listening,
+        closing(make_client("asyncio", lo, "127.0.0.1")) as client,
+    ):
+        asking = Thread(target=lambda: list(map(replies.put, map(client.ask, [5, 5]))))
+        asking.start()
+        with closing(listening.accept()[0]) as stream:
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            assert stream.recv(100) == CLIENT_MESSAGE
+            stream.sendall(b"Server")
+            stream.sendall(b"Response" + SERVER_RESPONSE)
+            assert replies.get(timeout=5).response == SERVER_RESPONSE
+            assert stream.recv(100) == CLIENT_MESSAGE
+            stream.sendall(SERVER_RESPONSE)
+            assert replies.get(timeout=5).response == SERVER_RESPONSE
+        asking.join(10)
+
+
+STUDENTS_SERVER = """
+import asyncio, sys
+
+async def handle(reader, writer):
+    data = await reader.read(100)
+    print("client said:", data.decode(), flush=True)
+    if data.decode() == "ClientMessage":
+        writer.write("ServerResponse".encode())
+        await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+
+async def main():
+    server = await asyncio.start_server(handle, sys.argv[1], int(sys.argv[2]))
+    print("ready", flush=True)
+    async with server:
+        await server.serve_forever()
+
+asyncio.run(main())
+"""
+
+STUDENTS_CLIENT = """
+import asyncio, sys
+
+async def main():
+    reader, writer = await asyncio.open_connection(sys.argv[1], int(sys.argv[2]))
+    writer.write(b"ClientMessage")
+    await writer.drain()
+    data = await asyncio.wait_for(reader.read(100), 10)
+    print("server said:", data.decode())
+    writer.close()
+    await writer.wait_closed()
+
+asyncio.run(main())
+"""
+"""Both as the course's second part and asyncio's documentation have them: what one read gives is the message."""
+
+
+@contextmanager
+def students_server(where: tuple[str, ...], address: str) -> Iterator[None]:
+    command = [*where, sys.executable, "-c", STUDENTS_SERVER, address, str(PORT)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+        try:
+            assert program.stdout is not None and program.stdout.readline() == "ready\n"
+            yield
+        finally:
+            program.kill()
+
+
+@pytest.mark.parametrize("place", ["lo", "veth"])
+@pytest.mark.parametrize("ours", ["server", "client", "neither"])
+def test_a_students_programs(place: str, ours: str, request: pytest.FixtureRequest) -> None:
+    with PLACES[place](request) as ends, ExitStack() as leaving:
+        here, there = (("ip", "netns", "exec", each) if each else () for each in (ends.at_client, ends.at_server))
+        if ours == "server":
+            told = leaving.enter_context(ends.serving("asyncio"))
+        else:
+            leaving.enter_context(students_server(there, ends.destination))
+        if ours == "client":
+            client = leaving.enter_context(ends.asking("asyncio"))
+            replies = [client.ask(5) for _ in range(3)]  # their server ends the connection after each answer
+            assert [reply.response for reply in replies] == [SERVER_RESPONSE] * 3, replies
+            return
+        done = subprocess.run(
+            [*here, sys.executable, "-c", STUDENTS_CLIENT, ends.destination, str(PORT)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.stdout == "server said: ServerResponse\n", done.stderr
+        if ours == "server":
+            received = told.get(timeout=5)
+            assert isinstance(received, Received) and received.response == SERVER_RESPONSE
+            assert told.empty()

@@ -95,15 +95,15 @@ def test_tcp_takes_packets_to_open_to_acknowledge_and_to_close(setting: Setting)
     assert exchange.problem == ""
     shown = lines(exchange)
     assert shown[:3] == ["→ SYN", "← SYN, ACK", "→ ACK"]
-    assert shown.index("→ data: 15 bytes") < shown.index("← data: 16 bytes")
+    assert shown.index("→ data: 13 bytes") < shown.index("← data: 14 bytes")
     assert "→ FIN, ACK" in shown and "← FIN, ACK" in shown
     assert shown[-1].endswith("ACK") and len(shown) >= 9
     assert is_closed(exchange.packets)
     request = IP(next(each.packet for each in exchange.packets if each.packet.endswith(CLIENT_MESSAGE)))
     ports, order, delivery = exchange.gains
     assert ports.value == f"{request[TCP].sport} → {PORT}"
-    assert order.value == f"sequence number {request[TCP].seq}, 15 bytes"
-    assert delivery.value == f"acknowledgement {(request[TCP].seq + 15) % 2**32}"
+    assert order.value == f"sequence number {request[TCP].seq}, 13 bytes"
+    assert delivery.value == f"acknowledgement {(request[TCP].seq + 13) % 2**32}"
     assert makers(exchange) == dict.fromkeys(makers(exchange), "kernel") | {"src": "program", "dst": "program"}
 
 
@@ -324,7 +324,7 @@ def test_what_others_send_meanwhile_is_not_counted(
     if engine == "asyncio":
         assert lines(exchange)[:3] == ["→ SYN", "← SYN, ACK", "→ ACK"]
         assert {IP(each.packet).proto for each in exchange.packets} == {6} and is_closed(exchange.packets)
-        assert lines(exchange).count("→ data: 15 bytes") == 1
+        assert lines(exchange).count("→ data: 13 bytes") == 1
     else:
         assert lines(exchange) == ["→ ClientMessage", "← ServerResponse"]
         assert exchange.packets[0].packet[8] == 64
@@ -350,13 +350,13 @@ def test_a_connection_that_was_there_before_is_somebody_elses(
             other = leaving.enter_context(closing(socket.create_connection(("127.0.0.1", PORT))))
             others.append(other)
             wait_until(lambda: len(captures[0].packets()) >= 3)
-            return busy(make_client(*given), lambda: other.send(b"\0\x0dClientMessage"), monkeypatch)
+            return busy(make_client(*given), lambda: other.send(b"ClientMessage"), monkeypatch)
 
         monkeypatch.setattr(comparing, "Capture", Kept)
         monkeypatch.setattr(comparing, "make_client", make_second)
         exchange = Comparison(lo, "127.0.0.1", lo).run("asyncio")
         assert exchange.gains and exchange.gains[0].value != f"{others[0].getsockname()[1]} → {PORT}"
-    assert lines(exchange)[0] == "→ SYN" and lines(exchange).count("→ data: 15 bytes") == 1
+    assert lines(exchange)[0] == "→ SYN" and lines(exchange).count("→ data: 13 bytes") == 1
 
 
 @pytest.mark.parametrize("engine", ENGINES)

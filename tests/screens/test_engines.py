@@ -118,8 +118,8 @@ class TestComparison:
             assert (await until_seen(pilot, "SYN, ACK")).count("← ServerResponse 34") == 2
             totals = await until_seen(pilot, "2 packets, 67 bytes   ")
             assert totals.count("2 packets, 67 bytes") == 2
-            await until_seen(pilot, "→ data: 15 bytes 67")
-            await until_seen(pilot, "← data: 16 bytes 68")
+            await until_seen(pilot, "→ data: 13 bytes 65")
+            await until_seen(pilot, "← data: 14 bytes 66")
             await until_seen(pilot, "FIN, ACK")
 
     async def test_who_made_what_and_what_tcp_adds(self, running: Running, sandbox: Network) -> None:
@@ -137,7 +137,7 @@ class TestComparison:
             ]
             length = await until_seen(pilot, "Total Length")
             assert length.split("  ")[-1].split() == ["kernel"]
-            assert "33        Scapy, kernel again 33        program, kernel again 67        kernel" in length
+            assert "33        Scapy, kernel again 33        program, kernel again 65        kernel" in length
             protocol = (await until_seen(pilot, "Protocol ")).split()
             assert protocol == ["Protocol", "253", "program", "253", "program", "6", "kernel"]
             assert (await until_seen(pilot, "Source Address")).count("10.0.1.10 program") == 3
@@ -145,6 +145,8 @@ class TestComparison:
             assert "→ 61253" in await until_seen(pilot, "Ports: ")
             await until_seen(pilot, "Order: sequence number ")
             await until_seen(pilot, "Delivery: acknowledgement ")
+            await until_seen(pilot, "What raw IP has, and TCP takes away")
+            await until_seen(pilot, "--framing length")
 
     async def test_simulated_hosts_have_no_tcp(self, running: Running) -> None:
         with closing(SimulatedNetwork()) as network:
