@@ -43,6 +43,8 @@ class Wanted:
     """Whether packets are printed in full."""
     framing: Framing | None = None
     """As the client is told; None where nothing is said."""
+    rate: int | None = None
+    """As the server is told; the same."""
 
     @property
     def over_tcp(self) -> bool:
@@ -122,7 +124,7 @@ def answer_there(
 ) -> None:
     """Where no other program can answer, start a server at the destination until `ending`. Raises SendError."""
     for each in place.network.path() if place.network.answers else ():
-        terms = Terms(each, proto=proto, port=port)
+        terms = Terms(each, proto=proto, port=port, rate=0)  # nobody else reaches it
         if destination in terms.addresses:
             server = make_server(engine, terms)
             ending.callback(server.stop)

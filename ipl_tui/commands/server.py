@@ -13,6 +13,7 @@ import click
 from ipl_tui.commands.common import Command, Seconds, echo, place_of
 from ipl_tui.commands.exchanging import Wanted, describe, exchange_options, print_packet
 from ipl_tui.exchange.engine import Engine, Received, Terms, make_client, make_server
+from ipl_tui.exchange.limit import RATE
 from ipl_tui.exchange.waiting import DELAY
 from ipl_tui.networks.interface import SendError
 
@@ -24,6 +25,9 @@ MOST_UNPRINTED = 1000
 
 LONGEST_DELAY = 60.0
 """Seconds."""
+
+MOST_RATE = 1_000_000
+"""Answers a second that --rate takes."""
 
 LOOK = 0.2
 """Seconds between two looks at whether the server still listens."""
@@ -48,6 +52,13 @@ ASKING = 1.0
     help="How long an answer waits, with scapy and socket, so that a client hears it that begins to listen only after "
     f"it has sent; 0: not at all.  [default: {DELAY:g}]",
 )
+@click.option(
+    "--rate",
+    type=click.IntRange(0, MOST_RATE),
+    metavar="N",
+    help="With scapy and socket, answer at most so many a second: anybody can forge a source, and would have the "
+    f"answers sent there. 0: no limit, for benchmarks.  [default: {RATE}]",
+)
 def command(wanted: Wanted, delay: float | None) -> None:
     """Answer ClientMessage with ServerResponse, until Ctrl+C.
 
@@ -58,6 +69,8 @@ def command(wanted: Wanted, delay: float | None) -> None:
     if delay is not None and wanted.over_tcp:
         raise click.UsageError("--delay is for scapy and socket: with asyncio, TCP keeps what comes until it is read.")
     delay = 0.0 if wanted.over_tcp else DELAY if delay is None else delay
+    if wanted.rate is not None and wanted.over_tcp:
+        raise click.UsageError("--rate is for scapy and socket: over TCP nobody forges a source.")
     events = Events()
     with place_of(wanted.name) as place, ExitStack() as ending:
         interface, network = place.interface, place.network
@@ -67,6 +80,7 @@ def command(wanted: Wanted, delay: float | None) -> None:
             client=wanted.destination,
             proto=wanted.proto,
             port=wanted.port,
+            rate=RATE if wanted.rate is None else wanted.rate,
             most=wanted.count,
             delay=delay,
             on_problem=events.put,
@@ -87,6 +101,7 @@ def command(wanted: Wanted, delay: float | None) -> None:
                 print_event(events.get(), wanted)
         ended_by_itself = not server.running
     summary = f"{events.received:,} received, {server.answered:,} answered"
+    summary += f", {terms.refused:,} not answered for --rate" if terms.refused else ""
     echo(summary + (f", {events.unprinted:,} not printed" if events.unprinted else ""))
     if ended_by_itself:
         raise click.exceptions.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,6 +10,7 @@ from ipaddress import IPv4Address
 from typing import Literal, Protocol, get_args
 
 from ipl_tui.exchange.framing import Framing
+from ipl_tui.exchange.limit import RATE, Limit
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.exchange.waiting import Later, Ours
 from ipl_tui.networks.interface import Interface, SendError
@@ -69,6 +71,7 @@ class Server(Protocol):
     """Answers each ClientMessage with a ServerResponse while it is started, in a thread of its own."""
 
     interface: Interface
+    terms: Terms
     answered: int
     """ServerResponses sent so far."""
 
@@ -118,6 +121,11 @@ class Terms:
     """The IP protocol number of the raw engines."""
     port: int = PORT
     """The TCP port of the asyncio engine."""
+    rate: int = RATE
+    """Answers a second that the raw engines give at most; 0: no such limit. Over TCP, where nobody can forge a source,
+    it is not needed, and who takes no answers is read no more."""
+    clock: Callable[[], float] = time.monotonic
+    """What a second is measured with."""
     most: int | None = None
     """Answers after which nothing more is answered or told; None: no such limit."""
     delay: float = 0.0
@@ -125,12 +133,21 @@ class Terms:
     ours: Ours = field(default_factory=Ours)
     """What is answered at once all the same."""
     on_problem: Callable[[str], object] = ignore
-    """Gets one sentence when an answer can't be sent, or when listening ends by itself.
+    """Gets one sentence when an answer can't be sent, when more than the rate come, or when listening ends by itself.
 
     It is called in the server's threads and must not wait for another thread that may be in stop(), as on_received.
     """
     on_received: Callable[[Received], object] = ignore
     """Gets what arrived, after it was answered."""
+
+    _limit: Limit = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        def begin() -> None:
+            self.on_problem(f"More than {self.rate:,} ClientMessages came within a second: the rest is not answered.")
+
+        # Made at once: the server's thread asks it, and others read what it has counted.
+        object.__setattr__(self, "_limit", Limit(self.rate, self.clock, begin))
 
     @cached_property
     def addresses(self) -> list[str]:
@@ -172,7 +189,7 @@ class Terms:
 
     def objection(self, source: str, destination: str, payload: bytes) -> str:
         """Why not to answer, a part of a sentence; nothing for exactly a ClientMessage, from one host, to an address of
-        ours.
+        ours, as long as the rate allows. Ask once for each packet: what is not objected to counts as answered.
 
         A broadcast, multicast or missing source is not one host (RFC 1122 §3.2.1.3), and Linux does not always drop
         it: whoever forges such a source would have the answer sent to everybody.
@@ -183,15 +200,24 @@ class Terms:
             return f"{self.client} alone is answered"
         if not self._is_one_host(IPv4Address(source)):
             return f"{source} is no single host"
-        return "" if payload == CLIENT_MESSAGE else NOT_EXACTLY
+        if payload != CLIENT_MESSAGE:
+            return NOT_EXACTLY
+        return "" if self._limit.allows() else f"more than {self.rate:,} came within a second"
+
+    @property
+    def refused(self) -> int:
+        """ClientMessages that were not answered so far because of the rate."""
+        return self._limit.refused
 
     @cached_property
-    def _broadcasts(self) -> set[IPv4Address]:
-        networks = [address.network for address in self.interface.addresses if address.network.prefixlen < 31]
-        return {IPv4Address("255.255.255.255"), *(network.broadcast_address for network in networks)}
+    def _broadcasts(self) -> frozenset[IPv4Address]:
+        return self.interface.broadcasts()
 
     def _is_one_host(self, source: IPv4Address) -> bool:
-        return not source.is_multicast and not source.is_unspecified and source not in self._broadcasts
+        """Whether a host may have this address: not 0/8, which says "this host", nor multicast, nor 240/4, reserved and
+        with the limited broadcast (RFC 6890 §2.2.2), nor a broadcast of a network that we are on."""
+        first = source.packed[0]
+        return 0 < first < 224 and source not in self._broadcasts
 
 
 def require_own(interface: Interface, source: str, destination: str = "") -> None:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface
 
 from ipl_tui.networks.interface import State
 
@@ -21,7 +21,7 @@ NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
 RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_GETADDR = 16, 18, 20, 22
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU = 1, 3, 4
-IFA_ADDRESS, IFA_LOCAL = 1, 2
+IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST = 1, 2, 4
 IFF_UP, IFF_LOOPBACK, IFF_RUNNING, IFF_NOARP = 0x1, 0x8, 0x40, 0x80
 LONGEST_MESSAGE = 1 << 16  # bytes
 
@@ -40,6 +40,8 @@ class Device:
     hardware_address: bytes
     """Empty where it has none."""
     addresses: tuple[IPv4Interface, ...] = ()
+    broadcasts: tuple[IPv4Address, ...] = ()
+    """What it was told of its networks' broadcast addresses: mostly, but not always, what the addresses say."""
 
 
 def devices() -> list[Device]:
@@ -54,7 +56,7 @@ def own_addresses() -> set[str]:
     """The dotted quads of all interfaces."""
     if sys.platform == "linux":
         with suppress(OSError):
-            return {str(address.ip) for _, address in _dump_addresses()}
+            return {str(address.ip) for _, address, _ in _dump_addresses()}
     import psutil
 
     return {entry.address for entries in psutil.net_if_addrs().values() for entry in entries}
@@ -84,20 +86,23 @@ def _ask_netlink() -> list[Device]:
             mtu=struct.unpack("=I", values[IFLA_MTU])[0],
             hardware_address=values.get(IFLA_ADDRESS, b""),
         )
-    for index, address in _dump_addresses():
-        if index in found:
-            found[index] = replace(found[index], addresses=(*found[index].addresses, address))
+    for index, address, broadcasts in _dump_addresses():
+        if known := found.get(index):
+            found[index] = replace(
+                known, addresses=(*known.addresses, address), broadcasts=(*known.broadcasts, *broadcasts)
+            )
     return list(found.values())
 
 
-def _dump_addresses() -> Iterator[tuple[int, IPv4Interface]]:
-    """Each IPv4 address, with the index of its interface. Raises OSError."""
+def _dump_addresses() -> Iterator[tuple[int, IPv4Interface, list[IPv4Address]]]:
+    """Each IPv4 address with the index of its interface, and its network's broadcast if it has one. Raises OSError."""
     for message in _dump(RTM_GETADDR, RTM_NEWADDR, struct.pack("=BBBBI", socket.AF_INET, 0, 0, 0, 0)):
         family, length, _, _, index = struct.unpack_from("=BBBBI", message)
         values = _attributes(message, 8)
         # Of a link between two points IFA_ADDRESS is the other end's.
         if family == socket.AF_INET and (own := values.get(IFA_LOCAL) or values.get(IFA_ADDRESS)):
-            yield index, IPv4Interface((own, length))
+            broadcasts = [IPv4Address(values[IFA_BROADCAST])] if IFA_BROADCAST in values else []
+            yield index, IPv4Interface((own, length)), broadcasts
 
 
 def _dump(question: int, answer: int, body: bytes) -> Iterator[bytes]:
@@ -151,6 +156,11 @@ def _ask_psutil() -> list[Device]:
                     IPv4Interface(f"{entry.address}/{entry.netmask or 32}")
                     for entry in entries
                     if entry.family == socket.AF_INET
+                ),
+                broadcasts=tuple(
+                    IPv4Address(entry.broadcast)
+                    for entry in entries
+                    if entry.family == socket.AF_INET and entry.broadcast
                 ),
             )
         )

@@ -130,6 +130,10 @@ class Interface(ABC):
         """Why not all can be done here: a sentence, for one remedy serves for both, or none."""
         return [ability.reason for ability in self.abilities().values() if not ability.possible][:1]
 
+    def broadcasts(self) -> frozenset[IPv4Address]:
+        """The addresses that mean everybody on a network that its host is on, by whatever interface, as of now."""
+        return broadcasts_of(self.addresses)
+
     @abstractmethod
     def can_capture(self) -> Ability:
         """Whether open_capture() would succeed for this user, now."""
@@ -248,6 +252,13 @@ class Network(ABC):
     @abstractmethod
     def close(self) -> None:
         """End what it keeps running; it begins again when it is next used."""
+
+
+def broadcasts_of(addresses: Iterable[IPv4Interface]) -> frozenset[IPv4Address]:
+    """The directed broadcasts of the networks of these addresses, and their networks' own addresses, once broadcasts
+    too (RFC 1122 §3.3.6); a network of one or two hosts has none (RFC 3021)."""
+    networks = [address.network for address in addresses if address.network.prefixlen < 31]
+    return frozenset(each for network in networks for each in (network.network_address, network.broadcast_address))
 
 
 def network_of(interface: Interface, networks: Iterable[Network]) -> Network:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ipl_tui.capture.errors import CaptureError, permission_remedy
 from ipl_tui.networks.devices import devices, nameable, own_addresses
-from ipl_tui.networks.interface import Ability, Interface, Method, Network, SendError, State
+from ipl_tui.networks.interface import Ability, Interface, Method, Network, SendError, State, broadcasts_of
 from ipl_tui.networks.routes import loopback_name
 from ipl_tui.networks.wire import ETHERTYPE_IPV4, GONE, LINUX, Kept, WireInterface
 from ipl_tui.packets.link_layer import ETHERNET
@@ -113,6 +113,12 @@ class KernelInterface(WireInterface):
             return FrameSocket(conf.L2listen(iface=self.name), linktype)
         except (FilterError, OSError, RuntimeError, Scapy_Exception) as error:
             raise CaptureError(f"Cannot capture on {self.name}: {error}.") from error
+
+    def broadcasts(self) -> frozenset[IPv4Address]:
+        there = devices()
+        addresses = [address for device in there for address in device.addresses]
+        set_otherwise = {broadcast for device in there for broadcast in device.broadcasts}
+        return (broadcasts_of(addresses) | set_otherwise) - {address.ip for address in addresses}
 
     def choose_method(self, destination: str) -> Method:
         if not nameable(self.name):

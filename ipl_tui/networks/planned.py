@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from ipaddress import IPv4Address
 from typing import Generic, TypeVar
 
-from ipl_tui.networks.interface import Interface, Network
+from ipl_tui.networks.interface import Interface, Network, broadcasts_of
 from ipl_tui.networks.plan import HOSTS, PATH, SERVER, Host, Link, Port, default_destination
 from ipl_tui.packets.link_layer import ETHERNET
 
@@ -24,6 +25,10 @@ class PlannedInterface(Interface):
         self.hardware_address = port.hardware_address
         self.mtu = mtu
         self.destination = default_destination(port)
+        self._broadcasts = broadcasts_of(each.address for each in host.ports)
+
+    def broadcasts(self) -> frozenset[IPv4Address]:
+        return self._broadcasts
 
 
 Planned = TypeVar("Planned", bound=PlannedInterface)

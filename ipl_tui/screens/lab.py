@@ -444,11 +444,13 @@ class LabScreen(Screen[None]):
         if self.responder is not None and self.responding.engine is not None:
             at = f" ({self.responder.interface.host})" if self.responder.interface is not self.interface else ""
             name = RESPONDERS[self.responding.engine]
-            responder = f"   ↩ {name} responder{at}, waits {DELAY:g} s"
+            refused = self.responder.terms.refused
+            refusing = f", {refused:,} refused" if refused else ""
+            responder = f"   ↩ {name} responder{at}, waits {DELAY:g} s{refusing}"
             if self.has_class("-wide"):
                 responder += " for who listens only after sending"
             elif self.has_class("-narrow"):
-                responder = f"   ↩ {name} answers in {DELAY:g} s"
+                responder = f"   ↩ {name} answers in {DELAY:g} s{refusing}"
         rate = f"   {self.rates[-1]:,}/s" if any(self.rates) else ""
         self.state_line.update(Text(f"{state}   {counts}{responder}{rate}"), layout=False)
 

@@ -69,7 +69,8 @@ class Responder:
 
 
 def engine(name: Engine) -> Responder:
-    command = (*APP, "server", "--no-show", "--engine", name, "-i")
+    no_limit = () if name == "asyncio" else ("--rate", "0")
+    command = (*APP, "server", "--no-show", "--engine", name, *no_limit, "-i")
     return Responder(f"ipl-tui server --engine {name}", command, "Listening at", over_tcp=name == "asyncio")
 
 

@@ -167,6 +167,8 @@ def test_no_answer_is_status_1_with_a_reason(own_loopback: None, engine: Engine,
 @pytest.mark.parametrize(
     ("command", "arguments", "sentence", "status"),
     [
+        ("server", ["--engine", "asyncio", "--rate", "5"], "--rate is for scapy and socket: over TCP nobody", 2),
+        ("server", ["--rate", "-1"], "-1 is not in the range 0<=x<=1000000", 2),
         ("server", ["--proto", "255"], "255 is not in the range 1<=x<=254", 2),
         ("client", ["--proto", "256"], "256 is not in the range 1<=x<=254", 2),
         ("client", ["--timeout", "0"], "0.0 is not in the range", 2),
@@ -199,7 +201,7 @@ def test_a_port_in_use_is_said(own_loopback: None) -> None:
 def test_garbage_and_a_flood_leave_it_answering(own_loopback: None, engine: Engine) -> None:
     """Also while nobody reads what it prints: the pipe is full long before the flood ends."""
     with (
-        serving("--engine", engine, "--delay", "0") as server,
+        serving("--engine", engine, "--delay", "0", "--rate", "0") as server,
         socket.socket(socket.AF_INET, socket.SOCK_RAW, 255) as raw,
     ):
         for length in range(200):
@@ -266,3 +268,21 @@ def test_a_server_answers_each_client_as_it_asks(own_loopback: None, framing: Fr
     asked = f"To 127.0.0.1:{PORT}: ClientMessage, 13 bytes"
     assert done.stdout.splitlines()[0] == asked + ", after its length in 2 bytes" * (framing == "length")
     assert "1 received, 1 answered" in out, err
+
+
+@pytest.mark.parametrize("engine", RAW_ENGINES)
+def test_more_than_the_rate_is_counted_and_said_once(own_loopback: None, engine: Engine) -> None:
+    with (
+        serving("--engine", engine, "--rate", "1", "--no-show") as server,
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, 255) as raw,
+    ):
+        request = make_packet("127.0.0.2", "127.0.0.1", PROTOCOL, b"ClientMessage")
+        for _ in range(50):
+            raw.sendto(request, ("127.0.0.1", 0))
+        raw.sendto(make_packet("127.0.0.2", "127.0.0.1", PROTOCOL, b"That is all"), ("127.0.0.1", 0))
+        printed = iter(server.stdout or [])
+        assert any("That is all" in line for line in printed)
+        _, out, err = end(server)
+    answered, refused = map(int, re.search(r"51 received, (\d+) answered, (\d+) not answered for --rate", out).groups())  # type: ignore[union-attr]
+    assert answered >= 1 and answered + refused == 50
+    assert err == "More than 1 ClientMessages came within a second: the rest is not answered.\n"

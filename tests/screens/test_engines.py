@@ -12,7 +12,8 @@ from textual.pilot import Pilot
 
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange import comparing
+from ipl_tui.exchange import comparing, responder
+from ipl_tui.exchange.engine import Terms
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.exchange.socket_engine import SocketServer
 from ipl_tui.networks.interface import Network
@@ -79,6 +80,23 @@ class TestResponder:
                 await pilot.press("f6")
                 await until_seen(pilot, "↩ socket responder (server)")
                 assert type(lab.responder) is SocketServer
+
+    async def test_more_than_its_rate_is_counted_and_said_once(
+        self, running: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(responder, "Terms", partial(Terms, rate=1, clock=lambda: 0.0))
+        with closing(SimulatedNetwork()) as network:
+            async with running("simulated:client", networks=[network]) as (pilot, lab):
+                await settled(pilot, lab)
+                await pilot.press("f5")
+                await until(pilot, lambda: has_answers(lab, 1))
+                for count in (1, 2):
+                    await until(pilot, lambda: not lab.composer.sending)
+                    await pilot.press("f5")
+                    await until(pilot, lambda count=count: lab.responder.terms.refused == count)  # type: ignore[misc]
+                await until_seen(pilot, "↩ Scapy responder (server), 2 not answered")
+                await until_seen(pilot, "More than 1 ClientMessages came within a")
+                assert has_answers(lab, 1)
 
     async def test_the_command_line_chooses_the_first(self) -> None:
         with closing(SimulatedNetwork()) as network, Store() as store:
