@@ -446,11 +446,12 @@ class LabScreen(Screen[None]):
             name = RESPONDERS[self.responding.engine]
             refused = self.responder.terms.refused
             refusing = f", {refused:,} refused" if refused else ""
-            responder = f"   ↩ {name} responder{at}, waits {DELAY:g} s{refusing}"
+            responder = f"   ↩ {name} responder{at}, waits {DELAY:g} s"
             if self.has_class("-wide"):
                 responder += " for who listens only after sending"
             elif self.has_class("-narrow"):
-                responder = f"   ↩ {name} answers in {DELAY:g} s{refusing}"
+                responder = f"   ↩ {name} answers in {DELAY:g} s"
+            responder += refusing
         rate = f"   {self.rates[-1]:,}/s" if any(self.rates) else ""
         self.state_line.update(Text(f"{state}   {counts}{responder}{rate}"), layout=False)
 
