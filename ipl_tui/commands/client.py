@@ -12,6 +12,10 @@ from ipl_tui.commands.exchanging import Wanted, answer_there, answering, describ
 from ipl_tui.exchange.engine import Client, Reply, make_client
 from ipl_tui.exchange.framing import FRAMINGS
 
+SECOND_ANSWER = 0.2
+"""Seconds that a second answer is waited for, once, at the end: two servers of ours answer in the same moment, and
+one of somebody else's takes some tens of ms."""
+
 
 @click.command(cls=Command)
 @exchange_options(
@@ -56,14 +60,18 @@ def command(wanted: Wanted) -> None:
         )
         ending.enter_context(closing(client))
         replies: list[Reply] = []
+        warned = False
         try:
             while len(replies) < (wanted.count or 1):
                 print_request(client, destination, wanted)
                 replies.append(client.ask(wanted.timeout))
                 print_reply(replies[-1], place, wanted)
+                warned = warned or warn_of_second(client, destination)
         except KeyboardInterrupt:
             print_summary(replies, interrupted=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
+        if not warned and not wanted.over_tcp and not place.network.answers and replies[-1].response is not None:
+            warn_of_second(client, destination, SECOND_ANSWER)
     if len(replies) > 1:
         print_summary(replies)
     if any(reply.response is None for reply in replies):
@@ -89,6 +97,18 @@ def print_reply(reply: Reply, place: Place, wanted: Wanted) -> None:
     echo(f"{answer}, after {reply.seconds * 1000:.2f} ms{waiting}", fg="green")
     if wanted.show:
         print_packet(reply.response, wanted.over_tcp)
+
+
+def warn_of_second(client: Client, destination: str, seconds: float = 0) -> bool:
+    """Say that more answers than questions came, if so, waiting so long for one."""
+    if not client.surplus(seconds):
+        return False
+    click.secho(
+        f"A second answer came from {destination}: probably two servers listen there, or another client here asks too.",
+        fg="yellow",
+        err=True,
+    )
+    return True
 
 
 def why_nothing(reply: Reply, place: Place, wanted: Wanted) -> str:

@@ -208,6 +208,9 @@ class AsyncioClient:
                 self._task = None
         return Reply(self._server, CLIENT_MESSAGE, None, time.perf_counter() - begun, CLOSED)
 
+    def surplus(self, seconds: float = 0) -> int:
+        return 0
+
     async def _ask(self, timeout: float) -> Reply:
         self._task = asyncio.current_task()
         if self._closed:

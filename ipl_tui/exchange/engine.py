@@ -100,6 +100,10 @@ class Client(Protocol):
     def ask(self, timeout: float) -> Reply:
         """One exchange, waiting up to `timeout` seconds; it listens before it sends. Raises SendError."""
 
+    def surplus(self, seconds: float = 0) -> int:
+        """Answers that have come beyond one for each question, waiting so long for the first of them; 0 over TCP, where
+        a connection has one server. Two servers on one interface both answer."""
+
     def close(self) -> None:
         """Close the sockets, at any moment, and again; a thread that asks gets its Reply at once, with no response."""
 

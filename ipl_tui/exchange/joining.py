@@ -37,6 +37,8 @@ class Answer:
     """From the request to the response, in ns."""
     error: tuple[int, int] | None = None
     """Type and code of an ICMP error; None for a ServerResponse."""
+    again: bool = False
+    """Whether the request had been answered before: probably two servers listen there."""
 
 
 class Joiner:
@@ -45,8 +47,9 @@ class Joiner:
     A response goes to the oldest unanswered request of the same interface with source and destination swapped, and an
     ICMP error to the oldest that has the addresses it quotes, if that is no more than 15 seconds old. Where a younger
     one waits too, the older is taken for lost once it is older than a second, and than twice what any answer has taken
-    for certain. The newest 100,000 joins and the newest 10,000 waiting requests are kept. What has no time is not
-    joined: nobody knows how old it is.
+    for certain. A response for which none waits is a second one to the request that was answered last, if that is no
+    older than 15 seconds. The newest 100,000 joins and the newest 10,000 waiting requests are kept. What has no time is
+    not joined: nobody knows how old it is.
     """
 
     def __init__(self, store: Store, gone: Callable[[int, int], object] = lambda interface, time: False) -> None:
@@ -59,6 +62,7 @@ class Joiner:
         self._waiting: OrderedDict[int, tuple[Conversation, int]] = OrderedDict()  # number: who asks whom, when in ns
         self._slowest = 0  # delay in ns of a response that could be to one request only
         self._queues: dict[Conversation, deque[int]] = {}  # the numbers in _waiting, oldest first
+        self._answered: OrderedDict[Conversation, tuple[int, int]] = OrderedDict()  # the last one's number and time
 
     def request_of(self, number: int) -> Answer | None:
         """What the frame of this number answers, if it is a joined response."""
@@ -104,12 +108,24 @@ class Joiner:
             elif time - asked <= PATIENCE:
                 self._slowest = max(self._slowest, time - asked)
             if time - asked <= PATIENCE and (error is not None or not self._gone(conversation[0], asked)):
-                self._answers[number] = Answer(request, time - asked, error)
                 self._responses[request] = number
-                if len(self._answers) > MOST_JOINS:
-                    _, forgotten = self._answers.popitem(last=False)
-                    del self._responses[forgotten.request]
+                self._join(number, Answer(request, time - asked, error))
+                if error is None:
+                    self._answered[conversation] = request, asked
+                    self._answered.move_to_end(conversation)
+                    if len(self._answered) > MOST_WAITING:
+                        self._answered.popitem(last=False)
                 return
+        request, asked = self._answered.get(conversation, (0, 0))
+        if request and error is None and time - asked <= PATIENCE:
+            self._join(number, Answer(request, time - asked, again=True))
+
+    def _join(self, number: int, answer: Answer) -> None:
+        self._answers[number] = answer
+        if len(self._answers) > MOST_JOINS:
+            _, forgotten = self._answers.popitem(last=False)
+            if not forgotten.again:
+                del self._responses[forgotten.request]
 
     def _take(self, conversation: Conversation) -> tuple[int, int]:
         """Remove a conversation's oldest waiting request: its number and its time."""

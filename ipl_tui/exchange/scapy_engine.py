@@ -151,6 +151,8 @@ class ScapyClient:
         self.request = IP(src=source, dst=destination, proto=proto) / Raw(CLIENT_MESSAGE)
         """Not built yet: its `fields` are what is given here, the rest Scapy fills in."""
         self._answers: SimpleQueue[tuple[float, bytes] | None] = SimpleQueue()
+        self._asked = self._answered = 0
+        """Questions, and answers to any of them."""
         self._problem = ""
         """Why no more answers come."""
         self._listener = _Listener(interface, proto, self._end)
@@ -171,6 +173,7 @@ class ScapyClient:
             and (answer.src, answer.dst) == (asked.dst, asked.src)
             and payload_of(_bytes(answer)) == SERVER_RESPONSE
         ):
+            self._answered += self._asked > 0
             self._answers.put((now, _bytes(answer)))
 
     def _end(self, reason: str) -> None:
@@ -185,6 +188,7 @@ class ScapyClient:
         while not self._answers.empty():  # too late for the question before
             self._answers.get()
         request = self.message
+        self._asked += 1
         begun = time.perf_counter()
         self._interface.send(request, "kernel")
         until, objection = begun + timeout, ""
@@ -196,6 +200,13 @@ class ScapyClient:
             if not objection and (objection := self._objections.about(request)):
                 until = min(until, time.perf_counter() + GRACE)
         return Reply(self._destination, request, None, time.perf_counter() - begun, self._problem or objection)
+
+    def surplus(self, seconds: float = 0) -> int:
+        until = time.perf_counter() + seconds
+        while self._answered <= self._asked and not self._problem and (left := until - time.perf_counter()) > 0:
+            with suppress(Empty):
+                self._answers.get(timeout=left)
+        return max(0, self._answered - self._asked)
 
     def close(self) -> None:
         self._end(CLOSED)

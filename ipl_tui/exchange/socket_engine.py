@@ -152,6 +152,8 @@ class SocketClient:
         self._raw = open_socket(interface, proto)
         self._objections = Objections(interface)
         self._unheard = Unheard(interface, proto, self._sender)
+        self._asked = self._answered = 0
+        """Questions, and answers to any of them."""
         self._asking = Lock()
         self._closing = Event()
 
@@ -164,7 +166,8 @@ class SocketClient:
             request = self.message
             if self._closing.is_set():
                 return Reply(self._destination, request, None, 0.0, CLOSED)
-            self._forget_earlier()
+            self._read_what_is_left()
+            self._asked += 1
             begun = time.perf_counter()
             send(self._raw, request, self._destination)
             until, objection = begun + timeout, ""
@@ -173,6 +176,7 @@ class SocketClient:
                 try:
                     packet = self._raw.recv(LARGEST_PACKET)
                     if self._is_answer(read_packet(packet)):
+                        self._answered += 1
                         return Reply(self._destination, request, packet, time.perf_counter() - begun)
                 except TimeoutError:
                     if not objection and (objection := self._objections.about(request)):
@@ -193,15 +197,33 @@ class SocketClient:
         """Who answers with a packet; nothing for one that is not the answer."""
         return self._destination if self._is_answer(read_packet(packet)) else ""
 
-    def _forget_earlier(self) -> None:
-        """Read what arrived too late for the question before."""
+    def surplus(self, seconds: float = 0) -> int:
+        with self._asking:
+            until = time.perf_counter() + seconds
+            self._read_what_is_left()
+            while self._answered <= self._asked and (left := until - time.perf_counter()) > 0:
+                self._raw.settimeout(min(left, LOOK))
+                try:
+                    self._count(self._raw.recv(LARGEST_PACKET))
+                except TimeoutError:
+                    continue
+                except OSError:  # closed
+                    break
+            return max(0, self._answered - self._asked)
+
+    def _read_what_is_left(self) -> None:
+        """Read what arrived too late for the question before, or as a second answer to it."""
         self._raw.settimeout(0)
         try:
             while True:
-                self._raw.recv(LARGEST_PACKET)
+                self._count(self._raw.recv(LARGEST_PACKET))
         except OSError:  # nothing is there
             pass
         self._unheard.forget()
+
+    def _count(self, packet: bytes) -> None:
+        """Count an answer that comes too late, or again; not what others asked for before."""
+        self._answered += self._asked > 0 and self._is_answer(read_packet(packet))
 
     def close(self) -> None:
         self._closing.set()

@@ -24,7 +24,7 @@ and that cannot be sent. F4 makes a cell automatic again.
 
 In the list → was sent from this interface, ← came to it, ↻ is from this machine to itself, · passes by. The filter \
 is a capture filter: it holds for what comes after it was set. ↩ 3 answers packet 3, ↪ 4 is answered by it; ↯ 3 is an \
-ICMP error about it.
+ICMP error about it; ↩↩ 3 answers it a second time, so that probably two servers listen.
 
 F9 follows packets on every interface of a simulated or sandbox network: ⇢ 3 is packet 3 one interface later, Δ marks \
 what changed since, and ✖ where a packet was last seen. n sets what the links do to packets.

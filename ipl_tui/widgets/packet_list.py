@@ -353,7 +353,8 @@ class PacketList(ScrollView, can_focus=True):
         if answer is not None:
             if answer.error is not None:
                 return f"↯ about {answer.request}, {answer.delay / 1e6:.1f} ms" if roomy else f"↯{answer.request}"
-            return f"↩ answers {answer.request}, {answer.delay / 1e6:.1f} ms" if roomy else f"↩{answer.request}"
+            sign, what = ("↩↩", "second answer to") if answer.again else ("↩", "answers")
+            return f"↩ {what} {answer.request}, {answer.delay / 1e6:.1f} ms" if roomy else f"{sign}{answer.request}"
         if (response := self.joiner.response_of(number)) is not None:
             back = self.joiner.request_of(response)
             word = "answered" if back is None or back.error is None else "refused"

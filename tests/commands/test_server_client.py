@@ -286,3 +286,12 @@ def test_more_than_the_rate_is_counted_and_said_once(own_loopback: None, engine:
     answered, refused = map(int, re.search(r"51 received, (\d+) answered, (\d+) not answered for --rate", out).groups())  # type: ignore[union-attr]
     assert answered >= 1 and answered + refused == 50
     assert err == "More than 1 ClientMessages came within a second: the rest is not answered.\n"
+
+
+@pytest.mark.parametrize("engine", RAW_ENGINES)
+def test_a_second_server_is_said_once(own_loopback: None, engine: Engine) -> None:
+    with serving("--engine", "socket"), serving("--engine", "scapy"):
+        once, often = ask("--engine", engine), ask("--engine", engine, "--count", "3")
+    said = "A second answer came from 127.0.0.1: probably two servers listen there, or another client here asks too.\n"
+    assert (once.returncode, once.stderr) == (0, said)
+    assert (often.returncode, often.stderr) == (0, said)
