@@ -40,6 +40,18 @@ misses both. Our server waits until the expected bytes are there; client --frami
 exact sends the bytes as composed, in a frame of the link. kernel sends through a raw IP socket: the kernel always \
 rewrites Total Length and Header Checksum, and fills in an Identification of 0 and a Source of 0.0.0.0."""
 
+NUMBERS = """\
+                   header     text     packet     frame on Ethernet
+  ClientMessage      20   +    13   =    33       + 14 =  47 bytes
+  ServerResponse     20   +    14   =    34       + 14 =  48 bytes"""
+
+WHY_NUMBERS = """\
+ClientMessage is 33 bytes as a packet, not 38, and ServerResponse has 14 characters, not 12, which makes 34. The \
+header has 20 bytes, as long as there are no options: its IHL of 5 counts words of 4 bytes. In ASCII and UTF-8 each of \
+these characters is a byte, and nothing ends the text: no zero, no new line. Protocol 253 has no header of its own; \
+UDP's would be 8 bytes more. Total Length counts the packet. Length in the list counts the frame: 14 bytes more on \
+Ethernet and on Linux's loopback, and a network card pads short frames to 60, which is no part of the packet."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -56,6 +68,7 @@ class HelpScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,f1,question_mark,q", "dismiss", "Back", id="help.back"),
+        Binding("n", "numbers", "The course's numbers", show=False, id="help.numbers"),
         Binding("j", "scroll('down')", "Down", show=False, id="help.down"),
         Binding("k", "scroll('up')", "Up", show=False, id="help.up"),
     ]
@@ -66,10 +79,13 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog"):
-            yield Label("IPL: an Internet Protocol lab", classes="title")
+            yield Label("IPL: an Internet Protocol lab (n: the course's numbers)", classes="title")
             yield Static(TOUR, markup=False)
+            yield Label("The course's numbers", classes="title", id="numbers-title")
+            yield Static(NUMBERS, markup=False, id="numbers")
+            yield Static(WHY_NUMBERS, markup=False)
             yield Static(self.keys(), id="keys")
-            yield Label("Esc goes back", classes="hint")
+            yield Label("n shows the course's numbers, Esc goes back", classes="hint")
 
     def keys(self) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
@@ -85,6 +101,9 @@ class HelpScreen(ModalScreen[None]):
                 shown = ", ".join(self.app.get_key_display(binding) for binding in same)
                 table.add_row(shown, same[0].tooltip or same[0].description)
         return table
+
+    def action_numbers(self) -> None:
+        self.query_one("#numbers-title").scroll_visible(top=True, animate=False)
 
     def action_scroll(self, way: str) -> None:
         area = self.query_one(VerticalScroll)

@@ -538,6 +538,17 @@ class TestHelp:
             await pilot.press("enter")
             await until(pilot, lambda: lab.responder is not None)
 
+    async def test_the_courses_numbers_are_a_page_of_their_own(self, running: Running) -> None:
+        async with running(size=(80, 24)) as (pilot, _):
+            await pilot.press("f1", "n")
+            await until_seen(pilot, "The course's numbers")
+            for text in ("ClientMessage", "ServerResponse"):
+                packet = craft(Draft(payload=text.encode())).packet
+                counts = f"20   +    {len(text)}   =    {len(packet)}       + 14 =  {14 + len(packet)} bytes"
+                assert (len(text), len(packet)) in ((13, 33), (14, 34))
+                assert counts in await until_seen(pilot, f"  {text} ")
+            await until_seen(pilot, "14 characters, not 12")
+
 
 @pytest.mark.anywhere
 def test_ordinary_users_are_told_what_to_do() -> None:
