@@ -9,8 +9,16 @@ class CaptureError(Exception):
 
 
 def permission_remedy() -> str:
-    """What a user without the permission for raw sockets can do, to end a sentence with."""
+    """What a user without the permission for raw sockets can do, to end a sentence with. To capture on a Mac takes
+    less: see capture_remedy()."""
     if sys.platform != "linux":
         return "run with sudo"
     python = os.path.realpath(sys.executable)  # setcap follows no links
     return f"run with sudo, or give Python the capability: sudo setcap cap_net_raw+ep {python}"
+
+
+def capture_remedy() -> str:
+    """The same for a user who may not capture."""
+    if sys.platform == "darwin":
+        return "run with sudo, or let your user read /dev/bpf* (Wireshark's ChmodBPF does that)"
+    return permission_remedy()

@@ -1,7 +1,6 @@
 """Live capture: Scapy's AsyncSniffer over sockets that hand over frames by the thousand."""
 
 import struct
-import sys
 import threading
 import time
 from abc import abstractmethod
@@ -14,7 +13,7 @@ from scapy.sendrecv import AsyncSniffer
 from scapy.sessions import DefaultSession
 from scapy.supersocket import SuperSocket
 
-from ipl_tui.capture.errors import CaptureError, permission_remedy
+from ipl_tui.capture.errors import CaptureError, capture_remedy
 from ipl_tui.capture.filters import SNAPLEN, FilterError, compile_filter, pcapy
 from ipl_tui.capture.sinks import Sink
 from ipl_tui.capture.store import Batch
@@ -310,14 +309,8 @@ def _open(name: str, snaplen: int, buffer: int, timeout: int) -> Any:
     if status == _NOT_UP:
         raise CaptureError(f"{name} is down: bring it up, then capture again.")
     if status in (_NO_PERMISSION, _NO_PERMISSION_PROMISCUOUS):
-        raise CaptureError(f"Capturing on {name} needs permission: {_remedy()}.")
+        raise CaptureError(f"Capturing on {name} needs permission: {capture_remedy()}.")
     raise CaptureError(f"Cannot capture on {name}: libpcap's error {status}.")
-
-
-def _remedy() -> str:
-    if sys.platform == "darwin":
-        return "run with sudo, or let your user read /dev/bpf* (Wireshark's ChmodBPF does that)"
-    return permission_remedy()
 
 
 def _end(name: str, problem: str) -> str:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from ipl_tui.capture.errors import CaptureError, permission_remedy
 from ipl_tui.networks.devices import devices, nameable, own_addresses
-from ipl_tui.networks.interface import Ability, Interface, Method, Network, SendError, State, broadcasts_of
+from ipl_tui.networks.host_order import HostOrderSocket, for_host
+from ipl_tui.networks.interface import Ability, Interface, Method, Network, RawSocket, SendError, State, broadcasts_of
 from ipl_tui.networks.routes import loopback_name
 from ipl_tui.networks.wire import ETHERTYPE_IPV4, GONE, LINUX, Kept, WireInterface
 from ipl_tui.packets.link_layer import ETHERNET
@@ -143,9 +144,7 @@ class KernelInterface(WireInterface):
             link.send(Ether(src=self.hardware_address, dst=link_address, type=ETHERTYPE_IPV4) / Raw(packet))
 
     def _send_kernel(self, packet: bytes, destination: IPv4Address) -> None:
-        if sys.platform == "darwin":  # its raw sockets want Total Length and Fragment Offset in host order: ip(4)
-            packet = packet[:2] + packet[3:1:-1] + packet[4:6] + packet[7:5:-1] + packet[8:]
-        super()._send_kernel(packet, destination)
+        super()._send_kernel(for_host(packet) if sys.platform == "darwin" else packet, destination)
 
     def _unnameable(self, user: str) -> str:
         """The sentence for a name that only raw sockets take."""
@@ -169,6 +168,10 @@ class KernelInterface(WireInterface):
             raw.close()
             raise
         return raw
+
+    def open_raw(self, proto: int) -> RawSocket:
+        raw = self._listen(proto)
+        return HostOrderSocket(raw) if sys.platform == "darwin" else raw
 
     def open_stream(self) -> socket.socket:
         return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
