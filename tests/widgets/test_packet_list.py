@@ -124,15 +124,17 @@ class TestRows:
             assert [row.split()[2] for row in rows(stage)[:2]] == ["lab0", "lab1"]
 
     async def test_a_request_and_its_answer_are_joined(self, store: Store, packets: PacketList) -> None:
-        exchange = [packet(b"ClientMessage"), packet(b"ServerResponse", src="10.0.1.20", dst="10.0.1.10")]
-        arrive(store, exchange, every=400_000)
+        answer = packet(b"ServerResponse", src="10.0.1.20", dst="10.0.1.10")
+        arrive(store, [packet(b"ClientMessage"), answer, answer], every=400_000)
         async with staged(packets) as (pilot, stage):
-            packets.show_up_to(2)
+            packets.show_up_to(3)
             assert rows(stage)[0].endswith("ClientMessage  answered by 2")
             assert rows(stage)[1].endswith("ServerResponse  ↩ answers 1, 0.4 ms")
+            assert rows(stage)[2].endswith("ServerResponse  ↩ second answer to 1, 0.8 ms")
             await pilot.resize_terminal(82, 20)  # as much room as in the lab on 80 columns, where nothing has a border
             await until_seen(pilot, "  ↪2 ClientMessage")
             await until_seen(pilot, "  ↩1 ServerResponse")
+            await until_seen(pilot, "  ↩↩1 ServerResponse")
 
     async def test_t_goes_through_three_formats_of_time(self, store: Store, packets: PacketList) -> None:
         begin = datetime(2024, 2, 29, 23, 59, 58, 250_000)
