@@ -134,7 +134,7 @@ class TestRows:
             await pilot.resize_terminal(82, 20)  # as much room as in the lab on 80 columns, where nothing has a border
             await until_seen(pilot, "  ↪2 ClientMessage")
             await until_seen(pilot, "  ↩1 ServerResponse")
-            await until_seen(pilot, "  ↩↩1 ServerResponse")
+            await until_seen(pilot, "  ↩↩1 Server")
 
     async def test_t_goes_through_three_formats_of_time(self, store: Store, packets: PacketList) -> None:
         begin = datetime(2024, 2, 29, 23, 59, 58, 250_000)
