@@ -406,6 +406,8 @@ def _note(name: str, frame: _Frame, start: int) -> str:
             return "wrong, less than the header"
         case "len" if length > here:
             return f"wrong, {here} bytes {were}"
+        case "len" if frame.captured < frame.length and length > frame.captured - start:
+            return f"captured {frame.captured - start:,} of {length:,} bytes"
         case "chksum":
             return _checksum_note(data[: frame.captured], start)
     return ""

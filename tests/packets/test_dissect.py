@@ -201,7 +201,7 @@ def test_what_a_snap_length_cut_off_is_missing_and_not_wrong() -> None:
     cut = whole[:68]
     dissection = dissect(cut, ETHERNET, len(whole))
     notes = {node.name: node.note for node in walk(dissection.layers) if node.note}
-    assert notes == {"chksum": "correct", "Raw": "captured 68 of 421 bytes"}
+    assert notes == {"len": "captured 54 of 407 bytes", "chksum": "correct", "Raw": "captured 68 of 421 bytes"}
     assert dissection.ipv4 == (14, 68)
     assert find(dissection.layers, "TCP", "dport").value == "http"
     assert find(dissection.layers, "Raw", "load").value == repr(b"G" * 14)
@@ -211,7 +211,8 @@ def test_what_a_snap_length_cut_off_is_missing_and_not_wrong() -> None:
 @pytest.mark.parametrize(
     ("draft", "field", "note"),
     [
-        (Draft(len=24, payload=b"1234"), "len", ""),
+        (Draft(len=24, payload=b"1234"), "len", "captured 21 of 24 bytes"),
+        (Draft(len=21, payload=b"1234"), "len", ""),
         (Draft(len=25, payload=b"1234"), "len", "wrong, 24 bytes were on the wire"),
         (Draft(ihl=6, payload=b"1234"), "ihl", ""),
         (Draft(ihl=7, payload=b"1234"), "ihl", "wrong, 24 bytes were on the wire"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ from ipl_tui.networks.interface import Method
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.screens.lab import LabScreen
+from ipl_tui.screens.save import SaveScreen
 from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
@@ -51,6 +53,13 @@ def capture_file(path: Path, count: int) -> Path:
             packet = craft(Draft(src="10.0.1.10", dst="10.0.1.20", payload=b"number %d" % number)).packet
             frame = bytes(12) + b"\x08\x00" + packet
             store.append(interface, Batch(frame, [(number * 1_500_000, 0, len(frame), len(frame))]))
+    return path
+
+
+def pcap_file(path: Path, frame: bytes, length: int = 0, linktype: int = ETHERNET) -> Path:
+    """A capture of one frame; length is that on the wire."""
+    header = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, linktype)
+    path.write_bytes(header + struct.pack("<4I", 1, 0, len(frame), length or len(frame)) + frame)
     return path
 
 
@@ -234,7 +243,7 @@ class TestCapturing:
         async with running(path=tmp_path / "w.pcapng", filter="ip proto 254") as (pilot, lab):
             await settled(pilot, lab)
             raise_packets(2)
-            await until_seen(pilot, "2 captured · 2 shown")
+            await until(pilot, lambda: lab.packets.count == len(lab.store) >= 2)
             os.truncate(tmp_path / "w.pcapng", 200)
             await pilot.press("t", "down")
             await until_seen(pilot, "✖ Packet 2 can't be read: ")
@@ -406,6 +415,76 @@ class TestFiles:
         async with running(read=path) as (pilot, _):
             await until_seen(pilot, "not a capture file")
             assert pilot.app.is_running
+
+    async def test_a_packet_shorter_than_its_own_header_is_a_row(self, running: Running, tmp_path: Path) -> None:
+        frame = b"ClientMessage\0\x08\0" + bytes(9)  # Linux's cooked link header with a message in it, and IHL 0
+        async with running(read=pcap_file(tmp_path / "odd.pcap", frame, linktype=113), size=(200, 60)) as (pilot, _):
+            await until_seen(pilot, "1 packets · 1 shown")
+            await until_seen(pilot, "25  header ends after 9 bytes, without proto")
+            await until_seen(pilot, "Header of packet 1: only 9 of its bytes are here")
+
+    async def test_what_a_tap_raises_is_said_and_costs_nothing(self, running: Running, tmp_path: Path) -> None:
+        def stumble(interface: int, first: int, batch: Batch) -> None:
+            raise IndexError("on purpose")
+
+        async with running() as (pilot, lab):
+            lab.store.taps.append(stumble)
+            await settled(pilot, lab)
+            raise_packets(2)
+            await until_seen(pilot, "Joining stumbled near packet 1")
+            await until(pilot, lambda: lab.packets.count == len(lab.store) >= 2)
+
+    async def test_what_a_snap_length_cut_off_is_said_where_it_is_missing(
+        self, running: Running, tmp_path: Path
+    ) -> None:
+        packet = craft(Draft(src="10.0.1.10", dst="10.0.1.20", payload=b"G" * 387)).packet
+        path = pcap_file(tmp_path / "cut.pcap", bytes(12) + b"\x08\x00" + packet[:54], length=14 + len(packet))
+        async with running(read=path, size=(200, 60)) as (pilot, lab):
+            row = await until_seen(pilot, "421  captured 68 of 421 bytes: GGG")
+            assert "10.0.1.20" in row
+            await until_seen(pilot, "Header of packet 1: captured 68 of 421 bytes")
+            await until_seen(pilot, "Fields of packet 1: captured 68 of 421 bytes")
+            await until_seen(pilot, "len       = 407   captured 54 of 407 bytes")
+            assert lab.grid.values["len"] == "407"
+            assert not lab.grid.marks
+            assert not any("wrong" in line for line in seen(pilot.app))
+
+    async def test_a_header_that_ends_early_is_shown_as_far_as_it_goes(self, running: Running, tmp_path: Path) -> None:
+        packet = craft(Draft(src="10.0.1.10", dst="10.0.1.20", proto=253)).packet
+        path = pcap_file(tmp_path / "short.pcap", bytes(12) + b"\x08\x00" + packet[:19])
+        async with running(read=path, size=(200, 60)) as (pilot, lab):
+            row = await until_seen(pilot, "33  header ends after 19 bytes, without dst")
+            assert "10.0.1.10" in row
+            await until_seen(pilot, "Header of packet 1: only 19 of its bytes are here")
+            await until_seen(pilot, "▾ IP   header ends after 19 bytes, without dst")
+            assert lab.grid.values["src"] == "10.0.1.10"
+            assert "dst" not in lab.grid.values
+            assert not any("wrong" in line for line in seen(pilot.app))
+
+    async def test_saving_that_fails_asks_again_with_what_was_typed(self, running: Running, tmp_path: Path) -> None:
+        typed = f"{tmp_path}/no-such-folder/x.pcapng"
+        async with running(read=capture_file(tmp_path / "old.pcapng", 3)) as (pilot, lab):
+            await until_seen(pilot, "3 packets")
+            await pilot.press("f8")
+            await until_seen(pilot, "Save 3 packets as")
+            pilot.app.screen.query_one(Input).value = typed
+            await pilot.press("enter")
+            await until_seen(pilot, "Not saved. Cannot save to")
+            line = pilot.app.screen.query_one(Input)
+            assert line.value == typed
+            (tmp_path / "no-such-folder").mkdir()
+            save = lab.store.save
+
+            def save_and_capture_more(path: Path, count: int | None = None) -> int:
+                saved = save(path, count)
+                lab.store.append(0, Batch(b"x", [(1, 0, 1, 1)]))
+                return saved
+
+            lab.store.save = save_and_capture_more  # type: ignore[method-assign]
+            await pilot.press("enter")
+            await until_seen(pilot, "Saved 3 packets")
+            assert len(lab.store) == 4
+            assert not isinstance(pilot.app.screen, SaveScreen)
 
     async def test_f8_saves_and_asks_before_it_replaces(self, running: Running, tmp_path: Path) -> None:
         there = tmp_path / "there.pcap"

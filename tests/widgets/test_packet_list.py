@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from textual.events import MouseScrollDown, MouseScrollUp
 from textual.pilot import Pilot
 
+from ipl_tui.capture.pcapng import NO_TIME
 from ipl_tui.capture.store import Batch, Frame, Store
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.networks.trail import Trail
@@ -387,3 +388,33 @@ async def test_only_the_rows_in_view_are_read_of_a_million() -> None:
             await pilot.pause()
             assert len(store.read) < 10 * PAGE, "what arrives out of view is not drawn"
             assert numbers(stage) == list(range(1, PAGE + 1))
+
+
+async def test_a_packet_without_a_time_shows_none_in_any_format(store: Store, packets: PacketList) -> None:
+    data = packet()
+    times = [NO_TIME, 5 * 10**9, NO_TIME, 5 * 10**9 + 7_000, 10**27, -1]
+    for time in times:
+        store.append(0, Batch(data, [(time, 0, len(data), len(data))]))
+    async with staged(packets) as (pilot, stage):
+
+        def column() -> list[str]:
+            return [row.split()[1] for row in rows(stage) if row]
+
+        packets.show_up_to(len(times))
+        await until(pilot, lambda: column()[:4] == ["-", "0.000000", "-", "0.000007"])
+        packets.times = TIMES[1]
+        await until(pilot, lambda: column()[:4] == ["-"] * 4)
+        packets.times = TIMES[2]
+        await until(pilot, lambda: ":" in column()[1])
+        assert [time.count(":") for time in column()] == [0, 2, 0, 2, 2, 2]
+
+
+def test_what_has_no_time_is_not_joined(store: Store) -> None:
+    joiner = Joiner(store)
+    store.taps.append(joiner)
+    one, other = "10.0.1.10", "10.0.1.20"
+    for time in (NO_TIME, 1):
+        for payload, src, dst in ((b"ClientMessage", one, other), (b"ServerResponse", other, one)):
+            data = craft(Draft(proto=253, src=src, dst=dst, payload=payload)).packet
+            store.append(0, Batch(data, [(time, 0, len(data), len(data))]))
+    assert [joiner.response_of(number) for number in range(1, 5)] == [None, None, 4, None]
