@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.dissect import Node, dissect
-from ipl_tui.widgets.packet_tree import LONGEST_VALUE, PacketTree
+from ipl_tui.widgets.packet_tree import LONGEST_VALUE, MOST_LINES, PacketTree
 from tests.screen import seen, until, until_seen
 from tests.widgets.stage import Stage, staged
 
@@ -241,3 +241,16 @@ class TestChoosing:
             tree.show(())
             await until(pilot, lambda: not lines(stage))
             await pilot.press("j", "k", "g", "G", "enter")
+
+
+async def test_of_thousands_of_fields_there_are_as_many_as_keys_need_not_wait_for() -> None:
+    tree = PacketTree(id="tree")
+    many = Node("Many", "", 0, 0, tuple(Node(f"field {number}", "1", 0, 0) for number in range(3 * MOST_LINES)))
+    async with staged(tree, size=(90, 30)) as (pilot, _):
+        tree.show((many, Node("Raw", "", 0, 0, (Node("load", "b''", 0, 0),))))
+        await pilot.press("end")
+        await until_seen(pilot, f"{2 * MOST_LINES + 3:,} more; ipl-tui sniff --show prints them all")
+        await until_seen(pilot, f"field {MOST_LINES - 2} ")
+        assert tree.last_line == MOST_LINES
+        tree.show((Node("Raw", "", 0, 0, (Node("load", "b''", 0, 0),)),))
+        assert tree.last_line == 1
