@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
@@ -27,6 +28,8 @@ from scapy.packet import Packet
 from ipl_tui.capture.files import read_capture
 from ipl_tui.capture.store import Frame, Store, StoredInterface
 from ipl_tui.commands.sniff import Printer, View, as_json, as_line, decoded
+from ipl_tui.packets import dissect as dissecting
+from ipl_tui.packets.budget import SHARED, Budget
 from tests.conftest import run_ip, wait_until
 
 APP = (sys.executable, "-m", "ipl_tui", "sniff")
@@ -580,3 +583,21 @@ def test_a_capture_without_packets_is_one(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr.splitlines()[0]) == (0, "0 packets read")
         assert (tmp_path / "copy.pcapng").read_bytes().startswith(start)
         (tmp_path / "copy.pcapng").unlink()
+
+
+def test_a_packet_that_takes_too_long_is_told_in_every_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    def for_ever(frame: bytes, linktype: int, length: int) -> Any:
+        while True:
+            time.thread_time()
+
+    for task in ("summarise", "dissect"):
+        monkeypatch.setattr(dissecting, task, for_ever)
+    monkeypatch.setattr(SHARED, "budget", Budget(time=0.02))
+    data = bytes(NETWORK / UDP(sport=40000, dport=53) / b"too hard")
+    frame, interface = Frame(1, 0, data, len(data), 0), StoredInterface("lab0", 1)
+    note = "not decoded: it took more than 0.02 s"
+    assert as_line(frame, interface, 0).endswith(f"   50 Raw, {note}")
+    assert f"###[ Raw ]###   {note}" in "\n".join(decoded(frame, interface))
+    *_, ip, raw = json.loads(as_json(frame, interface))["layers"]
+    assert ip["fields"]["src"] == "10.0.1.10"
+    assert raw == {"name": "Raw", "note": note, "fields": {"load": data[34:].hex()}}
