@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
@@ -13,6 +14,7 @@ from ipl_tui.diagnosis.checks import check_route, check_translation
 from ipl_tui.diagnosis.firewall import eats, read_rules
 from ipl_tui.exchange.awaiting import is_answer
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE, is_client_message
+from ipl_tui.exchange.responder import would_answer
 from ipl_tui.networks.interface import Interface, Method, Network
 from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.checksum import internet_checksum
@@ -49,7 +51,11 @@ class Unanswered:
     seen: bytes = b""
     """The packet as it was captured there; nothing if it was not."""
     fate: str = ""
-    """What the network says became of it, or of its answer; a sentence."""
+    """What the network says became of it; a sentence."""
+    answer: int = 0
+    """The number of the frame in which an answer was captured that did not come as far as the interface; 0: of none."""
+    fate_of_answer: str = ""
+    """What became of that, as the network says it; a sentence, in which "it" is the answer."""
     served: int | None = None
     """The IP protocol by which a server answers ClientMessage, in the networks that only this program reaches; None:
     it has none there now."""
@@ -93,10 +99,12 @@ def look_into(case: Unanswered, store: Store, trail: Trail, after: int, number: 
         answers = find_answers(store, after, seen or case.packet)
         if answers is None or any(trail.interface(answer) == case.interface.name for answer in answers):
             return None
-        fate = find_fate(trail, answers[0] if answers else number)
+        fate = find_fate(trail, number)
+        answer = answers[0] if answers else 0
+        fate_of_answer = find_fate(trail, answer)
     except CaptureError:  # the file was changed by another program
         return None
-    return replace(case, seen=seen, fate=fate)
+    return replace(case, seen=seen, fate=fate, answer=answer, fate_of_answer=fate_of_answer)
 
 
 def find_answers(store: Store, after: int, request: bytes) -> list[int] | None:
@@ -131,6 +139,14 @@ def find_fate(trail: Trail, number: int) -> str:
 
 def _fate(case: Unanswered) -> str:
     return case.fate.removesuffix(".")
+
+
+def _answer(case: Unanswered) -> str:
+    """In the other reasons "it" is the packet that was sent, so that here the answer is named."""
+    if not case.answer:
+        return ""
+    fate = re.sub(r"\b[Ii]t\b", "the answer", re.sub(r"\b[Ii]ts\b", "the answer's", case.fate_of_answer))
+    return f"the answer, packet {case.answer}, was lost on the way back{f': {fate}' if fate else ''}".removesuffix(".")
 
 
 def _capture(case: Unanswered) -> str:
@@ -210,7 +226,7 @@ def _nobody_answers(case: Unanswered) -> str:
     if case.servers and destination not in case.servers:
         return f"servers listen at {', '.join(case.servers)} only, not at {destination}"
     if case.served is None:
-        return f"no server listens there{'; F6 starts one' if case.in_lab else ''}"
+        return f"no server listens there{'; F6 starts one' if _is_for_f6(case) else ''}"
     payload = payload_of(packet) if _is_rewritten(case) else _payload(packet)
     if packet[9] != case.served or payload != CLIENT_MESSAGE:
         return f"it is neither a ping nor exactly ClientMessage by protocol {case.served}, which are answered there"
@@ -258,10 +274,13 @@ def _unknown(case: Unanswered) -> str:
         lab = "F9" if case.in_lab else f"the lab, ipl-tui -i {case.interface.full_name} --path,"
         return f"the reason is not known; {lab} shows where such a packet ends"
     what = f"listens to protocol {case.packet[9]}" if case.packet[9] != ICMP else "answers pings"
+    if _is_for_f6(case):
+        what += " (F6 turns the responder on)"
     return f"perhaps nobody at {destination} {what}, or a firewall drops it"
 
 
 LOOKS = (
+    _answer,
     _fate,
     _capture,
     _header,
@@ -291,6 +310,12 @@ def _passes(case: Unanswered, packet: bytes) -> bool:
         return compile_filter(case.filter, linktype).matches(header + packet)
     except FilterError:
         return True
+
+
+def _is_for_f6(case: Unanswered) -> bool:
+    """Whether the lab's responder is off and would answer the packet."""
+    off = case.in_lab and case.served is None
+    return off and would_answer(case.network.responder_at(case.interface), case.seen or case.packet)
 
 
 def _is_rewritten(case: Unanswered) -> bool:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from ipaddress import IPv4Address
 
 from ipl_tui.exchange.engine import Engine, Server, Terms, make_server
+from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
 from ipl_tui.exchange.waiting import DELAY, Ours
 from ipl_tui.networks.interface import Interface
+from ipl_tui.packets.ipv4 import payload_of
+
+
+def would_answer(place: Interface, packet: bytes) -> bool:
+    """Whether a responder at an interface answers an IPv4 packet, as far as its payload and its destination tell."""
+    asked = packet[9] == PROTOCOL and payload_of(packet) == CLIENT_MESSAGE
+    return asked and Terms(place).is_for_us(str(IPv4Address(packet[16:20])))
 
 
 class Responder:

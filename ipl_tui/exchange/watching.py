@@ -22,7 +22,7 @@ class Watch:
         self.error: IcmpError | None = None
         """The first ICMP error about it."""
         self._store = store
-        self._packet = packet
+        self.packet = packet
         self.after = len(store)
         """The number of the last frame that was captured before it was sent."""
         self._looked = self.after
@@ -43,7 +43,7 @@ class Watch:
     def _see(self, number: int, packet: bytes) -> None:
         if len(packet) < SHORTEST_HEADER:
             return
-        if not self.sent_as and (packet.startswith(self._packet) or is_same(self._packet, packet)):
+        if not self.sent_as and (packet.startswith(self.packet) or is_same(self.packet, packet)):
             self.sent_as = number
         elif not self.error:
-            self.error = error_about(self._packet, packet)
+            self.error = error_about(self.packet, packet)

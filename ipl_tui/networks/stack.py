@@ -398,7 +398,7 @@ class Stack:
             yield from self._forward(arrival)
         else:
             address = IPv4Address(destination)
-            yield self._drop(f"{address} is not its address, and it is no router (RFC 1122 §3.2.1.3)", port, now)
+            yield self._drop(f"{address} is no address of this host, which is no router (RFC 1122 §3.2.1.3)", port, now)
 
     def _receive_own(self, packet: bytes, port: Port, now: float, alone: bool = True) -> Iterator[Effect]:
         """What the host sent to itself arrives: nothing is asked about its addresses."""
@@ -437,7 +437,7 @@ class Stack:
         """Pass a packet on towards its destination (RFC 1812 §5.2.1.2)."""
         way = self._route(arrival.destination)
         if way is None:
-            cause = f"it has no route to {IPv4Address(arrival.destination)} (RFC 1812 §5.2.7.1)"
+            cause = f"there is no route to {IPv4Address(arrival.destination)} (RFC 1812 §5.2.7.1)"
             yield from self._object(arrival, cause, _icmp(type=UNREACHABLE, code=0))
             return
         if not arrival.alone:

@@ -34,7 +34,7 @@ from ipl_tui.exchange.engine import RAW_ENGINES, Engine, Server
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.exchange.messages import PROTOCOL, is_client_message
 from ipl_tui.exchange.quiet import Quiet
-from ipl_tui.exchange.responder import Responder
+from ipl_tui.exchange.responder import Responder, would_answer
 from ipl_tui.exchange.waiting import DELAY
 from ipl_tui.exchange.watching import Watch
 from ipl_tui.networks.interface import Interface, Network, SendError, network_of
@@ -55,6 +55,7 @@ from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import Cell, HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.key_bar import KeyBar
+from ipl_tui.widgets.letters import Chooser
 from ipl_tui.widgets.meaning import Meaning
 from ipl_tui.widgets.packet_list import PacketList
 from ipl_tui.widgets.packet_tree import PacketTree
@@ -215,7 +216,7 @@ class LabScreen(Screen[None]):
         self.decoding: Future[Dissection] = Future()
         """Its layers, which may take a while."""
 
-        self.interface_button = Button("", id="interface", compact=True, tooltip="Where packets are captured and sent")
+        self.interface_button = Chooser("", id="interface", compact=True, tooltip="Where packets are captured and sent")
         self.filter_input = Input(id="filter", compact=True, placeholder="all; try: ip proto 253")
         self.filter_verdict = Label("", id="filter-verdict", markup=False)
         self.state_line = Static(id="capture-state", markup=False)
@@ -706,7 +707,9 @@ class LabScreen(Screen[None]):
         if self.objecting_to_sent and watch.error is not None and not self.composer.sending:
             self.objecting_to_sent = False  # the list may have to go to the packet still
             error = (watch.error.type, watch.error.code)
-            advice = "; F6 turns the responder on" if error == PROTOCOL_UNREACHABLE and self.responder is None else ""
+            here = error == PROTOCOL_UNREACHABLE and self.responder is None
+            here = here and would_answer(self.network.responder_at(self.interface), watch.packet)
+            advice = "; F6 turns the responder on" if here else ""
             self.composer.say(f"{watch.error.source} says {describe_error(*error)}{advice}", "warning")
 
     @work(exclusive=True, group="silence")

@@ -35,10 +35,15 @@ from ipl_tui.packets.fields import FIELD
 from ipl_tui.packets.picture import show_value
 from ipl_tui.packets.text import printable
 from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
+from ipl_tui.widgets.letters import Chooser, KeepsLetters
 from ipl_tui.widgets.meaning import Meaning
 
 METHODS: tuple[Literal["auto"] | Method, ...] = ("auto", "exact", "kernel")
 METHOD_HELP = "exact: the bytes as composed; kernel: through a raw socket; auto: exact wherever it delivers"
+
+
+class Presets(KeepsLetters, Select[Preset]):
+    """The drop-down of the presets."""
 
 
 class Composer(Widget):
@@ -82,11 +87,11 @@ class Composer(Widget):
 
         self.form = HeaderForm(id="draft")
         self.payload = Input(id="payload", compact=True, placeholder="empty")
-        self.payload_form = Button("text", id="payload-form", compact=True, tooltip="Type it as text, or as hex")
+        self.payload_form = Chooser("text", id="payload-form", compact=True, tooltip="Type it as text, or as hex")
         self.send_button = Button("Send F5", id="send", compact=True, variant="primary")
         self.count = Input(id="count", compact=True, tooltip="How many packets to send")
         self.interval = Input(id="interval", compact=True, tooltip="Seconds from one packet to the next")
-        self.method_button = Button("auto", id="method", compact=True, tooltip=METHOD_HELP)
+        self.method_button = Chooser("auto", id="method", compact=True, tooltip=METHOD_HELP)
         self.verdict = Static(id="verdict", markup=False)
         self.offer = Button("Capture without the filter  Ctrl+O", id="unfiltered", compact=True)
         """There while a capture filter is said to be in the way; whoever captures has to act on it."""
@@ -96,7 +101,7 @@ class Composer(Widget):
         yield self.form
         with Horizontal(classes="row"):
             yield Label("Preset")
-            yield Select(
+            yield Presets(
                 [(preset.name, preset) for preset in PRESETS],
                 id="preset", allow_blank=False, compact=True, value=PRESETS[0],
             )  # fmt: skip

@@ -18,6 +18,7 @@ from textual.widgets import Input
 
 from ipl_tui.packets.fields import FIELD, FIELDS, Field
 from ipl_tui.packets.picture import SHORT_LABELS, WIDTH, columns_of, row_of, ruler
+from ipl_tui.widgets.letters import KeepsLetters
 
 HEIGHT = 14
 """Lines: the ruler, six rows (five words and the options) of an edge and a value, the last edge."""
@@ -218,7 +219,7 @@ class Cell(Input):
         return self.field.automatic if action == "automatic" else True
 
 
-class FlagCell(Widget, can_focus=True):
+class FlagCell(KeepsLetters, Widget, can_focus=True):
     """A field of one bit: type 0 or 1, or turn it over with the space bar, Enter or a click."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

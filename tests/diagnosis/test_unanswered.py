@@ -87,6 +87,28 @@ def test_what_the_network_knows_comes_first() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("fate", "reason"),
+    [
+        ("", ""),
+        (
+            "The router discards it: its Time to Live is used up (RFC 1812 §5.3.1); time exceeded goes back.",
+            ": The router discards the answer: the answer's Time to Live is used up (RFC 1812 §5.3.1); time exceeded "
+            "goes back",
+        ),
+        (
+            "Last seen leaving the server on s0: it did not arrive on r1.",
+            ": Last seen leaving the server on s0: the answer did not arrive on r1",
+        ),
+    ],
+)
+def test_what_became_of_the_answer_is_not_said_of_the_packet(fate: str, reason: str) -> None:
+    case = replace(sent(replace(ASKED, chksum=1)), answer=5, fate_of_answer=fate)
+    assert explain(case) == (
+        f"Sent on c0, seen on c0, nothing came back in 3.0 s: the answer, packet 5, was lost on the way back{reason}."
+    )
+
+
 class TestTheFilter:
     def test_leaves_the_packet_out(self) -> None:
         case = replace(sent(), filter="tcp", seen=b"")
@@ -149,6 +171,8 @@ class TestTheNetwork:
         silent = replace(sent(), served=None)
         assert explain(silent).endswith("s: no server listens there.")
         assert explain(replace(silent, in_lab=True)).endswith("s: no server listens there; F6 starts one.")
+        inexact = replace(sent(replace(ASKED, payload=b"> ClientMessage")), served=None, in_lab=True)
+        assert explain(inexact).endswith("s: no server listens there."), "the responder does not answer it"
         pinged = sent(replace(ASKED, proto=1, payload=ECHO.payload))
         assert "no server" not in explain(replace(pinged, served=None))
 
@@ -230,6 +254,25 @@ class TestThisMachine:
             assert "the sender itself: send by kernel" in explain(self.case(veth, "10.0.1.10"))
             by_kernel = replace(self.case(veth, "10.0.1.10"), method="kernel", seen=b"")
             assert "10.0.1.10 is this machine's own address, reached by lo, not c0" in explain(by_kernel)
+
+    @pytest.mark.parametrize(
+        ("destination", "draft", "helps"),
+        [
+            ("127.0.0.1", ASKED, True),
+            ("127.0.0.2", ASKED, False),  # the responder answers for 127.0.0.1 alone
+            ("10.0.1.20", ASKED, False),
+            ("127.0.0.1", replace(ASKED, payload=b"ClientMessage?"), False),
+            ("127.0.0.1", replace(ASKED, proto=254), False),
+        ],
+    )
+    def test_f6_is_advised_where_it_would_bring_the_answer(self, destination: str, draft: Draft, helps: bool) -> None:
+        lo = find_interface("lo", [KernelNetwork()])
+        packet = craft(replace(draft, src="127.0.0.1", dst=destination)).packet
+        case = Unanswered(packet, "kernel", lo, KernelNetwork(), 3, capturing=True, seen=packet, in_lab=True)
+        advice = "s: perhaps nobody at 127.0.0.1 listens to protocol 253 (F6 turns the responder on), or a firewall"
+        assert (advice in explain(case)) == ("F6" in explain(case)) == helps
+        for other in (replace(case, served=253), replace(case, in_lab=False)):
+            assert "F6" not in explain(other)
 
     def test_its_firewall(self, veth: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(unanswered, "read_rules", lambda: "*filter\n:INPUT DROP [0:0]\nCOMMIT\n")

@@ -268,7 +268,7 @@ def test_a_host_that_is_no_router_passes_nothing_on(lab: Lab) -> None:
     lab.send(datagram(dst=ELSEWHERE), R1)
     assert (lab.transcript, lab.reasons) == (
         [],
-        ["The server discards it: 192.0.2.1 is not its address, and it is no router (RFC 1122 §3.2.1.3)."],
+        ["The server discards it: 192.0.2.1 is no address of this host, which is no router (RFC 1122 §3.2.1.3)."],
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, Sparkline
+from textual.widgets import Input, Select, Sparkline
 
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.files import Pipe
@@ -282,6 +282,31 @@ class TestCapturing:
             await pilot.press("f3", "q", "1", "t", "space")
             assert lab.query_one("#filter", Input).value == "q1t "
             assert not lab.paused and pilot.app.is_running
+
+    @pytest.mark.parametrize("place", ["preset", "payload-form", "method", "interface", "cell-df"])
+    async def test_letters_do_nothing_while_a_chooser_has_the_focus(self, running: Running, place: str) -> None:
+        async with running() as (pilot, lab):
+            widget = lab.query_one(f"#{place}")
+            widget.focus()
+            await until(pilot, lambda: widget.has_focus)
+            await pilot.press("q", "n", "e", "v", "d", "w", "slash", "3")
+            await pilot.pause()
+            assert widget.has_focus and pilot.app.is_running and pilot.app.screen is lab and lab.engine == "scapy"
+            await until(pilot, lambda: not any("q Quit" in line for line in seen(pilot.app)))
+            await pilot.press("escape")
+            await until_seen(pilot, "q Quit")
+
+    async def test_letters_search_in_an_open_drop_down(self, running: Running) -> None:
+        async with running() as (pilot, lab):
+            presets = lab.query_one("#preset", Select)
+            presets.focus()
+            await until(pilot, lambda: presets.has_focus)
+            await pilot.press("space")
+            await until(pilot, lambda: presets.expanded)
+            await pilot.press("q", "e", "c", "h", "o")
+            assert presets.expanded and pilot.app.screen is lab
+            await pilot.press("q")
+            assert presets.expanded and pilot.app.is_running
 
 
 class TestInterfaces:

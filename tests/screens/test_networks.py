@@ -94,6 +94,24 @@ class TestExchange:
             await pilot.press("f5")
             await until_seen(pilot, "↩ answers 1")
 
+    async def test_an_objection_of_another_host_advises_no_responder(self, running: Running, network: Network) -> None:
+        async with running(f"{network.name}:client", networks=[network], filter="ip", responder=False) as (pilot, lab):
+            await until(pilot, lab.settled.is_set)
+            await compose(pilot, lab, dst="10.0.1.1")
+            await until_seen(pilot, "▲ 10.0.1.1 says protocol unreachable: nobody there listens to")
+            assert not any("F6 turns" in line for line in seen(pilot.app))
+
+    async def test_an_answer_that_is_lost_is_named(self, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("ipl_tui.screens.lab.PATIENCE", 0.3)
+        with closing(SimulatedNetwork()) as network:
+            async with running("simulated:client", networks=[network], filter="ip", follow=True) as (pilot, lab):
+                await settled(pilot, lab)
+                await compose(pilot, lab, src="10.0.1.99")
+                await until(pilot, lambda: "nothing came back" in str(lab.composer.verdict.render()))
+                said = str(lab.composer.verdict.render())
+                assert "the answer, packet 5, was lost on the way back: " in said
+                assert "the router did not pass the answer on." in said
+
 
 class TestPath:
     async def test_every_hop_is_joined_and_its_changes_are_marked(self, running: Running, network: Network) -> None:

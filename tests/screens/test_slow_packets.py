@@ -46,12 +46,12 @@ class Slow:
         self.originals = {task: getattr(dissecting, task) for task in ("summarise", "dissect")}
 
     def stand_in(self, task: str) -> Any:
-        def work(frame: bytes, linktype: int) -> Any:
+        def work(frame: bytes, linktype: int, length: int) -> Any:
             if SLOW in frame:
                 self.tried.append((task, frame))
                 while not self.go.is_set():
                     time.thread_time()
-            return self.originals[task](frame, linktype)
+            return self.originals[task](frame, linktype, length)
 
         return work
 
