@@ -26,6 +26,7 @@ from ipl_tui.commands.common import (
     where_it_is,
 )
 from ipl_tui.exchange.engine import RAW_ENGINES
+from ipl_tui.limits import too_few_files
 from ipl_tui.packets.text import printable
 from ipl_tui.privileges import PrivilegesError, give_up_root
 
@@ -158,6 +159,8 @@ def main(
         give_up_root()
     except PrivilegesError as error:
         raise click.ClickException(printable(str(error))) from error
+    if problem := too_few_files():
+        raise click.ClickException(problem)
     if context.invoked_subcommand is not None:
         refuse_options_before(context)
         return

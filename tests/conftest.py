@@ -27,6 +27,10 @@ SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
 ETH_P_IP, ETH_P_ALL = 0x0800, 3
 
 
+NOT_UTF8, STEERING = os.fsdecode(b"x\xff\xfey"), "\x1b[31mE\x1b[2J"
+"""Names that Linux allows."""
+
+
 def run_ip(*arguments: str) -> str:
     """Run ip(8); what it prints. Fails the test with its words if it fails."""
     done = subprocess.run(["ip", *arguments], capture_output=True, text=True)
@@ -182,6 +186,15 @@ def own_loopback(needs_root: None) -> Iterator[None]:
             yield
     finally:
         run_ip("netns", "delete", namespace)
+
+
+@pytest.fixture
+def odd(own_loopback: None) -> None:
+    """In the namespace of the test, the two ends of a cable: NOT_UTF8 with 10.9.9.1/24, STEERING without an address."""
+    run_ip("link", "add", NOT_UTF8, "type", "veth", "peer", "name", STEERING)
+    run_ip("address", "add", "10.9.9.1/24", "dev", NOT_UTF8)
+    for name in (NOT_UTF8, STEERING):
+        run_ip("link", "set", name, "up")
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,8 @@ from ipl_tui.capture.store import Store
 from ipl_tui.packets.craft import Draft, craft
 
 ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-9;?>=]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[=>])")
-F1, F2, F5, F6, F7, F9 = "\x1bOP", "\x1bOQ", "\x1b[15~", "\x1b[17~", "\x1b[18~", "\x1b[20~"
+F1, F2, F5, F6 = "\x1bOP", "\x1bOQ", "\x1b[15~", "\x1b[17~"
+F7, F8, F9 = "\x1b[18~", "\x1b[19~", "\x1b[20~"
 
 
 class Terminal:
@@ -121,6 +122,110 @@ def test_a_signal_to_leave_is_followed(asked: signal.Signals, tmp_path: Path) ->
     terminal.wait_for("0 packets dropped by kernel")
     assert terminal.close() == 0
     assert list(tmp_path.iterdir()) == []
+
+
+CRASHES = {
+    "a handler": "LabScreen.action_help = boom",
+    "a worker": "LabScreen.action_help = work(boom_later)",
+    "the thread that reads keys": "LabScreen.action_help = lambda self: setattr(TerminalDriver, 'pass_on', boom)",
+}
+"""What makes the lab end with an error after F1, by where that is."""
+
+CRASHING = """
+from textual import work
+from ipl_tui.cli import main
+from ipl_tui.driver import TerminalDriver
+from ipl_tui.screens.lab import LabScreen
+def boom(*arguments): raise RuntimeError("boom")
+async def boom_later(self): boom()
+"""
+
+
+def exchanged(temporary: Path, *command: str) -> Terminal:
+    """The lab with two packets captured."""
+    options = ("-i", "simulated:client", "-f", "ip")
+    terminal = Terminal(*options, temporary=temporary, command=(sys.executable, *(command or ("-m", "ipl_tui"))))
+    terminal.wait_for("Scapy responder (server)")
+    terminal.type(F5)
+    terminal.wait_for("2 captured")
+    return terminal
+
+
+def require_kept(terminal: Terminal, temporary: Path) -> None:
+    """What was captured is where the last words say."""
+    (kept,) = temporary.iterdir()
+    terminal.wait_for("2 packets captured\r\n0 packets dropped by kernel\r\nThe capture was not saved; it is in ")
+    terminal.wait_for(str(kept))
+    with Store() as store:
+        read_capture(kept, store)
+        assert len(store) == 2
+
+
+@pytest.mark.parametrize("asked", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_a_signal_leaves_what_was_captured(asked: signal.Signals, tmp_path: Path) -> None:
+    terminal = exchanged(tmp_path)
+    terminal.process.send_signal(asked)
+    terminal.wait_for("The capture was not saved")
+    require_kept(terminal, tmp_path)
+    assert terminal.close() == 0
+
+
+@pytest.mark.parametrize("crash", CRASHES.values(), ids=CRASHES.keys())
+def test_a_crash_leaves_what_was_captured_and_is_no_success(crash: str, tmp_path: Path) -> None:
+    terminal = exchanged(tmp_path, "-c", f"{CRASHING}{crash}\nmain()")
+    terminal.type(F1)
+    terminal.wait_for("The capture was not saved")
+    assert "boom" in terminal.output
+    require_kept(terminal, tmp_path)
+    assert terminal.close() == 1
+
+
+def test_a_lost_terminal_leaves_what_was_captured(tmp_path: Path) -> None:
+    terminal = exchanged(tmp_path)
+    os.close(terminal.master)
+    terminal.process.wait(20)
+    (kept,) = tmp_path.iterdir()
+    with Store() as store:
+        read_capture(kept, store)
+        assert len(store) == 2
+
+
+def test_what_was_saved_or_given_up_is_not_left(tmp_path: Path) -> None:
+    temporary, saved = tmp_path / "temporary", tmp_path / "saved.pcapng"
+    temporary.mkdir()
+    terminal = exchanged(temporary)
+    terminal.type(F8)
+    terminal.wait_for("Save 2 packets as")
+    terminal.type(f"{saved}\r")
+    terminal.wait_for("Saved 2 packets")
+    terminal.process.terminate()
+    terminal.wait_for("0 packets dropped by kernel\r\n")
+    assert terminal.close() == 0
+    assert "not saved" not in terminal.output
+    assert list(temporary.iterdir()) == []
+    terminal = exchanged(temporary)
+    terminal.type("q")
+    terminal.wait_for("0 packets dropped by kernel\r\n")
+    assert terminal.close() == 0
+    assert list(temporary.iterdir()) == []
+
+
+def test_bytes_that_are_not_utf8_are_no_keys_and_end_nothing(tmp_path: Path) -> None:
+    terminal = Terminal("-i", "simulated:client", temporary=tmp_path)
+    terminal.wait_for("capturing")
+    os.write(terminal.master, b"\xff\x9b\xe9\x1b[9999999u\x1b[:~\xc3" + F2.encode())
+    terminal.wait_for("Enter chooses")
+    terminal.type("\x1b")
+    terminal.wait_for("Protocol Length  Info")
+    terminal.output = ""
+    terminal.type(F8)
+    terminal.wait_for("Save 0 packets as")
+    os.write(terminal.master, b"\x1b[200~name\xff\x9b\x1b[201~")
+    terminal.wait_for(r"name\xff\x9b")
+    terminal.process.terminate()
+    terminal.wait_for("0 packets dropped by kernel\r\n")
+    assert terminal.close() == 0
+    assert "Traceback" not in terminal.output
 
 
 def test_it_leaves_when_its_terminal_is_gone(tmp_path: Path) -> None:

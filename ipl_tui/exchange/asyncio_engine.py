@@ -22,7 +22,6 @@ import asyncio
 import errno
 import os
 import socket
-import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -32,6 +31,7 @@ from typing import Any
 from ipl_tui.exchange.engine import CLOSED, NOT_EXACTLY, PATIENCE, Received, Reply, Terms
 from ipl_tui.exchange.framing import Framing, Messages, frame
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.limits import allow_files
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.packets.text import printable
 
@@ -323,12 +323,4 @@ def listen(interface: Interface, address: str, port: int) -> socket.socket:
 
 def allow_many_files() -> None:
     """Raise this process's soft limit of open files: systems start with as few as 256."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    allow_files(MOST_FILES)
