@@ -1,7 +1,9 @@
 """Exchange: from ClientMessage to ServerResponse on the wire, the engines and the lab beside scripts with Scapy.
 
 Over loopback and over a veth pair, both in namespaces; tcpdump says when each was on the wire. And how many a second
-each engine answers over veth, with none lost. Run it: python -m tests.benchmarks.exchange
+each engine answers over veth, with none lost. All answer at once here, as with --delay 0.
+
+Run it: python -m tests.benchmarks.exchange
 """
 
 from __future__ import annotations
@@ -69,15 +71,23 @@ class Responder:
 
 
 def engine(name: Engine) -> Responder:
-    no_limit = () if name == "asyncio" else ("--rate", "0")
-    command = (*APP, "server", "--no-show", "--engine", name, *no_limit, "-i")
+    """A server that answers at once, and all: what is measured is the answering."""
+    unbound = () if name == "asyncio" else ("--delay", "0", "--rate", "0")
+    command = (*APP, "server", "--no-show", "--engine", name, *unbound, "-i")
     return Responder(f"ipl-tui server --engine {name}", command, "Listening at", over_tcp=name == "asyncio")
 
+
+LAB_AT_ONCE = """
+from ipl_tui.cli import main
+from ipl_tui.exchange import responder
+responder.DELAY = 0.0
+main()
+"""
 
 EACH = Responder("a Scapy script: sniff() and send() for each", (sys.executable, "-c", A_SNIFF_EACH), "listening")
 RESPONDERS = (
     *map(engine, ENGINES),
-    Responder("ipl-tui --responder", (*APP, "--responder", "-i"), "Scapy responder", "q"),
+    Responder("ipl-tui --responder", (sys.executable, "-c", LAB_AT_ONCE, "--responder", "-i"), "Scapy responder", "q"),
     Responder("a Scapy script: sniff(prn=send)", (sys.executable, "-c", ONE_SNIFF), "listening"),
     EACH,
 )
@@ -246,7 +256,7 @@ def measure() -> Table:
                 file.unlink()
             slowest = median(found[EACH] or [float("inf")])
             for responder, times in found.items():
-                ours = responder.command[: len(APP)] == APP
+                ours = responder.name.startswith("ipl-tui")
                 rate = f"{run_rate(responder, server, client):,.0f}" if ours and path == "veth" else ""
                 answered = f"{len(times)} of {EXCHANGES}"
                 if len(times) < 2:

@@ -66,9 +66,9 @@ class TestResponder:
     async def test_pressed_again_and_again_one_responder_is_left(self, running: Running) -> None:
         with closing(SimulatedNetwork()) as network:
             async with running("simulated:client", networks=[network], size=(80, 24)) as (pilot, lab):
-                await until_seen(pilot, "● capturing   0 captured · 0 shown · 0 dropped   ↩ Scapy responder (server)")
+                await until_seen(pilot, "● capturing   0 captured · 0 shown · 0 dropped   ↩ Scapy answers in 0.15 s")
                 await pilot.press(*"eeeee")
-                await until_seen(pilot, "● capturing   0 captured · 0 shown · 0 dropped   ↩ socket responder (server)")
+                await until_seen(pilot, "● capturing   0 captured · 0 shown · 0 dropped   ↩ socket answers in 0.15 s")
                 await until(pilot, lambda: not any(worker.group == "responder" for worker in lab.workers))
                 assert type(lab.responder) is SocketServer
                 assert [thread.name for thread in threading.enumerate()].count("raw socket server") == 1

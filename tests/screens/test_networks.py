@@ -73,6 +73,17 @@ class TestExchange:
             await until_seen(pilot, "Sent 1 × 33 bytes, exact, on c0")
             assert len(lab.store) == 2, "and nobody objects"
 
+    async def test_what_the_lab_sends_is_answered_at_once(
+        self, running: Running, network: Network, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also from beyond the router, which has changed its header."""
+        monkeypatch.setattr("ipl_tui.exchange.responder.DELAY", 3600.0)
+        async with running(f"{network.name}:client", networks=[network], filter="ip proto 253") as (pilot, lab):
+            await settled(pilot, lab)
+            for number in (1, 3):
+                await pilot.press("f5")
+                await until_seen(pilot, f"↩ answers {number}")
+
     async def test_without_the_responder_the_objection_is_explained(self, running: Running, network: Network) -> None:
         async with running(f"{network.name}:client", networks=[network], filter="ip", responder=False) as (pilot, lab):
             await until(pilot, lab.settled.is_set)
