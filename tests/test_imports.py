@@ -22,7 +22,7 @@ def test_what_is_below_the_widgets_loads_no_textual() -> None:
         "ipl_tui.capture.sniffer",
         "ipl_tui.networks.kernel",
         "ipl_tui.networks.sandbox",
-        "ipl_tui.networks.simulation",
+        "ipl_tui.networks.simulated.simulation",
         "ipl_tui.networks.trail",
         "ipl_tui.exchange.joining",
         "ipl_tui.exchange.asyncio_engine",

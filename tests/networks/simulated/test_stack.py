@@ -12,10 +12,19 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
 
 from ipl_tui.networks.interface import SendError
-from ipl_tui.networks.neighbours import INTERVAL, MOST_ASKED, MOST_KNOWN, REQUESTS
 from ipl_tui.networks.plan import HOSTS, PATH, Port
 from ipl_tui.networks.reassembly import MOST_BYTES, MOST_DATAGRAMS, write_checksum
-from ipl_tui.networks.stack import MOST_PATH_MTUS, Deliver, Discard, Effect, Sent, Stack, Transmit, Unreachable
+from ipl_tui.networks.simulated.neighbours import INTERVAL, MOST_ASKED, MOST_KNOWN, REQUESTS
+from ipl_tui.networks.simulated.stack import (
+    MOST_PATH_MTUS,
+    Deliver,
+    Discard,
+    Effect,
+    Sent,
+    Stack,
+    Transmit,
+    Unreachable,
+)
 from ipl_tui.packets.checksum import internet_checksum
 
 CLIENT, ROUTER, SERVER = HOSTS

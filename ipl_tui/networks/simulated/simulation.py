@@ -14,12 +14,12 @@ from ipaddress import IPv4Address
 from itertools import count
 from typing import NamedTuple
 
-from ipl_tui.capture.queue_socket import ProtocolSocket, QueueRawSocket, QueueSocket
 from ipl_tui.networks.interface import Method, SendError
 from ipl_tui.networks.plan import HOSTS, Port
 from ipl_tui.networks.refusals import no_neighbour
-from ipl_tui.networks.simulated import Line
-from ipl_tui.networks.stack import Deliver, Discard, Effect, Sent, Stack, Transmit, Unreachable
+from ipl_tui.networks.simulated.network import Line
+from ipl_tui.networks.simulated.queue_socket import ProtocolSocket, QueueRawSocket, QueueSocket
+from ipl_tui.networks.simulated.stack import Deliver, Discard, Effect, Sent, Stack, Transmit, Unreachable
 from ipl_tui.packets.link_layer import ETHERNET
 
 Listener = ProtocolSocket | QueueRawSocket

@@ -25,7 +25,7 @@ from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.networks.interface import Interface, LinkError, SendError
 from ipl_tui.networks.plan import LINKS, PATH, Link, Port
 from ipl_tui.networks.simulated import SimulatedNetwork
-from ipl_tui.networks.stack import Effect, Sent, Stack, Transmit
+from ipl_tui.networks.simulated.stack import Effect, Sent, Stack, Transmit
 
 CLIENT, ROUTER, SERVER = "10.0.1.10", "10.0.1.1", "10.0.2.20"
 NOBODY = "10.0.1.99"
@@ -135,7 +135,7 @@ for interface in network.interfaces():
 network.set_link(replace(network.links()[0], mtu=100))
 network.close()
 assert threading.active_count() == 1
-assert not {"scapy", "textual", "ipl_tui.networks.simulation"} & sys.modules.keys()
+assert not {"scapy", "textual", "ipl_tui.networks.simulated.simulation"} & sys.modules.keys()
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -452,7 +452,7 @@ def test_the_fate_of_a_fragment_that_waited_is_told_of_the_frame_that_brought_it
 
 
 def test_only_the_latest_fates_are_kept(network: SimulatedNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ipl_tui.networks.simulation.FATES_KEPT", 3)
+    monkeypatch.setattr("ipl_tui.networks.simulated.simulation.FATES_KEPT", 3)
     watch = Watch(network.find("r0"))
     for number in range(5):
         network.find("client").send(datagram(id=number, chksum=1), "exact")
@@ -465,7 +465,7 @@ def test_only_the_latest_fates_are_kept(network: SimulatedNetwork, monkeypatch: 
 def test_it_remembers_no_fate_of_what_nobody_captured(
     network: SimulatedNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ipl_tui.networks.simulation.FATES_KEPT", 1)
+    monkeypatch.setattr("ipl_tui.networks.simulated.simulation.FATES_KEPT", 1)
     client, router = Watch(network.find("c0")), network.find("r0").open_capture()
     network.set_link(replace(LINKS[0], loss=1))
     network.find("client").send(datagram(dst="255.255.255.255"), "exact")

@@ -17,7 +17,6 @@ from scapy.layers.inet import ICMP, IP, TCP
 from scapy.layers.l2 import ARP, Ether
 
 from ipl_tui.networks.interface import SendError
-from ipl_tui.networks.neighbours import Neighbours, Outgoing
 from ipl_tui.networks.plan import Host, Port
 from ipl_tui.networks.reassembly import (
     DONT_FRAGMENT,
@@ -37,6 +36,7 @@ from ipl_tui.networks.refusals import (
     no_route,
     own_address,
 )
+from ipl_tui.networks.simulated.neighbours import Neighbours, Outgoing
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.fields import LONGEST_DATAGRAM, PROTOCOLS, SHORTEST_HEADER
 from ipl_tui.packets.icmp import describe_error

@@ -14,8 +14,8 @@ from scapy.sendrecv import AsyncSniffer
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import pcapy
-from ipl_tui.capture.queue_socket import OVERHEAD, ProtocolSocket, QueueSocket
 from ipl_tui.capture.sniffer import BATCH
+from ipl_tui.networks.simulated.queue_socket import OVERHEAD, ProtocolSocket, QueueSocket
 
 PACKET = bytes(IP(src="10.0.1.10", dst="10.0.2.20", proto=253) / b"ClientMessage")
 FRAME = bytes(12) + b"\x08\x00" + PACKET

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # they load Scapy
     from scapy.supersocket import SuperSocket
 
     from ipl_tui.capture.sniffer import CaptureSocket
-    from ipl_tui.networks.simulation import Simulation
+    from ipl_tui.networks.simulated.simulation import Simulation
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class SimulatedNetwork(PlannedNetwork[SimulatedInterface]):
         """The running part, which loads Scapy when it is asked for the first time."""
         with self._lock:
             if self._simulation is None:
-                from ipl_tui.networks.simulation import Simulation
+                from ipl_tui.networks.simulated.simulation import Simulation
 
                 self._simulation = Simulation(self._lines, self._reassembly_timeout)
             return self._simulation
