@@ -22,7 +22,7 @@ REMEMBERED = 60.0
 REQUESTS, INTERVAL = 3, 1.0
 """How often a neighbour is asked for, and the seconds between (RFC 1122 §2.3.2.1: no more than once a second)."""
 
-Place = tuple[str, bytes]
+NeighbourKey = tuple[str, bytes]
 """Where a neighbour is: the name of the port on its link, and its IPv4 address."""
 
 
@@ -43,7 +43,7 @@ class Outgoing:
     """What the one who sends it as a frame knows it by."""
 
     @property
-    def place(self) -> Place:
+    def neighbour(self) -> NeighbourKey:
         return self.port.name, self.hop
 
 
@@ -63,27 +63,27 @@ class Neighbours:
     """A host's ARP cache, and the packets that wait for it; bounded, whatever comes."""
 
     def __init__(self) -> None:
-        self._known: dict[Place, tuple[bytes, float]] = {}
-        self._questions: dict[Place, _Question] = {}
+        self._known: dict[NeighbourKey, tuple[bytes, float]] = {}
+        self._questions: dict[NeighbourKey, _Question] = {}
 
     def __len__(self) -> int:
         """How many are known or asked for."""
         return len(self._known) + len(self._questions)
 
-    def hardware_address(self, place: Place, now: float) -> bytes:
+    def hardware_address(self, key: NeighbourKey, now: float) -> bytes:
         """A neighbour's hardware address; nothing if it is not known: then wait() for it."""
-        address, until = self._known.get(place, (b"", 0.0))
+        address, until = self._known.get(key, (b"", 0.0))
         return address if now < until else b""
 
     def wait(self, outgoing: Outgoing, now: float) -> tuple[bool, list[Outgoing]]:
         """Keep a packet until its next hop answers: whether to ask now, and the packets that made room for it."""
         crowded_out: list[Outgoing] = []
-        question = self._questions.get(outgoing.place)
+        question = self._questions.get(outgoing.neighbour)
         is_new = question is None
         if question is None:
             if len(self._questions) >= MOST_ASKED:
                 crowded_out += self._questions.pop(next(iter(self._questions))).waiting
-            question = self._questions[outgoing.place] = _Question(now + INTERVAL)
+            question = self._questions[outgoing.neighbour] = _Question(now + INTERVAL)
         question.waiting.append(outgoing)
         question.kept += len(outgoing.packet) + OVERHEAD
         while question.kept > MOST_WAITING:
@@ -92,17 +92,17 @@ class Neighbours:
             crowded_out.append(oldest)
         return is_new, crowded_out
 
-    def learn(self, place: Place, hardware_address: bytes, now: float, asks_us: bool) -> list[Outgoing]:
+    def learn(self, key: NeighbourKey, hardware_address: bytes, now: float, asks_us: bool) -> list[Outgoing]:
         """Note what an ARP message says of its sender: the packets that can go to it now.
 
         One that is neither known nor asked for is added only if it asks for us (RFC 826, "Packet Reception").
         """
-        question = self._questions.pop(place, None)
-        if question or place in self._known or asks_us:
-            self._known.pop(place, None)
+        question = self._questions.pop(key, None)
+        if question or key in self._known or asks_us:
+            self._known.pop(key, None)
             if len(self._known) >= MOST_KNOWN:
                 del self._known[next(iter(self._known))]
-            self._known[place] = hardware_address, now + REMEMBERED
+            self._known[key] = hardware_address, now + REMEMBERED
         return list(question.waiting) if question else []
 
     def due(self) -> float | None:
@@ -113,7 +113,7 @@ class Neighbours:
         """Whose next hops to ask for again, a packet each; and the packets whose next hop never answered."""
         again: list[Outgoing] = []
         given_up: list[Outgoing] = []
-        for place, question in list(self._questions.items()):
+        for key, question in list(self._questions.items()):
             if question.again > now:
                 continue
             if question.asked < REQUESTS:
@@ -121,5 +121,5 @@ class Neighbours:
                 question.again = now + INTERVAL
                 again.append(question.waiting[0])
             else:
-                given_up += self._questions.pop(place).waiting
+                given_up += self._questions.pop(key).waiting
         return again, given_up

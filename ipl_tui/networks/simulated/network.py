@@ -8,16 +8,15 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address
-from random import Random
 from typing import TYPE_CHECKING
 
 from ipl_tui.networks.interface import Ability, Method, RawSocket, SendError
 from ipl_tui.networks.links import check_link
-from ipl_tui.networks.plan import LINKS, PATH, Host, Link, Port
+from ipl_tui.networks.plan import LINKS, Host, Link, Port
 from ipl_tui.networks.planned import PlannedInterface, PlannedNetwork
 from ipl_tui.networks.refusals import no_header
+from ipl_tui.networks.simulated.lines import Lines
 from ipl_tui.packets.fields import SHORTEST_HEADER
 
 if TYPE_CHECKING:  # they load Scapy
@@ -25,17 +24,6 @@ if TYPE_CHECKING:  # they load Scapy
 
     from ipl_tui.capture.sniffer import CaptureSocket
     from ipl_tui.networks.simulated.simulation import Simulation
-
-
-@dataclass(frozen=True)
-class Line:
-    """One direction of a link."""
-
-    link: Link
-    far: Port
-    """Where its frames arrive."""
-    luck: Random
-    """Decides which frames are lost, while the link loses some: one number is drawn for each."""
 
 
 class SimulatedInterface(PlannedInterface):
@@ -93,19 +81,11 @@ class SimulatedNetwork(PlannedNetwork[SimulatedInterface]):
 
         With the same seed a link loses the same frames, counted in each direction from when it was last set.
         """
-        self._seed = seed
         self._reassembly_timeout = reassembly_timeout
-        self._ports = {port.name: port for port in PATH}
-        self._lines: dict[str, Line] = {}
-        for link in links:
-            self._connect(link)
+        self._lines = Lines(links, seed)
         super().__init__(links)
         self._simulation: Simulation | None = None
         self._lock = threading.Lock()
-
-    def _connect(self, link: Link) -> None:
-        for near, far in (link.ends, link.ends[::-1]):
-            self._lines[near] = Line(link, self._ports[far], Random(f"{self._seed} {link.name} {near}"))
 
     def _make_interface(self, host: Host, port: Port, mtu: int) -> SimulatedInterface:
         return SimulatedInterface(self, host, port, mtu)
@@ -114,12 +94,12 @@ class SimulatedNetwork(PlannedNetwork[SimulatedInterface]):
         return self._simulation.fate(interface, time) if self._simulation is not None else ""
 
     def links(self) -> tuple[Link, ...]:
-        return tuple({line.link.name: line.link for line in self._lines.values()}.values())
+        return self._lines.links()
 
     def set_link(self, link: Link) -> None:
         """Frames that are on their way are not touched; its losses begin anew."""
         check_link(link, self.links())
-        self._connect(link)
+        self._lines.set(link)
         self._tell_mtu(link)
 
     def simulation(self) -> Simulation:

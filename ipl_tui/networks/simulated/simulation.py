@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ipl_tui.networks.interface import Method, SendError
 from ipl_tui.networks.plan import HOSTS, Port
 from ipl_tui.networks.refusals import no_neighbour
-from ipl_tui.networks.simulated.network import Line
+from ipl_tui.networks.simulated.lines import Lines
 from ipl_tui.networks.simulated.queue_socket import ProtocolSocket, QueueRawSocket, QueueSocket
 from ipl_tui.networks.simulated.stack import Deliver, Discard, Effect, Sent, Stack, Transmit, Unreachable
 from ipl_tui.packets.link_layer import ETHERNET
@@ -53,8 +53,7 @@ class Simulation:
     thread; a thread of its own does what is due later. One lock makes it one after the other.
     """
 
-    def __init__(self, lines: Mapping[str, Line], reassembly_timeout: float) -> None:
-        """lines are the directions of the links by the port where they begin, as they are at any moment."""
+    def __init__(self, lines: Lines, reassembly_timeout: float) -> None:
         self._lines = lines
         self._reassembly_timeout = reassembly_timeout
         self._changed = threading.Condition()

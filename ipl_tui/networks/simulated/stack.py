@@ -315,7 +315,7 @@ class Stack:
         elif hop == LIMITED_BROADCAST or hop in self._broadcasts:
             hardware_address = ETHERNET_BROADCAST
         else:
-            hardware_address = self._neighbours.hardware_address(outgoing.place, now)
+            hardware_address = self._neighbours.hardware_address(outgoing.neighbour, now)
         if hardware_address:
             yield from self._put_on_link(outgoing, hardware_address)
             return
