@@ -25,7 +25,8 @@ from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.networks.interface import Interface, LinkError, SendError
 from ipl_tui.networks.plan import LINKS, PATH, Link, Port
 from ipl_tui.networks.simulated import SimulatedNetwork
-from ipl_tui.networks.simulated.stack import Effect, Sent, Stack, Transmit
+from ipl_tui.networks.simulated.effects import Effect, Sent, Transmit
+from ipl_tui.networks.simulated.stack import Stack
 
 CLIENT, ROUTER, SERVER = "10.0.1.10", "10.0.1.1", "10.0.2.20"
 NOBODY = "10.0.1.99"

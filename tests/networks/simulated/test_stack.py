@@ -14,17 +14,10 @@ from scapy.packet import Packet, Raw
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.plan import HOSTS, PATH, Port
 from ipl_tui.networks.reassembly import MOST_BYTES, MOST_DATAGRAMS, write_checksum
+from ipl_tui.networks.simulated.effects import Deliver, Discard, Effect, Sent, Transmit, Unreachable
 from ipl_tui.networks.simulated.neighbours import INTERVAL, MOST_ASKED, MOST_KNOWN, REQUESTS
-from ipl_tui.networks.simulated.stack import (
-    MOST_PATH_MTUS,
-    Deliver,
-    Discard,
-    Effect,
-    Sent,
-    Stack,
-    Transmit,
-    Unreachable,
-)
+from ipl_tui.networks.simulated.path_mtus import MOST_PATH_MTUS
+from ipl_tui.networks.simulated.stack import Stack
 from ipl_tui.packets.checksum import internet_checksum
 
 CLIENT, ROUTER, SERVER = HOSTS
