@@ -106,8 +106,10 @@ class Neighbours:
         return list(question.waiting) if question else []
 
     def due(self) -> float | None:
-        """When tick() is needed next, in seconds."""
-        return min((question.again for question in self._questions.values()), default=None)
+        """When tick() is needed next, in seconds; None as long as nobody is asked for."""
+        if not self._questions:  # as nearly always, and it is asked several times a packet
+            return None
+        return min(question.again for question in self._questions.values())
 
     def tick(self, now: float) -> tuple[list[Outgoing], list[Outgoing]]:
         """Whose next hops to ask for again, a packet each; and the packets whose next hop never answered."""

@@ -77,8 +77,10 @@ class Stack:
 
     def due(self) -> float | None:
         """When tick() must be called next; None as long as nothing waits."""
-        times = [time for time in (self._neighbours.due(), self._reassembly.due()) if time is not None]
-        return min(times, default=None)
+        asks, gives_up = self._neighbours.due(), self._reassembly.due()
+        if asks is None or gives_up is None:
+            return gives_up if asks is None else asks
+        return min(asks, gives_up)
 
     def tick(self, now: float) -> list[Effect]:
         """What happens because time has passed: ARP asks again or gives up, fragments are given up."""
