@@ -29,7 +29,7 @@ class Forwarding:
         """Pass a packet on towards its destination, or say why not."""
         way = self._routing.route(arrival.destination)
         if way is None:
-            cause = f"it has no route to {IPv4Address(arrival.destination)} (RFC 1812 §5.2.7.1)"
+            cause = f"there is no route to {IPv4Address(arrival.destination)} (RFC 1812 §5.2.7.1)"
             yield from self._replies.refuse(arrival, cause, icmp(type=UNREACHABLE, code=0))
             return
         if not arrival.alone:

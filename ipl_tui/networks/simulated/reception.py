@@ -58,7 +58,9 @@ class Reception:
             yield from self._forwarding.forward(arrival)
         else:
             address = IPv4Address(destination)
-            yield discard(host, f"{address} is not its address, and it is no router (RFC 1122 §3.2.1.3)", port, now)
+            yield discard(
+                host, f"{address} is no address of this host, which is no router (RFC 1122 §3.2.1.3)", port, now
+            )
 
     def receive_own(self, packet: bytes, port: Port, now: float, alone: bool) -> Iterator[Outcome]:
         """What the host sent to itself arrives: nothing is asked about its addresses."""
