@@ -267,10 +267,10 @@ class TestHelp:
         async with asking(self.screen(), size=(80, 16)) as (pilot, _):
             await until_seen(pilot, "IPL: an Internet Protocol lab")
             assert not any("Something else" in line for line in seen(pilot.app))
-            for _ in range(20):
+            for _ in range(40):
                 await pilot.press("j")
             await until_seen(pilot, "Something else")
-            for _ in range(20):
+            for _ in range(40):
                 await pilot.press("k")
             await until_seen(pilot, "IPL: an Internet Protocol lab")
 
