@@ -193,7 +193,7 @@ class Terms:
 
     def objection(self, source: str, destination: str, payload: bytes) -> str:
         """Why not to answer, a part of a sentence; nothing for exactly a ClientMessage, from one host, to an address of
-        ours, as long as the rate allows. Ask once for each packet: what is not objected to counts as answered.
+        ours. What is not objected to may still be in excess.
 
         A broadcast, multicast or missing source is not one host (RFC 1122 §3.2.1.3), and Linux does not always drop
         it: whoever forges such a source would have the answer sent to everybody.
@@ -204,8 +204,11 @@ class Terms:
             return f"{self.client} alone is answered"
         if not self._is_one_host(IPv4Address(source)):
             return f"{source} is no single host"
-        if payload != CLIENT_MESSAGE:
-            return NOT_EXACTLY
+        return "" if payload == CLIENT_MESSAGE else NOT_EXACTLY
+
+    def excess(self) -> str:
+        """Why one more must not be answered now, a part of a sentence; nothing as long as the rate allows. Ask once for
+        each request: what is not in excess counts as answered."""
         return "" if self._limit.allows() else f"more than {self.rate:,} came within a second"
 
     @property

@@ -106,7 +106,8 @@ class ScapyServer(AnsweringMachine[Packet]):
         if packet is None or self.terms.is_fulfilled(self.answered):
             return False
         request = _bytes(packet)
-        if not (objection := self.terms.objection(packet.src, packet.dst, payload_of(request))):
+        objection = self.terms.objection(packet.src, packet.dst, payload_of(request)) or self.terms.excess()
+        if not objection:
             return True
         self.terms.tell(packet.src, packet.dst, request, None, objection)
         return False

@@ -316,7 +316,7 @@ class SocketServer:
         if self.terms.is_fulfilled(self.answered):
             return source
         refuse = partial(self.terms.tell, source, destination, packet, None)
-        if objection := self.terms.objection(source, destination, payload):
+        if objection := self.terms.objection(source, destination, payload) or self.terms.excess():
             refuse(objection)
         else:
             self.terms.in_time(self._later, packet, partial(self._answer, raw, request, packet), refuse)

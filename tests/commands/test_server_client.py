@@ -273,7 +273,7 @@ def test_a_server_answers_each_client_as_it_asks(own_loopback: None, framing: Fr
 @pytest.mark.parametrize("engine", RAW_ENGINES)
 def test_more_than_the_rate_is_counted_and_said_once(own_loopback: None, engine: Engine) -> None:
     with (
-        serving("--engine", engine, "--rate", "1", "--no-show") as server,
+        serving("--engine", engine, "--rate", "1", "--delay", "0", "--no-show") as server,
         socket.socket(socket.AF_INET, socket.SOCK_RAW, 255) as raw,
     ):
         request = make_packet("127.0.0.2", "127.0.0.1", PROTOCOL, b"ClientMessage")
