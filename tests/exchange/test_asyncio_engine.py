@@ -133,6 +133,7 @@ def test_half_a_message_holds_up_nobody_and_is_given_up(lo: Interface, told: Que
             assert is_answered(whole)
             assert half.recv(1) == b""  # the server has hung up
             assert silent.recv(1) == b""
+            assert whole.recv(1) == b"", "its time began with its answer"
         with connect() as gone:
             gone.sendall(CLIENT_MESSAGE[:7])
         with connect() as whole:
