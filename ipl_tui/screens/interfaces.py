@@ -62,24 +62,24 @@ class InterfaceScreen(ModalScreen[Interface | None]):
                 is_current = (interface.network, interface.name) == (self.current.network, self.current.name)
                 if is_current or options.highlighted is None:
                     options.highlighted = options.option_count - 1
-        self.look(listed)
-
-    @work
-    async def look(self, listed: Sequence[Sequence[Interface]]) -> None:
-        """Say for one network after the other what can't be done there; the cursor stays where it is."""
-        options = self.query_one(OptionList)
         place = 0
         for network, interfaces in zip(self.networks, listed, strict=True):
-            looks = await asyncio.to_thread(look_at, interfaces)
-            obstacles = [obstacles for _, obstacles in looks]
-            # What stands in the way of a whole network is said once, below its name.
-            common = obstacles[0] if len(obstacles) > 1 and all(each == obstacles[0] for each in obstacles) else []
-            options.replace_option_prompt_at_index(place, title(network, obstacles=common))
-            for at, (interface, (abilities, obstacle)) in enumerate(zip(interfaces, looks, strict=True), place + 1):
-                own = [line for line in obstacle if line not in common]
-                options.replace_option_prompt_at_index(at, describe(interface, abilities, own))
+            self.look(place, network, interfaces)
             place += 1 + len(interfaces)
-            options.scroll_to_highlight()
+
+    @work
+    async def look(self, place: int, network: Network, interfaces: Sequence[Interface]) -> None:
+        """Say what can't be done in a network, whose options begin at a place; the cursor stays where it is."""
+        options = self.query_one(OptionList)
+        looks = await asyncio.to_thread(look_at, interfaces)
+        obstacles = [obstacles for _, obstacles in looks]
+        # What stands in the way of a whole network is said once, below its name.
+        common = obstacles[0] if len(obstacles) > 1 and all(each == obstacles[0] for each in obstacles) else []
+        options.replace_option_prompt_at_index(place, title(network, obstacles=common))
+        for at, (interface, (abilities, obstacle)) in enumerate(zip(interfaces, looks, strict=True), place + 1):
+            own = [line for line in obstacle if line not in common]
+            options.replace_option_prompt_at_index(at, describe(interface, abilities, own))
+        options.scroll_to_highlight()
 
     def action_down(self) -> None:
         self.query_one(OptionList).action_cursor_down()

@@ -115,16 +115,14 @@ class TestInterfaces:
     async def test_what_can_be_done_is_found_out_while_one_chooses(self) -> None:
         found, slow = threading.Event(), SlowInterface("c0")
         slow.found = found
-        below = FakeInterface("r0")
+        below = FakeInterface("eth1")
         try:
-            async with asking(InterfaceScreen([*NETWORKS, FakeNetwork("slow", slow, below)], CABLE)) as (
-                pilot,
-                answers,
-            ):
+            networks = [FakeNetwork("slow", slow), *NETWORKS, FakeNetwork("last", below)]
+            async with asking(InterfaceScreen(networks, CABLE)) as (pilot, answers):
                 await until_seen(pilot, "slow  what slow is for  looking…")
                 await until_seen(pilot, "✖ can't capture  ✖ can't send")  # RADIO
                 assert not any("kernel" in line and "looking" in line for line in seen(pilot.app))
-                await pilot.press("j", "j", "j", "j")
+                await pilot.press("j", "j", "j")
                 found.set()
                 await until_seen(pilot, "There is no sandbox.")
                 assert not any("looking" in line for line in seen(pilot.app))
