@@ -212,7 +212,7 @@ def test_what_root_compiled_before_is_the_students_too(student: Student) -> None
     )
     assert (done.returncode, done.stderr) == (0, "")
     compiled = {path.name.split(".")[0] for path in own.rglob("*.pyc")}
-    assert {"cli", "privileges", "simulated"} <= compiled
+    assert {"cli", "privileges", "interface"} <= compiled
     assert {path.stat().st_uid for path in own.rglob("*")} == {STUDENT}
 
 

@@ -103,7 +103,7 @@ def warn_of_second(client: Client, destination: str, seconds: float = 0) -> bool
     """Say that more answers than questions came, if so, waiting so long for one."""
     if not client.surplus(seconds):
         return False
-    click.secho(
+    echo(
         f"A second answer came from {destination}: probably two servers listen there, or another client here asks too.",
         fg="yellow",
         err=True,
