@@ -28,13 +28,12 @@ from textual.widgets import Button, Input, Label, Sparkline, Static
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import FilterError, compile_filter
-from ipl_tui.capture.recording import Recording
 from ipl_tui.capture.store import Frame, Store
 from ipl_tui.exchange.engine import RAW_ENGINES, Engine, Server
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.exchange.messages import PROTOCOL, is_client_message
 from ipl_tui.exchange.quiet import Quiet
-from ipl_tui.exchange.responder import Responder, would_answer
+from ipl_tui.exchange.responder import would_answer
 from ipl_tui.exchange.waiting import DELAY
 from ipl_tui.exchange.watching import Watch
 from ipl_tui.networks.interface import Interface, Network, SendError, network_of
@@ -51,6 +50,8 @@ from ipl_tui.screens.help import HelpScreen, Place
 from ipl_tui.screens.interfaces import InterfaceScreen
 from ipl_tui.screens.links import LinkScreen
 from ipl_tui.screens.save import SaveScreen
+from ipl_tui.session.recording import Recording
+from ipl_tui.session.responder import Responder
 from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import Cell, HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump

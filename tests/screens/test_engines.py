@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange import comparing, responder
+from ipl_tui.exchange import comparing
 from ipl_tui.exchange.engine import Terms
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.exchange.socket_engine import SocketServer
@@ -21,6 +21,7 @@ from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.screens.engines import EnginesScreen
 from ipl_tui.screens.lab import LabScreen, Options
+from ipl_tui.session import responder
 from ipl_tui.widgets.header_grid import HeaderForm
 from tests.conftest import wait_until
 from tests.fake_interface import FakeInterface, FakeNetwork

@@ -36,7 +36,7 @@ async def compose(pilot: Pilot[None], lab: LabScreen, payload: str = "", **field
 async def test_the_list_goes_to_what_was_sent_however_late_it_is_shown(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ipl_tui.capture.recording.GATHER", 0.3)
+    monkeypatch.setattr("ipl_tui.session.recording.GATHER", 0.3)
     with closing(SimulatedNetwork()) as network:
         async with running("simulated:client", networks=[network]) as (pilot, lab):
             await settled(pilot, lab)
@@ -48,7 +48,7 @@ async def test_the_list_goes_to_what_was_sent_however_late_it_is_shown(
 async def test_the_list_goes_to_what_was_sent_also_when_an_icmp_error_is_there_before_the_list_shows_it(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ipl_tui.capture.recording.GATHER", 0.3)
+    monkeypatch.setattr("ipl_tui.session.recording.GATHER", 0.3)
     with closing(SimulatedNetwork()) as network:
         async with running("simulated:client", networks=[network], filter="ip") as (pilot, lab):
             await settled(pilot, lab)
@@ -77,7 +77,7 @@ class TestExchange:
         self, running: Running, network: Network, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Also from beyond the router, which has changed its header."""
-        monkeypatch.setattr("ipl_tui.exchange.responder.DELAY", 3600.0)
+        monkeypatch.setattr("ipl_tui.session.responder.DELAY", 3600.0)
         async with running(f"{network.name}:client", networks=[network], filter="ip proto 253") as (pilot, lab):
             await settled(pilot, lab)
             for number in (1, 3):
