@@ -2,8 +2,8 @@
 
 Some of Scapy's dissectors take seconds and gigabytes for one hostile frame. Small frames are dissected in a thread,
 which is stopped when it has spent its budget; large ones, which can take much memory too, in a process of its own
-(worker.py), which is killed then. Neither is there before it is needed. What has spent its budget is shown as "Raw"
-with a note, and is never tried again.
+(worker.py), which stops by itself or is killed. Neither is there before it is needed. What has spent its budget is
+shown as "Raw" with a note, and is never tried again.
 """
 
 from __future__ import annotations
@@ -186,8 +186,12 @@ class Dissector:
 
     def _give_up(self, job: _Job, note: str) -> None:
         """Answer a job that has failed, and never try it again."""
-        self._notes[job.task, job.linktype, hash(job.frame)] = note
+        self._note(job, note)
         self._answer_with(job, note)
+
+    def _note(self, job: _Job, note: str) -> None:
+        """Never try a job again."""
+        self._notes[job.task, job.linktype, hash(job.frame)] = note
 
     @property
     def _too_long(self) -> str:
@@ -258,6 +262,7 @@ class Dissector:
                 if run is not None and not run.ended and run.is_spent(self.budget):
                     run.over, self._running, over = True, None, run.job
                     self._stopping.append(run)
+                    self._note(over, self._too_long)  # before another thread may come to a copy of it
                     # By another thread, for this one may be in a long call into C.
                     self._threads.discard(self._work)
                     self._start(self._work)
@@ -265,29 +270,30 @@ class Dissector:
                 for run in self._stopping:  # again and again, for a dissector may take it for an error and go on
                     run.stop()
             if over is not None:
-                self._give_up(over, self._too_long)
+                self._answer_with(over, self._too_long)
             time.sleep(_LOOK)
 
     def _have_worked(self) -> None:
         """Have large frames dissected by the process."""
         while (job := self._take(self._large, self._have_worked)) is not None:
-            worker = None
             try:
                 worker = self._ready()
+            except WorkerError as error:  # that is not the frame's fault
+                self._answer_with(job, str(error))
+                continue
+            try:
                 answer = worker.ask(job.task, job.frame, job.linktype, job.length, _PATIENCE * self.budget.time)
             except TooLong:
                 self._give_up(job, self._too_long)
             except TooMuch:
                 self._give_up(job, self._too_much)
             except WorkerError as error:
-                if worker is not None and not worker.closed:
-                    self._give_up(job, str(error))
-                else:  # that is not the frame's fault
+                if worker.closed:
                     self._answer_with(job, str(error))
+                else:
+                    self._give_up(job, str(error))
             else:
                 job.wanted.set_result(answer)
-                continue
-            self._end_worker()
         self._end_worker()
 
     def _ready(self) -> Worker:
@@ -298,7 +304,8 @@ class Dissector:
             self._end_worker()
             worker = Worker(self.budget.time, self.budget.memory, all_layers)
             with self._changed:
-                self._worker = worker
+                self._worker = worker  # it can be ended from now on
+            worker.wait()
         return worker
 
     def _end_worker(self) -> None:

@@ -7,6 +7,7 @@ standard input ends, because the program that started it has ended in whatever w
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -14,8 +15,8 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Worker:
     """The process, seen from the program that starts it. Methods may be called from any thread, ask() from one."""
 
     def __init__(self, time: float, memory: int, all_layers: bool) -> None:
-        """Start it, and wait until it is ready: about 1 s. Raises WorkerError.
+        """Start it; ask() may be called after wait(). Raises WorkerError.
 
         A frame may cost `time` seconds of a processor, and let it grow by `memory` bytes; `all_layers`: whether it
         knows all of Scapy's protocols.
@@ -69,8 +70,7 @@ class Worker:
             raise WorkerError(f"its process did not start: {error}") from error
         assert self._process.stdin is not None and self._process.stdout is not None
         self._to, self._from = self._process.stdin, self._process.stdout
-        path = [str(Path(entry).absolute()) for entry in sys.path]
-        self._exchange([path, (time, memory, all_layers)], LONGEST_START)
+        self._bounds = time, memory
 
     @property
     def pid(self) -> int:
@@ -80,11 +80,16 @@ class Worker:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def wait(self) -> None:
+        """Wait until it is ready, about 1 s. Raises WorkerError."""
+        path = [str(Path(entry).absolute()) for entry in sys.path]
+        self._exchange([path, (*self._bounds, self.all_layers)], LONGEST_START)
+
     def ask(self, task: str, frame: bytes, linktype: int, length: int, patience: float) -> Any:
         """What the function `task` of dissect.py says of a frame with this length on the wire, within `patience`
         seconds of the clock.
 
-        Raises WorkerError; the process has then ended.
+        Raises WorkerError; the process has then ended, unless it stopped by itself.
         """
         return self._exchange([(task, frame, linktype, length)], patience)
 
@@ -99,23 +104,23 @@ class Worker:
         timer = threading.Timer(patience, be_late)
         timer.daemon = True
         timer.start()
-        kind, answer = "", None
+        kind, answer, more = "", None, False
         # Whatever comes of a process that was killed while it wrote.
         with suppress(OSError, EOFError, ValueError, pickle.UnpicklingError):
             for message in messages:
                 pickle.dump(message, self._to)
             self._to.flush()
-            kind, answer = pickle.load(self._from)
+            kind, answer, more = pickle.load(self._from)
         timer.cancel()
+        if not more:
+            self._end()
         if kind == "done":
             return answer
-        self._end()
         if kind == "memory":
             raise TooMuch("it took too much memory")
-        if late.is_set() or self._process.returncode == -getattr(signal, "SIGPROF", 1 << 16):
+        if kind == "time" or late.is_set():
             raise TooLong("it took too long")
-        status = self._process.returncode
-        raise WorkerError(answer or f"its process ended with status {status}")
+        raise WorkerError(answer or f"its process ended with status {self._process.returncode}")
 
     def close(self) -> None:
         """End it, whatever it does; twice is fine."""
@@ -140,6 +145,62 @@ class _MemoryCounts:
         return isinstance(sys.exc_info()[1], MemoryError)
 
 
+class _OutOfTime(BaseException):
+    """Raised when the time is spent. Not an Exception: Scapy takes those for a malformed packet."""
+
+
+class _Bounds:
+    """What the dissection of one frame may cost: seconds of a processor, and bytes more than are taken at the start.
+
+    Where the system knows no such bounds, who waits for the answer has a clock.
+    """
+
+    def __init__(self, time: float, memory: int) -> None:
+        self.time, self.memory = time, memory
+        self.base = _memory_taken()
+        self.running = False
+        if sys.platform != "win32":
+            signal.signal(signal.SIGPROF, self._stop)
+
+    def _stop(self, *_: object) -> None:
+        if self.running:
+            raise _OutOfTime
+
+    def begin(self) -> None:
+        self.running = True
+        if sys.platform != "win32":
+            import resource
+
+            if self.base:
+                most = resource.getrlimit(resource.RLIMIT_AS)[1]
+                resource.setrlimit(resource.RLIMIT_AS, (self.base + self.memory, most))
+            # Again and again, for a dissector may take it for an error and go on.
+            signal.setitimer(signal.ITIMER_PROF, self.time, 0.02)
+
+    def end(self) -> None:
+        self.running = False
+        if sys.platform != "win32":
+            import resource
+
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            most = resource.getrlimit(resource.RLIMIT_AS)[1]
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+    @property
+    def used_up(self) -> bool:
+        """Whether so little memory came back that the next frame would pay for it."""
+        return _memory_taken() > self.base + self.memory // 4
+
+
+def _memory_taken() -> int:
+    """Bytes of address space, which are what RLIMIT_AS counts; 0 where the system does not say."""
+    if sys.platform != "linux":
+        return 0
+    import resource
+
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
 def serve() -> None:
     """Answer what comes through standard input, until it ends."""
     time, memory, all_layers = pickle.load(sys.stdin.buffer)
@@ -154,22 +215,39 @@ def serve() -> None:
     # A frame for which there was no memory is not a malformed one.
     conf.debug_dissector = _MemoryCounts()  # type: ignore[assignment]
     _give_up_rights()
-    answer = pickle.dumps(("done", None))
-    while True:
-        with suppress(BrokenPipeError):  # the input has ended too, then
+    bounds = _Bounds(time, memory)
+    answer = pickle.dumps(("done", None, True))
+    with suppress(BrokenPipeError, EOFError):  # whoever wanted answers has ended
+        while True:
             answers.write(answer)
             answers.flush()
-        try:
-            task, frame, linktype, length = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        try:
-            with _bounds(time, memory):
-                answer = pickle.dumps(("done", getattr(dissect, task)(frame, linktype, length)))
-        except MemoryError:
-            answer = pickle.dumps(("memory", None))
-        except Exception as error:
-            answer = pickle.dumps(("failed", type(error).__name__))
+            task, *about = pickle.load(sys.stdin.buffer)
+            try:
+                answer = _answer(bounds, lambda: getattr(dissect, task)(*about))  # noqa: B023 - called at once
+            except _OutOfTime:
+                answer = b""
+            if not answer:
+                gc.collect()
+                answer = pickle.dumps(("time", None, not bounds.used_up))
+
+
+def _answer(bounds: _Bounds, work: Callable[[], object]) -> bytes:
+    """What work says, or why it does not, ready to be written; nothing if there was no time. May raise _OutOfTime."""
+    kind, said = "done", None
+    try:
+        bounds.begin()
+        answer = pickle.dumps(("done", work(), True))
+        bounds.running = False
+        return answer
+    except _OutOfTime:
+        return b""
+    except MemoryError:
+        kind = "memory"
+    except Exception as error:
+        kind, said = "failed", type(error).__name__
+    finally:
+        bounds.end()
+    return pickle.dumps((kind, said, False))
 
 
 def _give_up_rights() -> None:
@@ -188,25 +266,3 @@ def _give_up_rights() -> None:
         libc = ctypes.CDLL(None)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0)))
         libc.capset(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), bytes(24))
-
-
-@contextmanager
-def _bounds(time: float, memory: int) -> Iterator[None]:
-    """What happens inside may take so many seconds of a processor, or the system kills the process; and so many bytes
-    more than are taken now. Where the system knows no such bounds, who waits for the answer has a clock."""
-    if sys.platform == "win32":
-        yield
-        return
-    import resource
-
-    free = resource.getrlimit(resource.RLIMIT_AS)
-    if sys.platform == "linux":
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + memory
-        resource.setrlimit(resource.RLIMIT_AS, (most if free[1] < 0 else min(most, free[1]), free[1]))
-    signal.setitimer(signal.ITIMER_PROF, time)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        resource.setrlimit(resource.RLIMIT_AS, free)
