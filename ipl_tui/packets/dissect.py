@@ -237,12 +237,13 @@ def _with_beginning(parsed: _Parsed, first: Any) -> _Parsed:
     if type(last) is not Raw or not 0 < len(load) < _LONGEST_CUT:
         return parsed
     kind = before[-1].guess_payload_class(load) if before else first
-    if kind is Raw:
+    was_cut = frame.captured < frame.length
+    if kind is Raw or not (was_cut or issubclass(kind, IP)):
         return parsed
     header = kind(load + bytes(_LONGEST_CUT))
     there = _header(header)
     is_ipv4 = _is_ipv4(header) and (before or load[0] >> 4 == 4)  # nothing names it at the start of raw IP
-    was_cut = frame.captured < frame.length and type(header) is kind  # else the zeros may have chosen the kind
+    was_cut = was_cut and type(header) is kind  # else the zeros may have chosen the kind
     if there is None or len(there) <= len(load) or not (is_ipv4 or was_cut):
         return parsed
     header.remove_payload()
