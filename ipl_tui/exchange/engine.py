@@ -12,7 +12,7 @@ from typing import Literal, Protocol, get_args
 from ipl_tui.exchange.framing import Framing
 from ipl_tui.exchange.limit import RATE, Limit
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
-from ipl_tui.exchange.waiting import Later, Ours
+from ipl_tui.exchange.waiting import Ours
 from ipl_tui.networks.interface import Interface, SendError
 
 Engine = Literal["scapy", "socket", "asyncio"]
@@ -175,14 +175,9 @@ class Terms:
         if not self.addresses:
             raise SendError(f"{self.interface.full_name} has no IPv4 address to answer for.")
 
-    def in_time(
-        self, later: Later, request: bytes, answer: Callable[[], object], refuse: Callable[[str], object]
-    ) -> None:
-        """Answer a request now, or after the delay; or refuse it with the reason, where that is not possible."""
-        if self.delay and not self.ours.take(request):
-            later.do(answer, refuse)
-        else:
-            answer()
+    def waits(self, request: bytes) -> bool:
+        """Whether the answer to an IPv4 packet waits, or is sent at once."""
+        return self.delay > 0 and not self.ours.take(request)
 
     def is_fulfilled(self, answered: int) -> bool:
         """Whether that many answers are all that was wanted."""

@@ -86,10 +86,14 @@ class ScapyServer(AnsweringMachine[Packet]):
         self, pkt: Packet, send_function: Callable[..., None] | None = None, address: object | None = None
     ) -> None:
         """Scapy's place where the steps below follow each other; here the request may wait after the first."""
-        if self.is_request(pkt):
-            request = pkt[IP]
+        if not self.is_request(pkt):
+            return
+        request = pkt[IP]
+        if self.terms.waits(_bytes(request)):
             refuse = partial(self.terms.tell, request.src, request.dst, _bytes(request), None)
-            self.terms.in_time(self._later, _bytes(request), partial(self._reply, pkt), refuse)
+            self._later.do(partial(self._reply, pkt), refuse)
+        else:
+            self._reply(pkt)
 
     def _reply(self, pkt: Packet) -> None:
         with self._counting:

@@ -315,11 +315,13 @@ class SocketServer:
         source, destination, _, payload = request
         if self.terms.is_fulfilled(self.answered):
             return source
-        refuse = partial(self.terms.tell, source, destination, packet, None)
         if objection := self.terms.objection(source, destination, payload) or self.terms.excess():
-            refuse(objection)
+            self.terms.tell(source, destination, packet, None, objection)
+        elif self.terms.waits(packet):
+            refuse = partial(self.terms.tell, source, destination, packet, None)
+            self._later.do(partial(self._answer, raw, request, packet), refuse)
         else:
-            self.terms.in_time(self._later, packet, partial(self._answer, raw, request, packet), refuse)
+            self._answer(raw, request, packet)
         return source
 
     def _answer(self, raw: RawSocket, request: Datagram, packet: bytes) -> None:
