@@ -146,7 +146,7 @@ def _answer(case: Unanswered) -> str:
     if not case.answer:
         return ""
     fate = re.sub(r"\b[Ii]t\b", "the answer", re.sub(r"\b[Ii]ts\b", "the answer's", case.fate_of_answer))
-    return f"the answer, packet {case.answer}, was lost on the way back{f': {fate}' if fate else ''}".removesuffix(".")
+    return f"the answer, packet {case.answer}, did not come back{f': {fate}' if fate else ''}".removesuffix(".")
 
 
 def _capture(case: Unanswered) -> str:

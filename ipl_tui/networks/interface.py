@@ -238,7 +238,7 @@ class Network(ABC):
 
     def fate(self, interface: str, time: int) -> str:
         """What became of the frame seen on an interface at a time in ns since the epoch: one sentence, for one that
-        went no further and whose network knows why; else nothing."""
+        went no further and whose network knows why; else nothing. In it "it" is the frame's packet, nothing else."""
         return ""
 
     def links(self) -> tuple[Link, ...]:

@@ -81,9 +81,9 @@ def test_an_echo_request_with_a_wrong_checksum_of_its_own() -> None:
 
 
 def test_what_the_network_knows_comes_first() -> None:
-    case = replace(sent(replace(ASKED, chksum=1)), fate="Lost on the link c0-r0, which loses 20% of its frames.")
+    case = replace(sent(replace(ASKED, chksum=1)), fate="Lost on the link c0-r0, which loses 20% of all frames.")
     assert explain(case) == (
-        "Sent on c0, seen on c0, nothing came back in 3.0 s: Lost on the link c0-r0, which loses 20% of its frames."
+        "Sent on c0, seen on c0, nothing came back in 3.0 s: Lost on the link c0-r0, which loses 20% of all frames."
     )
 
 
@@ -97,6 +97,10 @@ def test_what_the_network_knows_comes_first() -> None:
             "goes back",
         ),
         (
+            "Lost on the link r1-s0, which loses 50% of all frames.",
+            ": Lost on the link r1-s0, which loses 50% of all frames",
+        ),
+        (
             "Last seen leaving the server on s0: it did not arrive on r1.",
             ": Last seen leaving the server on s0: the answer did not arrive on r1",
         ),
@@ -105,7 +109,7 @@ def test_what_the_network_knows_comes_first() -> None:
 def test_what_became_of_the_answer_is_not_said_of_the_packet(fate: str, reason: str) -> None:
     case = replace(sent(replace(ASKED, chksum=1)), answer=5, fate_of_answer=fate)
     assert explain(case) == (
-        f"Sent on c0, seen on c0, nothing came back in 3.0 s: the answer, packet 5, was lost on the way back{reason}."
+        f"Sent on c0, seen on c0, nothing came back in 3.0 s: the answer, packet 5, did not come back{reason}."
     )
 
 

@@ -120,7 +120,7 @@ class TestExchange:
                 await compose(pilot, lab, src="10.0.1.99")
                 await until(pilot, lambda: "nothing came back" in str(lab.composer.verdict.render()))
                 said = str(lab.composer.verdict.render())
-                assert "the answer, packet 5, was lost on the way back: " in said
+                assert "the answer, packet 5, did not come back: " in said
                 assert "the router did not pass the answer on." in said
 
 
@@ -244,7 +244,7 @@ class TestLinks:
                 await until_seen(pilot, "answered by 2")
                 network.set_link(read_link("c0-r0:loss=100", network.links()))
                 await pilot.press("f5")
-                await until_seen(pilot, "✖ Lost on the link c0-r0, which loses 100% of its frames. ClientMessage")
+                await until_seen(pilot, "✖ Lost on the link c0-r0, which loses 100% of all frames. ClientMessage")
 
     async def test_in_the_sandbox_only_the_mtu(self, running: Running, sandbox: SandboxNetwork) -> None:
         async with running("sandbox:client", networks=[sandbox]) as (pilot, lab):

@@ -240,7 +240,7 @@ class Simulation:
         seen = self._show(port, frame)
         link, far, luck = (line := self._lines[port.name]).link, line.far, line.luck
         if link.loss and luck.random() < link.loss:
-            self._explain(port, seen, f"Lost on the link {link.name}, which loses {link.loss * 100:g}% of its frames.")
+            self._explain(port, seen, f"Lost on the link {link.name}, which loses {link.loss * 100:g}% of all frames.")
             return
         # A frame does not overtake those before it when the latency was made less.
         arrival = max(self._last_arrival.get(port, seen), seen + (link.latency or 0.0))

@@ -120,7 +120,7 @@ def test_the_fate_of_a_lost_frame_is_told_where_it_left(network: SimulatedNetwor
     network.set_link(replace(LINKS[0], loss=1))
     network.find("client").send(datagram(), "exact")
     time, _ = watch.wait_for(is_datagram)
-    assert network.fate("c0", time) == "Lost on the link c0-r0, which loses 100% of its frames."
+    assert network.fate("c0", time) == "Lost on the link c0-r0, which loses 100% of all frames."
     assert network.fate("r0", time) == network.fate("c0", time + 1) == ""
 
 
