@@ -447,13 +447,15 @@ class LabScreen(Screen[None]):
             at = f" ({self.responder.interface.host})" if self.responder.interface is not self.interface else ""
             name = RESPONDERS[self.responding.engine]
             refused = self.responder.terms.refused
-            refusing = f", {refused:,} refused" if refused else ""
-            responder = f"   ↩ {name} responder{at}, waits {DELAY:g} s"
-            if self.has_class("-wide"):
-                responder += " for who listens only after sending"
-            elif self.has_class("-narrow"):
+            if self.has_class("-narrow"):
                 responder = f"   ↩ {name} answers in {DELAY:g} s"
-            responder += refusing
+            else:
+                responder = f"   ↩ {name} responder{at}"
+                if self.has_class("-wide"):
+                    responder += f", waits {DELAY:g} s for who listens only after sending"
+                elif not refused:  # there is no room for both
+                    responder += f", waits {DELAY:g} s"
+            responder += f", {refused:,} refused" if refused else ""
         rate = f"   {self.rates[-1]:,}/s" if any(self.rates) else ""
         self.state_line.update(Text(f"{state}   {counts}{responder}{rate}"), layout=False)
 

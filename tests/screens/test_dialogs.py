@@ -255,7 +255,7 @@ class TestHelp:
         return HelpScreen([Place("Somewhere", Label(), list(Binding.make_bindings(keys)))])
 
     async def test_keys_of_one_action_stand_together(self) -> None:
-        async with asking(self.screen(), size=(100, 45)) as (pilot, _):
+        async with asking(self.screen(), size=(100, 80)) as (pilot, _):
             await until_seen(pilot, "IPL: an Internet Protocol lab")
             await until_seen(pilot, "Somewhere")
             assert (await until_seen(pilot, "Leave the lab")).split()[1:3] == ["q,", "w"]
@@ -265,10 +265,10 @@ class TestHelp:
         async with asking(self.screen(), size=(80, 16)) as (pilot, _):
             await until_seen(pilot, "IPL: an Internet Protocol lab")
             assert not any("Something else" in line for line in seen(pilot.app))
-            for _ in range(40):
+            for _ in range(100):
                 await pilot.press("j")
             await until_seen(pilot, "Something else")
-            for _ in range(40):
+            for _ in range(100):
                 await pilot.press("k")
             await until_seen(pilot, "IPL: an Internet Protocol lab")
 
