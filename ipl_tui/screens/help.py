@@ -84,10 +84,10 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(classes="dialog"):
             yield Label("IPL: an Internet Protocol lab (n: the course's numbers)", classes="title")
             yield Static(TOUR, markup=False)
+            yield Static(self.keys(), id="keys")
             yield Label("The course's numbers", classes="title", id="numbers-title")
             yield Static(NUMBERS, markup=False, id="numbers")
             yield Static(WHY_NUMBERS, markup=False)
-            yield Static(self.keys(), id="keys")
             yield Label("n shows the course's numbers, Esc goes back", classes="hint")
 
     def keys(self) -> Table:

@@ -633,7 +633,7 @@ class TestKeyBar:
 
 class TestHelp:
     async def test_f1_lists_every_key_and_the_palette_every_command(self, running: Running) -> None:
-        async with running(size=(120, 80)) as (pilot, lab):
+        async with running(size=(120, 100)) as (pilot, lab):
             await pilot.press("f1")
             for text in ("Everywhere", "F5 ", "Hold the list still", "Last packet, and follow", "F4 "):
                 await until_seen(pilot, text)
