@@ -201,15 +201,15 @@ def main(
 
     if problem := filter_problem(filter, interface):
         raise click.ClickException(f"The filter does not compile: {problem}")
-    if not sys.stdin.isatty():
-        raise click.ClickException(
-            "The lab needs a terminal to read keys from; server, client, sniff, send and doctor do without."
-        )
     try:
         store = Store(target)
     except CaptureError as error:
         raise click.ClickException(str(error)) from error
-    with store:
+    with store:  # a file that is there is as it was until the capture begins
+        if not sys.stdin.isatty():
+            raise click.ClickException(
+                "The lab needs a terminal to read keys from; server, client, sniff, send and doctor do without."
+            )
         lab = PacketLab(
             store, networks, Options(interface, filter, source, responder, path, remember_interface, engine)
         )
