@@ -22,7 +22,9 @@ from textual.screen import Screen
 from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Network
 from ipl_tui.packets.text import printable
-from ipl_tui.screens.lab import LabScreen, Options
+from ipl_tui.screens.lab import LabScreen
+from ipl_tui.session.options import Options
+from ipl_tui.session.session import Session
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -40,7 +42,8 @@ class PacketLab(App[None]):
 
     def __init__(self, store: Store, networks: Sequence[Network], options: Options) -> None:
         super().__init__(driver_class=terminal_driver())
-        self.lab = LabScreen(store, networks, options)
+        self.session = Session(store, networks, options)
+        self.lab = LabScreen(self.session)
         self.was_told_to_leave = False
         """Whether a signal or the loss of the terminal ended it, and no person."""
 
@@ -70,7 +73,7 @@ class PacketLab(App[None]):
 
     def unsaved_capture(self) -> Path | None:
         """Where what was captured and not saved is, which stays there from now on; None if there is no such thing."""
-        return None if isinstance(self.lab.file, Path) else self.lab.store.keep()
+        return self.session.keep()
 
     def notify(
         self,
@@ -97,7 +100,7 @@ class PacketLab(App[None]):
             loop.call_soon_threadsafe(self.leave)
         time.sleep(LAST_WORDS)
         self.unsaved_capture()
-        self.lab.store.close()
+        self.session.store.close()
         os._exit(1)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -119,12 +122,12 @@ class PacketLab(App[None]):
     @property
     def only_read(self) -> bool:
         """Whether a file was shown and nothing captured."""
-        return self.lab.file is not None
+        return self.session.file is not None
 
     @property
     def dropped(self) -> int:
         """Frames that the kernel dropped before they were captured."""
-        return self.lab.dropped_by_kernel()
+        return self.session.dropped()
 
 
 def terminal_driver() -> type[Driver] | None:

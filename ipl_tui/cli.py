@@ -197,7 +197,8 @@ def main(
         raise click.ClickException(printable(str(error))) from error
 
     from ipl_tui.app import PacketLab  # loads Textual, which -D, --help and the errors above do without
-    from ipl_tui.screens.lab import Options, filter_problem
+    from ipl_tui.session.capturing import filter_problem
+    from ipl_tui.session.options import Options
 
     if problem := filter_problem(filter, interface):
         raise click.ClickException(f"The filter does not compile: {problem}")

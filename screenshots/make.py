@@ -18,7 +18,8 @@ from ipl_tui.capture.store import Store
 from ipl_tui.networks.sandbox import SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.screens.engines import EnginesScreen
-from ipl_tui.screens.lab import LabScreen, Options
+from ipl_tui.screens.lab import LabScreen
+from ipl_tui.session.options import Options
 
 FOLDER = Path(__file__).parent
 
@@ -43,7 +44,7 @@ def save(app: PacketLab, name: str) -> None:
 
 
 def ready(lab: LabScreen) -> bool:
-    return lab.settled.is_set() and lab.responder is not None
+    return lab.session.settled.is_set() and lab.session.responder is not None
 
 
 async def compare() -> None:

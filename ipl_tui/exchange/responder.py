@@ -1,14 +1,11 @@
-"""The responder of the lab: one server at most, where and with the engine that are wanted now."""
+"""What a responder answers."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from ipaddress import IPv4Address
 
-from ipl_tui.exchange.engine import Engine, Server, Terms, make_server
+from ipl_tui.exchange.engine import Terms
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
-from ipl_tui.exchange.waiting import DELAY, Ours
 from ipl_tui.networks.interface import Interface
 from ipl_tui.packets.ipv4 import payload_of
 
@@ -17,35 +14,3 @@ def would_answer(place: Interface, packet: bytes) -> bool:
     """Whether a responder at an interface answers an IPv4 packet, as far as its payload and its destination tell."""
     asked = packet[9] == PROTOCOL and payload_of(packet) == CLIENT_MESSAGE
     return asked and Terms(place).is_for_us(str(IPv4Address(packet[16:20])))
-
-
-class Responder:
-    """Starts and stops servers, one change after the other. Its coroutines are for one event loop."""
-
-    def __init__(self, on_problem: Callable[[str], object]) -> None:
-        """on_problem gets one sentence, in a server's thread."""
-        self.server: Server | None = None
-        """The one that answers."""
-        self.engine: Engine | None = None
-        """What it answers with."""
-        self.ours = Ours()
-        """What the lab itself is sending: it is answered at once, all else after DELAY seconds."""
-        self._on_problem = on_problem
-        self._changing = asyncio.Lock()
-
-    async def settle(self, place: Interface | None, engine: Engine) -> None:
-        """Answer at an interface from now on, or nowhere. Raises SendError when listening is not possible there."""
-        async with self._changing:
-            server = self.server
-            if server is not None and (place != server.interface or engine != self.engine):
-                await asyncio.to_thread(server.stop)
-                self.server = None
-            if place is not None and self.server is None:
-                server = make_server(engine, Terms(place, delay=DELAY, ours=self.ours, on_problem=self._on_problem))
-                await asyncio.to_thread(server.start)
-                self.server, self.engine = server, engine
-
-    def close(self) -> None:
-        """Stop at once; blocks until the sockets are closed."""
-        if self.server is not None:
-            self.server.stop()

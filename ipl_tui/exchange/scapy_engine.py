@@ -63,9 +63,9 @@ class ScapyServer(AnsweringMachine[Packet]):
             if self.running:
                 return
             self._finish()
+            self._listener = _Listener(self.interface, self.terms.proto, self.terms.on_problem)
             if self.terms.delay:
                 self._later.start()
-            self._listener = _Listener(self.interface, self.terms.proto, self.terms.on_problem)
             self._listener.start(self.listen)
 
     def listen(self, **options: object) -> AsyncSniffer:

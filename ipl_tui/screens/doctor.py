@@ -9,14 +9,16 @@ from typing import ClassVar
 from rich.table import Table
 from rich.text import Text
 from textual import work
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
-from ipl_tui.diagnosis.checks import MARKS, Finding
+from ipl_tui.diagnosis import firewall, wireshark
+from ipl_tui.diagnosis.checks import MARKS, Finding, Terminal, examine
 from ipl_tui.packets.text import printable
+from ipl_tui.session.session import Session
 
 
 class DoctorScreen(ModalScreen[None]):
@@ -69,3 +71,15 @@ class DoctorScreen(ModalScreen[None]):
     def action_scroll(self, way: str) -> None:
         area = self.query_one(VerticalScroll)
         area.scroll_down() if way == "down" else area.scroll_up()
+
+
+def examination(session: Session, destination: str, app: App[object]) -> DoctorScreen:
+    """The screen that examines a lab as it is now, for sending to a dotted quad."""
+    interface, network, networks, filter = session.interface, session.network, session.networks, session.filter
+    terminal = Terminal(*app.size, app.console.color_system)
+
+    def findings() -> tuple[list[Finding], str]:
+        line = wireshark.tcpdump_line(interface, filter, wireshark.namespace_of(network, interface.host))
+        return examine(interface, networks, destination, firewall.read_rules(), terminal), line
+
+    return DoctorScreen(findings, wireshark.why_no_tcpdump(interface))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.table import Table
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widgets import Label, Static
+
+from ipl_tui.widgets.place import Place
 
 TOUR = """\
 Compose a packet (2), send it with F5, watch it arrive in the list (1), and read its header (3) and fields (4). \
@@ -54,16 +54,6 @@ header has 20 bytes, as long as there are no options: its IHL of 5 counts words 
 these characters is a byte, and nothing ends the text: no zero, no new line. Protocol 253 has no header of its own; \
 UDP's would be 8 bytes more. Total Length counts the packet. Length in the list counts the frame: 14 bytes more on \
 Ethernet and on Linux's loopback, and a network card pads short frames to 60, which is no part of the packet."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A part of the screen and the keys that work in it."""
-
-    name: str
-    node: DOMNode
-    """What carries out the bindings' actions."""
-    bindings: list[Binding]
 
 
 class HelpScreen(ModalScreen[None]):

@@ -11,10 +11,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Label, Static
 
+from ipl_tui.capture.errors import CaptureError
 from ipl_tui.packets.text import printable
+from ipl_tui.session.session import Session
 
 ADVICE = "A name that ends in .pcap gives the older format, any other pcapng; .gz after that compresses it."
 
@@ -59,3 +61,17 @@ class SaveScreen(ModalScreen[Path | None]):
 
     def advise(self, text: str) -> None:
         self.query_one("#advice", Static).update(Text(printable(text)))
+
+
+async def save_capture(screen: Screen[None], session: Session) -> None:
+    """Ask for a path until the capture is saved there or the user goes back; what was typed stays. For a worker."""
+    dialog = SaveScreen(len(session.store))
+    while (path := await screen.app.push_screen_wait(dialog)) is not None:
+        try:
+            saved = await session.save(path)
+        except CaptureError as error:
+            dialog = SaveScreen(len(session.store), dialog.typed, f"Not saved. {error}")
+        else:
+            title = f"Saved {saved:,} packet{'s' * (saved != 1)}"
+            screen.notify(printable(str(path.absolute())), title=title, markup=False)
+            return

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address
 from typing import ClassVar, Literal
 
 from rich.text import Text
@@ -34,9 +35,11 @@ from ipl_tui.packets.craft import (
 from ipl_tui.packets.fields import FIELD
 from ipl_tui.packets.picture import show_value
 from ipl_tui.packets.text import printable
+from ipl_tui.session.snapshot import Said
 from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
 from ipl_tui.widgets.letters import Chooser, KeepsLetters
 from ipl_tui.widgets.meaning import Meaning
+from ipl_tui.widgets.place import Place
 
 METHODS: tuple[Literal["auto"] | Method, ...] = ("auto", "exact", "kernel")
 METHOD_HELP = "exact: the bytes as composed; kernel: through a raw socket; auto: exact wherever it delivers"
@@ -126,7 +129,23 @@ class Composer(Widget):
         self.form.inputs["dst"].value = destination_of(self.interface)
         self.fill(PRESETS[0])
 
+    def enter(self) -> None:
+        """Go to the header's first cell that is often typed in."""
+        self.form.inputs["ttl"].focus()
+
+    def places(self) -> Iterator[Place]:
+        """Where keys work in it."""
+        yield Place.of("Composer", self)
+
     # The draft
+
+    @property
+    def destination(self) -> str:
+        """The dotted quad that the draft goes to; empty while none is there."""
+        try:
+            return str(IPv4Address(self.form.entries["dst"].strip()))
+        except ValueError:
+            return ""
 
     def fill(self, preset: Preset) -> None:
         """Start from a preset, keeping the destination that stands there."""
@@ -210,6 +229,21 @@ class Composer(Widget):
             verdict.refresh(layout=True)  # only then: what else has changed is drawn a moment later when it must
         self.verdict.set_class(kind == "error", "-error")
         self.verdict.set_class(kind == "warning", "-warning")
+
+    def hear(self, said: Said) -> None:
+        """Say what came of an order; that nothing did also to a user whose screen shows another pane."""
+        match said.about:
+            case "refusal":
+                self.refuse(said.text)
+            case "objection":
+                self.say(said.text, "warning")
+            case "silence":
+                self.say(said.text, "warning", said.offers_all)
+                (self.offer if said.offers_all else self.verdict).scroll_visible(animate=False)
+                if not self.is_on_screen:  # where the panes do not all fit
+                    self.notify(said.text, title="No answer", severity="warning", markup=False)
+            case _:
+                self.say(said.text)
 
     def refuse(self, sentence: str) -> None:
         """Say why nothing is sent, also to a user whose screen shows another pane."""

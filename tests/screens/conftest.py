@@ -15,7 +15,8 @@ from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Network, find_interface
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
-from ipl_tui.screens.lab import LabScreen, Options
+from ipl_tui.screens.lab import LabScreen
+from ipl_tui.session.options import Options
 from tests.screen import until
 
 Running = Callable[..., AbstractAsyncContextManager[tuple[Pilot[None], LabScreen]]]
@@ -33,7 +34,9 @@ def network(request: pytest.FixtureRequest) -> Iterator[Network]:
 
 async def settled(pilot: Pilot[None], lab: LabScreen) -> None:
     """Wait until frames are captured and the responder answers."""
-    await until(pilot, lambda: lab.settled.is_set() and (lab.responder or not lab.network.answers))
+    await until(
+        pilot, lambda: lab.session.settled.is_set() and (lab.session.responder or not lab.session.network.answers)
+    )
 
 
 @pytest.fixture

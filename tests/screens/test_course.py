@@ -38,9 +38,9 @@ async def test_the_lab_and_their_programs(
                 await until_seen(pilot, "↩ answers 1")
                 assert client.says() == "heard"
             await pilot.press("f6")
-            await until(pilot, lambda: lab.responder is None)
+            await until(pilot, lambda: lab.session.responder is None)
             lab.query_one(HeaderForm).fill({"dst": theirs_at})
             with started(SERVER, [theirs, theirs_at, ours_at, way], namespace):
-                asked = len(lab.store) + 1
+                asked = len(lab.session.store) + 1
                 await pilot.press("f5")
                 await until_seen(pilot, f"↩ answers {asked}")

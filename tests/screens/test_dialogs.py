@@ -19,10 +19,11 @@ from textual.widgets import Input, Label, OptionList
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Ability, Interface
-from ipl_tui.screens.help import HelpScreen, Place
+from ipl_tui.screens.help import HelpScreen
 from ipl_tui.screens.interfaces import InterfaceScreen
-from ipl_tui.screens.lab import Options
 from ipl_tui.screens.save import SaveScreen
+from ipl_tui.session.options import Options
+from ipl_tui.widgets.place import Place
 from tests.fake_interface import FakeInterface, FakeNetwork
 from tests.screen import seen, until, until_seen
 from tests.widgets.stage import staged

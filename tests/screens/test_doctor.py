@@ -18,8 +18,8 @@ from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.networks.links import read_link
 from ipl_tui.networks.sandbox import SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
-from ipl_tui.screens import lab as lab_module
 from ipl_tui.screens.lab import LabScreen
+from ipl_tui.session import session
 from ipl_tui.widgets.header_grid import HeaderForm
 from tests.screen import seen, until, until_seen
 from tests.screens.conftest import Running, settled
@@ -37,7 +37,7 @@ def network() -> Iterator[SimulatedNetwork]:
 class TestScreen:
     async def test_it_says_what_works_and_goes_again(self, running: Running, own_loopback: None) -> None:
         async with running("lo", size=(80, 24), filter="ip proto 253") as (pilot, lab):
-            await until(pilot, lab.settled.is_set)
+            await until(pilot, lab.session.settled.is_set)
             await pilot.press("d")
             await until_seen(pilot, "✔ Permission can capture and send on lo")
             assert "127.0.0.1" in await until_seen(pilot, "✔ Route")
@@ -130,7 +130,7 @@ class TestSilence:
 
     @pytest.fixture(autouse=True)
     def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(lab_module, "PATIENCE", 0.3)
+        monkeypatch.setattr(session, "PATIENCE", 0.3)
 
     async def send(self, pilot: Pilot[None], lab: LabScreen, payload: str = "", **fields: str) -> None:
         await settled(pilot, lab)
@@ -143,7 +143,7 @@ class TestSilence:
     async def test_what_became_of_it_is_said(self, running: Running, network: SimulatedNetwork) -> None:
         async with running("simulated:client", networks=[network], filter="ip", follow=True) as (pilot, lab):
             await self.send(pilot, lab)
-            await until(pilot, lambda: len(lab.store) == 8)
+            await until(pilot, lambda: len(lab.session.store) == 8)
             network.set_link(read_link("r1-s0:loss=100%", network.links()))
             await self.send(pilot, lab)
             await until_seen(pilot, "▲ Sent on c0, seen on c0, nothing came back in 0.3 s: Lost on the")
@@ -153,10 +153,10 @@ class TestSilence:
         with closing(SimulatedNetwork(seed=SEED)) as network:
             async with running("simulated:client", networks=[network], filter="ip", follow=True) as (pilot, lab):
                 await self.send(pilot, lab)
-                await until(pilot, lambda: len(lab.store) == 8)
+                await until(pilot, lambda: len(lab.session.store) == 8)
                 network.set_link(read_link("r1-s0:loss=50%", network.links()))
                 await self.send(pilot, lab)
-                await until(pilot, lambda: len(lab.store) == 13)
+                await until(pilot, lambda: len(lab.session.store) == 13)
                 await until(pilot, lambda: "nothing came back" in str(lab.composer.verdict.render()))
                 assert str(lab.composer.verdict.render()).endswith(
                     ": the answer, packet 13, did not come back: Lost on the link r1-s0, which loses 50% of all frames."
@@ -179,7 +179,7 @@ class TestSilence:
             await until_seen(pilot, "Capture without the filter  Ctrl+O")
             await (pilot.press("ctrl+o") if by == "key" else pilot.click("#unfiltered"))
             await until_seen(pilot, "Everything is captured from here on: F5 sends again.")
-            assert (lab.filter, lab.filter_input.value) == ("", "")
+            assert (lab.session.filter, lab.query_one("#filter", Input).value) == ("", "")
             assert not lab.query_one("#unfiltered").display
             await pilot.press("f5")
             assert "↩ answers 2" in await until_seen(pilot, "ServerResponse")
@@ -192,7 +192,7 @@ class TestSilence:
             await until_seen(pilot, "would hide an ICMP error about")
             lab.composer.form.inputs["ttl"].focus()
             await pilot.press("ctrl+o")  # also where letters are typed
-            await until(pilot, lambda: not lab.filter and lab.sniffer is not None)
+            await until(pilot, lambda: not lab.session.filter and lab.session.sniffer is not None)
 
     async def test_a_wrong_checksum(self, running: Running, network: SimulatedNetwork) -> None:
         async with running("simulated:client", networks=[network]) as (pilot, lab):
@@ -231,7 +231,7 @@ class TestSilence:
         async with running("simulated:client", networks=[network], filter="ip") as (pilot, lab):
             await self.send(pilot, lab, payload)
             await until(pilot, lambda: looked)
-            await until(pilot, lambda: not [worker for worker in lab.workers if worker.group == "silence"])
+            await until(pilot, lambda: not lab.session.snapshot.awaiting)
             await until_seen(pilot, f"Sent 1 × {size} bytes, exact, on c0")
 
     async def test_on_this_machine(self, running: Running, own_loopback: None) -> None:

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange import comparing, responder
+from ipl_tui.exchange import comparing
 from ipl_tui.exchange.engine import Terms
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.exchange.socket_engine import SocketServer
@@ -20,7 +20,9 @@ from ipl_tui.networks.interface import Network
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.screens.engines import EnginesScreen
-from ipl_tui.screens.lab import LabScreen, Options
+from ipl_tui.screens.lab import LabScreen
+from ipl_tui.session import responder
+from ipl_tui.session.options import Options
 from ipl_tui.widgets.header_grid import HeaderForm
 from tests.conftest import wait_until
 from tests.fake_interface import FakeInterface, FakeNetwork
@@ -30,13 +32,13 @@ from tests.screens.conftest import Running, settled
 
 def has_answers(lab: LabScreen, count: int) -> bool:
     """Whether so many ServerResponses were captured."""
-    frames = [lab.store.frame(number).data for number in range(1, len(lab.store) + 1)]
+    frames = [lab.session.store.frame(number).data for number in range(1, len(lab.session.store) + 1)]
     return sum(frame.endswith(b"ServerResponse") for frame in frames) == count
 
 
 def has_refused(lab: LabScreen, count: int) -> bool:
     """Whether the responder has not answered so many because of its rate."""
-    return lab.responder is not None and lab.responder.terms.refused == count
+    return lab.session.responder is not None and lab.session.responder.terms.refused == count
 
 
 async def opened(pilot: Pilot[None], lab: LabScreen) -> EnginesScreen:
@@ -54,13 +56,13 @@ class TestResponder:
         async with running(f"{network.name}:client", networks=[network]) as (pilot, lab):
             for count, (name, kind) in enumerate([("Scapy", ScapyServer), ("socket", SocketServer)] * 2, 1):
                 await until_seen(pilot, f"↩ {name} responder (server)")
-                assert type(lab.responder) is kind and lab.responder.running
+                assert type(lab.session.responder) is kind and lab.session.responder.running
                 await pilot.press("f5")
                 await until(pilot, lambda count=count: has_answers(lab, count))
-                assert lab.responder.answered == 1, "by this engine, not by the one before"
-                before = lab.responder
+                assert lab.session.responder.answered == 1, "by this engine, not by the one before"
+                before = lab.session.responder
                 await pilot.press("e")
-                await until(pilot, lambda before=before: lab.responder not in (before, None))
+                await until(pilot, lambda before=before: lab.session.responder not in (before, None))
                 assert not before.running
 
     async def test_pressed_again_and_again_one_responder_is_left(self, running: Running) -> None:
@@ -70,21 +72,21 @@ class TestResponder:
                 await pilot.press(*"eeeee")
                 await until_seen(pilot, "● capturing   0 captured · 0 shown · 0 dropped   ↩ socket answers in 0.15 s")
                 await until(pilot, lambda: not any(worker.group == "responder" for worker in lab.workers))
-                assert type(lab.responder) is SocketServer
+                assert type(lab.session.responder) is SocketServer
                 assert [thread.name for thread in threading.enumerate()].count("raw socket server") == 1
                 await pilot.press("f6")
-                await until(pilot, lambda: lab.responder is None)
+                await until(pilot, lambda: lab.session.responder is None)
                 assert "raw socket server" not in [thread.name for thread in threading.enumerate()]
 
     async def test_one_that_is_off_is_switched_too(self, running: Running) -> None:
         with closing(SimulatedNetwork()) as network:
             async with running("simulated:client", networks=[network], responder=False) as (pilot, lab):
-                await until(pilot, lab.settled.is_set)
+                await until(pilot, lab.session.settled.is_set)
                 await pilot.press("e")
                 await until_seen(pilot, "F6 turns the responder on: raw socket.")
                 await pilot.press("f6")
                 await until_seen(pilot, "↩ socket responder (server)")
-                assert type(lab.responder) is SocketServer
+                assert type(lab.session.responder) is SocketServer
 
     async def test_more_than_its_rate_is_counted_and_said_once(
         self, running: Running, monkeypatch: pytest.MonkeyPatch
@@ -116,11 +118,11 @@ class TestComparison:
             await opened(pilot, lab)
             await until_seen(pilot, f"The three engines compared, {network.name}:client/c0 10.0.1.10 → 10.0.2.20")
             await until_seen(pilot, "⏎ Compare")
-            assert lab.responder is None, "it would answer too"
-            assert len(lab.store) == 0
+            assert lab.session.responder is None, "it would answer too"
+            assert len(lab.session.store) == 0
             await pilot.press("escape")
             await until_seen(pilot, "↩ Scapy responder (server)")
-            assert len(lab.store) == 0
+            assert len(lab.session.store) == 0
 
     @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)], ids=str)
     async def test_three_columns_side_by_side(self, running: Running, sandbox: Network, size: tuple[int, int]) -> None:
@@ -201,7 +203,7 @@ class TestComparison:
                 await until(pilot, lambda: lab.composer.crafted)
                 await opened(pilot, lab)
                 await until_seen(pilot, "no server, so nothing but objections will come.")
-                assert lab.responder is not None, "it is asked by nobody here"
+                assert lab.session.responder is not None, "it is asked by nobody here"
                 await pilot.press("enter")
                 await until_seen(pilot, "✖ 10.0.1.1 says")
                 await until_seen(pilot, "As captured on", seconds=20)
@@ -222,17 +224,19 @@ class TestComparison:
                 comparison = (await opened(pilot, lab)).comparison
                 await pilot.press("enter")
                 await until_seen(pilot, "● asks")
-                await until(pilot, lambda: len(lab.store))
+                await until(pilot, lambda: len(lab.session.store))
                 left = time.monotonic()
                 if way == "back to the lab":
                     await pilot.press("escape")
                     await until_seen(pilot, "● capturing")
-                    await until(pilot, lambda: lab.comparison is None)
-                    requests = [lab.store.frame(n).data for n in range(1, len(lab.store) + 1)]
+                    await until(pilot, lambda: lab.session.comparison is None)
+                    requests = [lab.session.store.frame(n).data for n in range(1, len(lab.session.store) + 1)]
                     assert sum(frame.endswith(b"ClientMessage") for frame in requests) <= 1, "the others have not begun"
             assert comparison.run("socket").problem == "This was ended before."
-        # What is left are the event loop's own workers, of which pytest's loop keeps some.
-        wait_until(lambda: not {each for each in threading.enumerate() if "asyncio_" not in each.name} - before)
+        # What is left are the event loop's own workers, of which pytest's loop keeps some, and the lab's dissector: its
+        # threads end when they had nothing to do for a minute.
+        stay = ("asyncio_", "dissector_")
+        wait_until(lambda: not {each for each in threading.enumerate() if not each.name.startswith(stay)} - before)
         assert time.monotonic() - left < 15, "of 30 seconds"
 
     async def test_another_v_while_it_is_being_ended_changes_nothing(
@@ -255,10 +259,10 @@ class TestComparison:
                     await until(pilot, ending.is_set)
                     await pilot.press("v", "v")
                     await pilot.pause()
-                    assert lab.comparison is comparison and pilot.app.screen is lab
+                    assert lab.session.comparison is comparison and pilot.app.screen is lab
                     go_on.set()
                     await until_seen(pilot, "↩ Scapy responder (server)")
-                assert lab.comparison is None
+                assert lab.session.comparison is None
                 assert (await opened(pilot, lab)).comparison is not comparison
 
     async def test_an_interface_without_a_destination_asks_for_one(self) -> None:

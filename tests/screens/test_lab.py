@@ -73,7 +73,7 @@ def raise_packets(count: int, payload: bytes = b"someone else") -> None:
 
 async def settled(pilot: Pilot[None], lab: LabScreen) -> None:
     """Wait until frames are captured, or it is known that they are not."""
-    await until(pilot, lab.settled.is_set)
+    await until(pilot, lab.session.settled.is_set)
 
 
 def values_of(lab: LabScreen) -> Mapping[str, int | str | bytes]:
@@ -96,9 +96,9 @@ class TestExchange:
             await pilot.press("f5")
             await until_seen(pilot, "ClientMessage  ")
             raise_packets(1)
-            await until(pilot, lambda: len(lab.store) == 2)
+            await until(pilot, lambda: len(lab.session.store) == 2)
             # What came second is the objection to protocol 254, which nobody holds, and none to 253.
-            quoted = lab.store.frame(2).data[14 + 20 + 8 :]
+            quoted = lab.session.store.frame(2).data[14 + 20 + 8 :]
             assert quoted[9] == 254
 
     async def test_f6_turns_the_responder_on_and_off(self, running: Running) -> None:
@@ -108,9 +108,9 @@ class TestExchange:
             await pilot.press("f5")
             await until_seen(pilot, "↩ answers 1")
             await pilot.press("f6")
-            await until(pilot, lambda: lab.responder is None)
+            await until(pilot, lambda: lab.session.responder is None)
             await pilot.press("f5")
-            await until(pilot, lambda: len(lab.store) == 3)
+            await until(pilot, lambda: len(lab.session.store) == 3)
             assert not any("responder" in line for line in seen(pilot.app))
 
     async def test_exact_bytes_over_a_cable_and_the_answer_of_another_machine(
@@ -145,14 +145,14 @@ class TestSending:
                 await until(pilot, lambda: values_of(lab).get("dst") == "10.0.1.10")
                 assert (values_of(lab)["src"], lab.composer.problems) == ("10.0.1.10", ())
                 await pilot.press("f6")
-                await until(pilot, lambda: lab.responder is not None)
+                await until(pilot, lambda: lab.session.responder is not None)
                 await pilot.press("f5")
-                await until(pilot, lambda: len(lab.store) == 2 and not lab.composer.sending)
+                await until(pilot, lambda: len(lab.session.store) == 2 and not lab.composer.sending)
                 await pilot.press("f5")
-                await until(pilot, lambda: len(lab.store) == 4)
+                await until(pilot, lambda: len(lab.session.store) == 4)
                 answer = await until_seen(pilot, "ServerResponse")
                 assert "↻" in answer and "↩ answers 1" in answer
-                assert {lab.trail.interface(number) for number in (1, 2, 3, 4)} == {"lo"}
+                assert {lab.session.trail.interface(number) for number in (1, 2, 3, 4)} == {"lo"}
                 await until_seen(pilot, "Sent 1 × 33 bytes, kernel, on c0")
 
     async def test_a_repeat_shows_its_progress_and_can_be_stopped(self, running: Running) -> None:
@@ -190,7 +190,7 @@ class TestSending:
             lab.query_one("#interval", Input).value = interval
             await pilot.press("f5")
             await until_seen(pilot, sentence)
-            assert len(lab.store) == 0
+            assert len(lab.session.store) == 0
 
     async def test_what_has_no_bits_is_not_sent(self, running: Running) -> None:
         async with running() as (pilot, lab):
@@ -198,7 +198,7 @@ class TestSending:
             await until_seen(pilot, "Time to Live is 8 bits: 0 to 255.")
             await pilot.press("f5")
             await settled(pilot, lab)
-            assert len(lab.store) == 0
+            assert len(lab.session.store) == 0
 
     async def test_a_user_in_another_pane_is_told_too(self, running: Running) -> None:
         async with running(size=(80, 24)) as (pilot, lab):
@@ -243,7 +243,7 @@ class TestCapturing:
         async with running(path=tmp_path / "w.pcapng", filter="ip proto 254") as (pilot, lab):
             await settled(pilot, lab)
             raise_packets(2)
-            await until(pilot, lambda: lab.packets.count == len(lab.store) >= 2)
+            await until(pilot, lambda: lab.packets.count == len(lab.session.store) >= 2)
             os.truncate(tmp_path / "w.pcapng", 200)
             await pilot.press("t", "down")
             await until_seen(pilot, "✖ Packet 2 can't be read: ")
@@ -261,16 +261,19 @@ class TestCapturing:
             await pilot.press("f3", *"ip proto")
             await until_seen(pilot, "✖ can't parse filter expression: syntax error")
             await pilot.press("enter")
-            assert lab.filter == ""
+            assert lab.session.filter == ""
             await pilot.press("space", *"254")
             await until_seen(pilot, "Enter applies it")
             await pilot.press("enter")
-            await until(pilot, lambda: lab.filter == "ip proto 254" and lab.settled.is_set() and lab.sniffer)
+            await until(
+                pilot,
+                lambda: lab.session.filter == "ip proto 254" and lab.session.settled.is_set() and lab.session.sniffer,
+            )
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
                 other.sendto(b"filtered out", ("127.0.0.1", 9))
             raise_packets(1)
             await until_seen(pilot, "1 captured")
-            assert lab.store.frame(1).data[14 + 9] == 254
+            assert lab.session.store.frame(1).data[14 + 9] == 254
 
     async def test_a_filter_that_is_left_unapplied_is_not_shown_as_if_it_were(self, running: Running) -> None:
         async with running(filter="icmp") as (pilot, lab):
@@ -291,7 +294,9 @@ class TestCapturing:
             await until(pilot, lambda: widget.has_focus)
             await pilot.press("q", "n", "e", "v", "d", "w", "slash", "3")
             await pilot.pause()
-            assert widget.has_focus and pilot.app.is_running and pilot.app.screen is lab and lab.engine == "scapy"
+            assert (
+                widget.has_focus and pilot.app.is_running and pilot.app.screen is lab and lab.session.engine == "scapy"
+            )
             await until(pilot, lambda: not any("q Quit" in line for line in seen(pilot.app)))
             await pilot.press("escape")
             await until_seen(pilot, "q Quit")
@@ -327,7 +332,7 @@ class TestInterfaces:
                 raise_packets(2)  # on lo: no longer captured
                 await pilot.press("f5")
                 await until_seen(pilot, "2 captured")
-                on = [lab.store.interfaces[lab.store.frame(n).interface].name for n in (1, 2)]
+                on = [lab.session.store.interfaces[lab.session.store.frame(n).interface].name for n in (1, 2)]
                 assert on == ["lo", "c0"]
                 assert " c0 " in await until_seen(pilot, "→ 10.0.1.20")
                 assert " lo " in await until_seen(pilot, "↻ 127.0.0.1")
@@ -345,7 +350,7 @@ class TestInterfaces:
         monkeypatch.setattr(KernelInterface, "send", send_late)
         with inside(veth.client.namespace):
             async with running("lo") as (pilot, lab):
-                left = lab.interface
+                left = lab.session.interface
                 assert isinstance(left, KernelInterface)
                 await settled(pilot, lab)
                 await pilot.press("f5")
@@ -423,7 +428,7 @@ class TestFiles:
             await pilot.press("f7")
             await until_seen(pilot, "‖ view paused   3 packets · 3 shown")
             await pilot.press("f7")
-            assert lab.sniffer is None
+            assert lab.session.sniffer is None
             await pilot.press("f2", "enter")
             await until_seen(pilot, "● capturing   3 captured")
 
@@ -453,11 +458,11 @@ class TestFiles:
             raise IndexError("on purpose")
 
         async with running() as (pilot, lab):
-            lab.store.taps.append(stumble)
+            lab.session.store.taps.append(stumble)
             await settled(pilot, lab)
             raise_packets(2)
             await until_seen(pilot, "Joining stumbled near packet 1")
-            await until(pilot, lambda: lab.packets.count == len(lab.store) >= 2)
+            await until(pilot, lambda: lab.packets.count == len(lab.session.store) >= 2)
 
     async def test_what_a_snap_length_cut_off_is_said_where_it_is_missing(
         self, running: Running, tmp_path: Path
@@ -470,8 +475,8 @@ class TestFiles:
             await until_seen(pilot, "Header of packet 1: captured 68 of 421 bytes")
             await until_seen(pilot, "Fields of packet 1: captured 68 of 421 bytes")
             await until_seen(pilot, "len       = 407   captured 54 of 407 bytes")
-            assert lab.grid.values["len"] == "407"
-            assert not lab.grid.marks
+            assert lab.details.grid.values["len"] == "407"
+            assert not lab.details.grid.marks
             assert not any("wrong" in line for line in seen(pilot.app))
 
     async def test_a_header_that_ends_early_is_shown_as_far_as_it_goes(self, running: Running, tmp_path: Path) -> None:
@@ -482,8 +487,8 @@ class TestFiles:
             assert "10.0.1.10" in row
             await until_seen(pilot, "Header of packet 1: only 19 of its bytes are here")
             await until_seen(pilot, "▾ IP   header ends after 19 bytes, without dst")
-            assert lab.grid.values["src"] == "10.0.1.10"
-            assert "dst" not in lab.grid.values
+            assert lab.details.grid.values["src"] == "10.0.1.10"
+            assert "dst" not in lab.details.grid.values
             assert not any("wrong" in line for line in seen(pilot.app))
 
     async def test_saving_that_fails_asks_again_with_what_was_typed(self, running: Running, tmp_path: Path) -> None:
@@ -498,17 +503,17 @@ class TestFiles:
             line = pilot.app.screen.query_one(Input)
             assert line.value == typed
             (tmp_path / "no-such-folder").mkdir()
-            save = lab.store.save
+            save = lab.session.store.save
 
             def save_and_capture_more(path: Path, count: int | None = None) -> int:
                 saved = save(path, count)
-                lab.store.append(0, Batch(b"x", [(1, 0, 1, 1)]))
+                lab.session.store.append(0, Batch(b"x", [(1, 0, 1, 1)]))
                 return saved
 
-            lab.store.save = save_and_capture_more  # type: ignore[method-assign]
+            lab.session.store.save = save_and_capture_more  # type: ignore[method-assign]
             await pilot.press("enter")
             await until_seen(pilot, "Saved 3 packets")
-            assert len(lab.store) == 4
+            assert len(lab.session.store) == 4
             assert not isinstance(pilot.app.screen, SaveScreen)
 
     async def test_f8_saves_and_asks_before_it_replaces(self, running: Running, tmp_path: Path) -> None:
@@ -539,10 +544,10 @@ class TestFiles:
                     raise_packets(1, bytes(1000))
                 await until_seen(pilot, "✖ not capturing")
                 assert "Cannot write to" in await until_seen(pilot, "full.pcapng: no space left on")
-                kept = len(lab.store)
+                kept = len(lab.session.store)
                 assert 50 < kept < 64  # of 1,048 bytes and a header each, in 64 KiB
                 await until_seen(pilot, f"{kept} captured · {kept} shown")
-                assert lab.store.frame(kept).data.endswith(bytes(1000))
+                assert lab.session.store.frame(kept).data.endswith(bytes(1000))
         finally:
             subprocess.run(["umount", disk], check=True)
 
@@ -640,7 +645,7 @@ class TestHelp:
             await pilot.press("escape", "ctrl+p", *"answ")
             await until_seen(pilot, "Answer ClientMessage, or stop answering")
             await pilot.press("enter")
-            await until(pilot, lambda: lab.responder is not None)
+            await until(pilot, lambda: lab.session.responder is not None)
 
     async def test_the_courses_numbers_are_a_page_of_their_own(self, running: Running) -> None:
         async with running(size=(80, 24)) as (pilot, _):
@@ -663,7 +668,7 @@ from tests.screen import until_seen
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.store import Store
 from ipl_tui.networks.kernel import KernelNetwork
-from ipl_tui.screens.lab import Options
+from ipl_tui.session.options import Options
 
 async def main(captures, sends, can):
     network = KernelNetwork()

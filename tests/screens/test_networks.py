@@ -36,7 +36,7 @@ async def compose(pilot: Pilot[None], lab: LabScreen, payload: str = "", **field
 async def test_the_list_goes_to_what_was_sent_however_late_it_is_shown(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ipl_tui.capture.recording.GATHER", 0.3)
+    monkeypatch.setattr("ipl_tui.session.recording.GATHER", 0.3)
     with closing(SimulatedNetwork()) as network:
         async with running("simulated:client", networks=[network]) as (pilot, lab):
             await settled(pilot, lab)
@@ -48,7 +48,7 @@ async def test_the_list_goes_to_what_was_sent_however_late_it_is_shown(
 async def test_the_list_goes_to_what_was_sent_also_when_an_icmp_error_is_there_before_the_list_shows_it(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ipl_tui.capture.recording.GATHER", 0.3)
+    monkeypatch.setattr("ipl_tui.session.recording.GATHER", 0.3)
     with closing(SimulatedNetwork()) as network:
         async with running("simulated:client", networks=[network], filter="ip") as (pilot, lab):
             await settled(pilot, lab)
@@ -56,7 +56,7 @@ async def test_the_list_goes_to_what_was_sent_also_when_an_icmp_error_is_there_b
             await until_seen(pilot, "▲ 10.0.1.1 says time exceeded")
             await until(pilot, lambda: lab.packets.selected == 1)
             await pilot.press("f5")
-            await until(pilot, lambda: len(lab.store) == 4)
+            await until(pilot, lambda: len(lab.session.store) == 4)
             await until(pilot, lambda: lab.packets.selected == 3)
             await until_seen(pilot, "▲ 10.0.1.1 says time exceeded")
 
@@ -71,13 +71,13 @@ class TestExchange:
             answer = await until_seen(pilot, "ServerResponse")
             assert "10.0.2.20       ← 10.0.1.10" in answer and "↩ answers 1" in answer
             await until_seen(pilot, "Sent 1 × 33 bytes, exact, on c0")
-            assert len(lab.store) == 2, "and nobody objects"
+            assert len(lab.session.store) == 2, "and nobody objects"
 
     async def test_what_the_lab_sends_is_answered_at_once(
         self, running: Running, network: Network, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Also from beyond the router, which has changed its header."""
-        monkeypatch.setattr("ipl_tui.exchange.responder.DELAY", 3600.0)
+        monkeypatch.setattr("ipl_tui.session.responder.DELAY", 3600.0)
         async with running(f"{network.name}:client", networks=[network], filter="ip proto 253") as (pilot, lab):
             await settled(pilot, lab)
             for number in (1, 3):
@@ -86,7 +86,7 @@ class TestExchange:
 
     async def test_without_the_responder_the_objection_is_explained(self, running: Running, network: Network) -> None:
         async with running(f"{network.name}:client", networks=[network], filter="ip", responder=False) as (pilot, lab):
-            await until(pilot, lab.settled.is_set)
+            await until(pilot, lab.session.settled.is_set)
             await pilot.press("f5")
             assert "refused by 2" in await until_seen(pilot, "ClientMessage  ")
             assert "↯ about 1" in await until_seen(pilot, "protocol unreachable  ↯")
@@ -107,13 +107,13 @@ class TestExchange:
 
     async def test_an_objection_of_another_host_advises_no_responder(self, running: Running, network: Network) -> None:
         async with running(f"{network.name}:client", networks=[network], filter="ip", responder=False) as (pilot, lab):
-            await until(pilot, lab.settled.is_set)
+            await until(pilot, lab.session.settled.is_set)
             await compose(pilot, lab, dst="10.0.1.1")
             await until_seen(pilot, "▲ 10.0.1.1 says protocol unreachable: nobody there listens to")
             assert not any("F6 turns" in line for line in seen(pilot.app))
 
     async def test_an_answer_that_is_lost_is_named(self, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("ipl_tui.screens.lab.PATIENCE", 0.3)
+        monkeypatch.setattr("ipl_tui.session.session.PATIENCE", 0.3)
         with closing(SimulatedNetwork()) as network:
             async with running("simulated:client", networks=[network], filter="ip", follow=True) as (pilot, lab):
                 await settled(pilot, lab)
@@ -190,7 +190,7 @@ class TestPath:
                 if network.name == "simulated"
                 else "fragmented, checksum",
             )
-            await until(pilot, lambda: len(lab.trail.paths.journey(1).stops[-1].frames) == 3)
+            await until(pilot, lambda: len(lab.session.trail.paths.journey(1).stops[-1].frames) == 3)
 
     async def test_don_t_fragment_tells_the_size_that_fits(self, running: Running, network: Network) -> None:
         async with running(f"{network.name}:client", networks=[network], filter="ip", follow=True) as (pilot, lab):
@@ -198,7 +198,7 @@ class TestPath:
             await compose(pilot, lab, payload="x" * 600, df="1")
             await until_seen(pilot, "fragmentation needed, MTU 576")
             await until_seen(pilot, "▲ 10.0.1.1 says fragmentation needed")
-            await until(pilot, lambda: lab.trail.loss(2))
+            await until(pilot, lambda: lab.session.trail.loss(2))
 
     async def test_off_again_there_is_one_interface(self, running: Running, network: Network) -> None:
         async with running(f"{network.name}:client", networks=[network], filter="ip", follow=True) as (pilot, lab):
@@ -215,7 +215,7 @@ class TestPath:
             await pilot.press("f9")
             await until_seen(pilot, "The interfaces of the kernel network form")
             await until_seen(pilot, "choose a simulated or sandbox one")
-            assert not lab.following
+            assert not lab.session.following
 
 
 class TestLinks:
@@ -298,11 +298,11 @@ class TestSelector:
             async with running("simulated:client", networks=[network]) as (pilot, lab):
                 await settled(pilot, lab)
                 await pilot.press("f6")
-                await until(pilot, lambda: lab.responder is None)
+                await until(pilot, lambda: lab.session.responder is None)
                 await pilot.press("f2", "j", "enter")
                 await until_seen(pilot, "router r0")
-                await until(pilot, lab.settled.is_set)
-                assert lab.responder is None
+                await until(pilot, lab.session.settled.is_set)
+                assert lab.session.responder is None
 
 
 async def test_a_sandbox_whose_helper_dies_is_told_and_the_lab_goes_on(

@@ -67,7 +67,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
 
 def note(lab: LabScreen) -> str:
     """What the decoded view says about the last layer: it may be below the lines in view."""
-    (*_, last) = [node.data for node in lab.fields.root.children]
+    (*_, last) = [node.data for node in lab.details.fields.root.children]
     assert last is not None and last.name == "Raw"
     return last.note
 
@@ -89,7 +89,7 @@ async def test_keys_work_and_rows_are_there_before_they_are_decoded(
         await until_seen(pilot, "253          40  slow 2")
         await until_seen(pilot, "253          44  ordinary 7")
         await until(pilot, lambda: not note(lab))
-        assert lab.shown == 4 and "ttl       = 4" in await until_seen(pilot, "ttl       = ")
+        assert lab.details.number == 4 and "ttl       = 4" in await until_seen(pilot, "ttl       = ")
 
 
 async def test_a_spent_budget_is_told_once_and_for_all(

@@ -1,0 +1,1 @@
+"""The lab without a screen: commands in, one frozen snapshot out."""

@@ -1,0 +1,102 @@
+"""The orders to send that are under way in the lab, and the packet of the last one in the capture."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from ipl_tui.capture.store import Store
+from ipl_tui.exchange.messages import is_client_message
+from ipl_tui.exchange.quiet import Quiet
+from ipl_tui.exchange.waiting import Ours
+from ipl_tui.exchange.watching import Watch
+from ipl_tui.networks.interface import Interface
+from ipl_tui.networks.sending import Order, Outcome, carry_out
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """An order that was given to the lab."""
+
+    order: Order
+    interface: Interface
+    """Where it is carried out, also when another has been selected since."""
+    watch: Watch
+    """What comes of its packet."""
+    stop: threading.Event
+    """Set when no more is to be sent."""
+
+
+class Orders:
+    """Carries out orders, each in a thread of its own. For one event loop."""
+
+    def __init__(self, store: Store, ours: Ours) -> None:
+        """The responder is told by `ours` what is sent from here."""
+        self.count = 0
+        """How many there were."""
+        self.last: Watch | None = None
+        """What comes of the last one's packet; None before the first."""
+        self._store = store
+        self._ours = ours
+        self._quiet = Quiet()
+        self._under_way: list[Given] = []
+
+    @property
+    def under_way(self) -> bool:
+        return bool(self._under_way)
+
+    def begin(self, order: Order, interface: Interface) -> Given:
+        """Take an order: from now on what is captured is looked through for its packet."""
+        given = Given(order, interface, Watch(self._store, order.packet), threading.Event())
+        self.count += 1
+        self.last = given.watch
+        self._under_way.append(given)
+        return given
+
+    async def carry_out(self, given: Given, tell: Callable[[int], None]) -> Outcome:
+        """Send what was ordered; `tell` is called in the event loop with the number sent so far."""
+        loop = asyncio.get_running_loop()
+
+        def tell_loop(sent: int) -> None:
+            loop.call_soon_threadsafe(tell, sent)
+
+        def send() -> Outcome:
+            with ExitStack() as prepared:
+                if is_client_message(given.order.packet):
+                    # The host must not object to the answer, which our own responder does not put off.
+                    prepared.enter_context(self._quiet.on(given.interface))
+                    prepared.enter_context(self._ours.sending(given.order.packet, given.order.count))
+                return carry_out(given.order, given.interface, given.stop, tell_loop)
+
+        return await asyncio.to_thread(send)
+
+    def end(self, given: Given) -> None:
+        """An order is no longer under way."""
+        self._under_way.remove(given)
+
+    def stop(self) -> None:
+        """Send no more of what is under way; returns at once."""
+        for given in self._under_way:
+            given.stop.set()
+
+    def close(self) -> None:
+        """Let hosts object again; blocks for a moment. Orders should have been stopped before."""
+        self._quiet.close()
+
+
+def describe_outcome(given: Given, outcome: Outcome) -> str:
+    """How far an order got, or why not further; a sentence."""
+    if outcome.problem:
+        return outcome.problem + (f" ({outcome.sent:,} were sent)" if outcome.sent else "")
+    order = given.order
+    done = f"Sent {outcome.sent:,} × {len(order.packet)} bytes, {order.method}, on {given.interface.name}"
+    return done + ("" if outcome.sent == order.count else f"; stopped before {order.count:,}")
+
+
+def destination_of(order: Order) -> str:
+    """The dotted quad that its packets go to."""
+    return str(IPv4Address(order.packet[16:20]))

@@ -1,0 +1,445 @@
+"""The lab without a screen: one interface, its packets, a responder, orders to send, and what goes on between them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.store import Store
+from ipl_tui.exchange.engine import RAW_ENGINES, Engine, Server
+from ipl_tui.exchange.joining import Joiner
+from ipl_tui.exchange.responder import would_answer
+from ipl_tui.networks.interface import Interface, Network, SendError, network_of
+from ipl_tui.networks.sending import Order
+from ipl_tui.networks.trail import Trail
+from ipl_tui.packets.budget import SHARED
+from ipl_tui.packets.icmp import describe_error
+from ipl_tui.session.capturing import open_captures, own_addresses
+from ipl_tui.session.loading import collect_garbage, load_rest, load_scapy
+from ipl_tui.session.options import Options
+from ipl_tui.session.orders import Given, Orders, describe_outcome, destination_of
+from ipl_tui.session.recording import Recording
+from ipl_tui.session.responder import Responder
+from ipl_tui.session.silence import Case, explain_silence
+from ipl_tui.session.snapshot import About, Answering, Said, Snapshot
+from ipl_tui.session.tasks import Tasks
+
+if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
+    from ipl_tui.capture.files import Pipe
+    from ipl_tui.capture.sniffer import Sniffer
+    from ipl_tui.exchange.comparing import Comparison
+
+PATIENCE = 3.0
+"""Seconds after which an answer is missed: on one's own networks it takes milliseconds."""
+
+PROTOCOL_UNREACHABLE = 3, 2
+"""Type and code (RFC 792)."""
+
+SENTENCES_KEPT = 10
+"""Sentences in a snapshot: whoever looks at one a second misses none that matters."""
+
+
+class Session:
+    """Takes commands, and tells what is so as snapshots. For one event loop, in which run() goes on until close()."""
+
+    def __init__(self, store: Store, networks: Sequence[Network], options: Options) -> None:
+        self.on_change: Callable[[Snapshot], object] = lambda snapshot: None
+        """Called in the event loop with each snapshot that differs from the one before."""
+        self.store = store
+        self.networks = networks
+        self.interface = options.interface
+        self.filter = options.filter
+        self.file = options.read
+        self.following = options.path
+        self.engine: Engine = options.engine
+        """What the responder answers with: one of the raw engines."""
+        self.trail = Trail(store)
+        store.taps.append(self.trail.paths)
+        self.joiner = Joiner(store, self.trail.is_gone)
+        store.taps.append(self.joiner)
+        self.dissector = SHARED
+        """Decodes packets for whoever shows them; ends with the session."""
+        self.settled = asyncio.Event()
+        """Set once frames are being captured, or it is known that they are not: nothing is sent before."""
+        self.comparison: Comparison | None = None
+        """While the engines are compared; the responder rests where it would answer too."""
+        self._on_interface_chosen = options.on_interface_chosen
+        self._responder_wanted = options.responder  # None: as the network does it
+        self._responding = Responder(self._responder_met)
+        self._recording = Recording(store, self._has_grown)
+        self._orders = Orders(store, self._responding.ours)
+        self._beside: Interface | None = None  # loopback, captured on too since something was sent to this host itself
+        self._own: Mapping[int, frozenset[str]] = {}
+        self._capturing: asyncio.Task[None] | None = None
+        self._stop_reading = threading.Event()
+        self._captured = 0  # packets as told last: at display rate, so that a list is not drawn for each of them
+        self._trouble = ""
+        self._rates: deque[int] = deque([0] * 60, maxlen=60)
+        self._said: deque[Said] = deque(maxlen=SENTENCES_KEPT)
+        self._sentences = 0
+        self._told_tap_problem = False
+        self._objecting_to: object = None  # the watch of a packet whose ICMP error is to be said once it is there
+        self._awaiting = 0
+        self._all_layers = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks = Tasks()
+        self.snapshot = self._take()
+        """What was told last."""
+
+    # Its life
+
+    async def run(self) -> None:
+        """Begin to answer and to capture, and go on until close(). Raises what no sentence says: a fault of ours."""
+        self._loop = asyncio.get_running_loop()
+        self._tasks.begin(self._begin())
+        self._tasks.begin(self._count_rate())
+        await self._tasks.wait()
+
+    async def _begin(self) -> None:
+        await asyncio.to_thread(load_scapy)
+        await self._settle_responder()
+        if self.file is not None:
+            self._tasks.begin(self._read(self.file))
+            self.settled.set()
+        else:
+            self._capture()
+        await asyncio.to_thread(load_rest)
+        collect_garbage()
+        self.dissector.forget()
+        self._all_layers = True
+        self._tell()
+
+    async def close(self) -> None:
+        """End all that goes on, and tell nothing more; returns when it has ended."""
+        self.on_change = lambda snapshot: None  # who still drew something would begin to decode again
+        self._stop_reading.set()
+        self._orders.stop()
+        self.settled.set()
+        await asyncio.to_thread(self._stop_all)
+        self._tasks.end()
+
+    def _stop_all(self) -> None:
+        self.dissector.close()
+        if self.comparison is not None:
+            self.comparison.close()
+        if self.sniffer is not None:
+            self.sniffer.stop()
+        self._responding.close()
+        self._orders.close()
+        self.interface.close()
+        for network in self.networks:
+            network.close()
+
+    # What is so
+
+    @property
+    def network(self) -> Network:
+        """The network of the selected interface."""
+        return network_of(self.interface, self.networks)
+
+    @property
+    def sniffer(self) -> Sniffer | None:
+        """What captures now."""
+        return self._recording.sniffer
+
+    @property
+    def responder(self) -> Server | None:
+        """What answers ClientMessage now."""
+        return self._responding.server
+
+    def dropped(self) -> int:
+        """Frames the kernel dropped, on all interfaces that were captured on; also after close()."""
+        return self._recording.dropped()
+
+    def _take(self) -> Snapshot:
+        return Snapshot(
+            interface=self.interface,
+            filter=self.filter,
+            file=self.file,
+            following=self.following,
+            capturing=self.sniffer is not None,
+            trouble=self._trouble,
+            captured=self._captured,
+            dropped=self.dropped(),
+            rates=tuple(self._rates),
+            own=self._own,
+            answering=self._take_responder(),
+            sending=self._orders.under_way,
+            awaiting=self._awaiting > 0,
+            orders=self._orders.count,
+            sent_as=self._orders.last.sent_as if self._orders.last is not None else 0,
+            all_layers=self._all_layers,
+            said=tuple(self._said),
+        )
+
+    def _take_responder(self) -> Answering | None:
+        server, engine = self._responding.server, self._responding.engine
+        if server is None or engine is None:
+            return None
+        host = server.interface.host if server.interface is not self.interface else ""
+        return Answering(engine, host, server.terms.refused)
+
+    def _tell(self) -> None:
+        """Tell what is so, if it is something else than before."""
+        snapshot = self._take()
+        if snapshot != self.snapshot:
+            self.snapshot = snapshot
+            self.on_change(snapshot)
+
+    def _say(self, about: About, text: str, offers_all: bool = False) -> None:
+        self._said.append(Said(self._sentences, about, text, offers_all))
+        self._sentences += 1
+        self._tell()
+
+    def be_troubled(self, sentence: str) -> None:
+        """Say what is the matter with the capture until frames are captured again; nothing: that nothing is."""
+        self._trouble = sentence
+        self._captured = len(self.store)
+        self._tell()
+
+    async def _count_rate(self) -> None:
+        """Once a second: how many packets came."""
+        counted = len(self.store)
+        while True:
+            await asyncio.sleep(1.0)
+            was_any = any(self._rates)
+            counted, before = len(self.store), counted
+            self._rates.append(counted - before)
+            self._captured = counted
+            if was_any or self._rates[-1]:
+                self._tell()
+
+    # The interface
+
+    async def choose(self, interface: Interface) -> None:
+        """Make an interface the one that everything happens on. A file that was shown stays, and is added to."""
+        await asyncio.to_thread(self._on_interface_chosen, interface.full_name)
+        if interface == self.interface and self.sniffer is not None:
+            return
+        self._orders.stop()
+        await asyncio.to_thread(self.interface.close)
+        if self.sniffer is None or interface.network != self.interface.network:
+            await self._responding.settle(None, self.engine)  # it may listen in a network that has ended
+        self.interface, self._beside = interface, None
+        self.following = self.following and bool(self.network.path())
+        self._capture()
+        await self._settle_responder()
+
+    def follow(self, following: bool) -> None:
+        """Capture on all interfaces of the network's path, or on the selected one alone."""
+        self.following = following
+        self._capture()
+
+    def use_filter(self, filter: str) -> None:
+        """Capture what passes another filter from here on; it has to compile. A file stays as it is."""
+        changed, self.filter = filter != self.filter, filter
+        if changed and self.file is None:
+            self._capture()
+        self._tell()
+
+    # Capturing
+
+    def _capture(self) -> None:
+        """Capture on what is selected; what was captured on before, or read, ends."""
+        self.settled.clear()
+        self.file = None
+        self._stop_reading.set()
+        if self._capturing is not None:
+            self._capturing.cancel()
+        self._capturing = self._tasks.begin(self._go_on_capturing())
+        self._tell()
+
+    async def _go_on_capturing(self) -> None:
+        network, following = self.network, self.following
+        interfaces = network.path() if following else (self.interface, *([self._beside] if self._beside else []))
+
+        def begin(numbers: list[int]) -> None:
+            places = dict(zip(numbers, interfaces, strict=True))
+            self._own = {**self._own, **{number: own_addresses(each, network) for number, each in places.items()}}
+            for part in [places] if following else [{number: each} for number, each in places.items()]:
+                self.trail.follow(network, part)
+
+        def be_ready() -> None:
+            self.be_troubled("")
+            self.settled.set()
+
+        opener = partial(open_captures, interfaces, self.filter)
+        names = [interface.name for interface in interfaces]
+        try:
+            await self._recording.capture(opener, names, self.filter, begin, be_ready)
+        except CaptureError as error:
+            self.be_troubled(str(error))
+            self.settled.set()
+
+    async def _read(self, source: Path | Pipe) -> None:
+        """Fill the store from a file, or from a pipe for as long as that is open."""
+        try:
+            await self._recording.read(source, self.filter, self._stop_reading)
+        except CaptureError as error:
+            self.be_troubled(str(error))
+        self._has_grown()
+
+    def _has_grown(self) -> None:
+        """Tell what was captured, and what that means for what was sent."""
+        self._captured = len(self.store)
+        self._look_for_sent()
+        self._tell()
+        if self.store.tap_problem and not self._told_tap_problem:
+            self._told_tap_problem = True
+            self._say("joining", self.store.tap_problem)
+
+    async def save(self, path: Path) -> int:
+        """Copy the capture to a file, and tell how many packets it has there. Raises CaptureError."""
+        saved = await asyncio.to_thread(self.store.save, path)
+        self.store.saved = max(self.store.saved, saved)
+        return saved
+
+    async def open_in_wireshark(self) -> tuple[Path, int]:
+        """Open a copy of the capture in Wireshark: where it is, and how many packets it has. Raises CaptureError."""
+        from ipl_tui.diagnosis.wireshark import open_in_wireshark
+
+        count = len(self.store)
+        return await asyncio.to_thread(open_in_wireshark, self.store, count), count
+
+    def keep(self) -> Path | None:
+        """Let what was captured and not saved stay where it is, and tell where; None if there is no such thing."""
+        return None if isinstance(self.file, Path) else self.store.keep()
+
+    # Sending
+
+    def send(self, order: Order) -> None:
+        """Begin to carry out an order; a snapshot says how far it is, what came of it, and why nothing did."""
+        self._capture_way(order)
+        given = self._orders.begin(order, self.interface)
+        self._objecting_to = given.watch
+        self._tasks.begin(self._carry_out(given))
+        self._tell()
+
+    def stop_sending(self) -> None:
+        """Send no more of what is under way."""
+        self._orders.stop()
+
+    def _capture_way(self, order: Order) -> None:
+        """Capture on loopback too from before something is sent to this machine itself, which goes by it."""
+        way = self.network.way_to(destination_of(order), self.interface)
+        if way in (self.interface, self._beside) or self.sniffer is None or way.linktype != self.interface.linktype:
+            return
+        self._beside = way
+        self._capture()  # and the order waits for that
+
+    async def _carry_out(self, given: Given) -> None:
+        """Send what was ordered once frames are captured, so that no answer is missed, and say what came of it."""
+        order, interface = given.order, given.interface
+
+        def say_progress(sent: int) -> None:
+            if sent < order.count:
+                self._say("order", f"Sent {sent:,} of {order.count:,}; F5 stops")
+
+        await self.settled.wait()
+        try:
+            outcome = await self._orders.carry_out(given, say_progress)
+            if interface is not self.interface:  # another was chosen meanwhile, and nobody else lets go of this one
+                await asyncio.to_thread(interface.close)
+        finally:
+            self._orders.end(given)
+        nowhere = "; nothing is captured now (F2)" if self.sniffer is None and not outcome.problem else ""
+        self._say("refusal" if outcome.problem else "order", describe_outcome(given, outcome) + nowhere)
+        self._look_for_sent()
+        if given.watch.error is None and not outcome.problem:
+            self._awaiting += 1
+            self._tell()
+            try:
+                await asyncio.sleep(PATIENCE)
+                await self._explain_silence(given)
+            finally:
+                self._awaiting -= 1
+        self._tell()
+
+    def _look_for_sent(self) -> None:
+        """Look for the packet that was sent last in what was captured, and say what an ICMP error about it means."""
+        watch = self._orders.last
+        if watch is None:
+            return
+        watch.look()
+        if self._objecting_to is watch and watch.error is not None and not self._orders.under_way:
+            self._objecting_to = None
+            error = (watch.error.type, watch.error.code)
+            here = error == PROTOCOL_UNREACHABLE and self.responder is None
+            here = here and would_answer(self.network.responder_at(self.interface), watch.packet)
+            advice = "; F6 turns the responder on" if here else ""
+            self._say("objection", f"{watch.error.source} says {describe_error(*error)}{advice}")
+
+    async def _explain_silence(self, given: Given) -> None:
+        """Say why a packet that asks for an answer may have got none, unless it did, or another was sent since."""
+        interface, watch = given.interface, given.watch
+        if watch is not self._orders.last or watch.error is not None:
+            return
+        if interface is not self.interface or self.sniffer is None:
+            return
+        way = self.network.way_to(destination_of(given.order), interface)
+        case = Case(
+            given.order,
+            watch,
+            interface,
+            way if way == self._beside else interface,
+            self.network,
+            self.filter,
+            self.responder is not None,
+            PATIENCE,
+        )
+        sentence, offers_all = await asyncio.to_thread(explain_silence, case, self.store, self.trail)
+        if sentence and watch is self._orders.last and watch.error is None and not self._orders.under_way:
+            self._say("silence", sentence, offers_all)
+
+    # The responder
+
+    async def answer(self, wanted: bool) -> None:
+        """Answer ClientMessage from now on wherever the selected interface's network does, or nowhere."""
+        self._responder_wanted = wanted
+        await self._settle_responder()
+
+    async def exchange_engine(self) -> None:
+        """Answer with the other of the raw engines from now on, or when the responder is next on."""
+        self.engine = RAW_ENGINES[RAW_ENGINES.index(self.engine) - 1]
+        await self._settle_responder()
+
+    async def _settle_responder(self) -> None:
+        """Begin or end answering ClientMessage, as the user wants it or else as the network does it."""
+        wanted = self.network.answers if self._responder_wanted is None else self._responder_wanted
+        if self.comparison is not None and self.comparison.place is not None:
+            wanted = False
+        place = self.network.responder_at(self.interface) if wanted else None
+        try:
+            await self._responding.settle(place, self.engine)
+        except SendError as error:
+            self._say("responder", str(error))
+        self._tell()
+
+    def _responder_met(self, sentence: str) -> None:
+        """What went wrong in a server's thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._say, "responder", sentence)
+
+    # The engines side by side
+
+    @asynccontextmanager
+    async def comparing(self, destination: str) -> AsyncIterator[Comparison]:
+        """The engines compared, asking a dotted quad; meanwhile the responder rests where it would answer too.
+
+        If that is cancelled the session ends, and close() ends the comparison.
+        """
+        from ipl_tui.exchange.comparing import Comparison
+
+        self.comparison = Comparison(self.interface, destination, self.network.responder_at(self.interface))
+        await self._settle_responder()
+        yield self.comparison
+        await asyncio.to_thread(self.comparison.close)
+        self.comparison = None
+        await self._settle_responder()

@@ -1,0 +1,55 @@
+"""Why nothing came back for what the lab sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ipl_tui.capture.store import Store
+from ipl_tui.exchange.messages import PROTOCOL
+from ipl_tui.exchange.watching import Watch
+from ipl_tui.networks.interface import Interface, Network
+from ipl_tui.networks.sending import Order
+from ipl_tui.networks.trail import Trail
+
+
+@dataclass(frozen=True)
+class Case:
+    """An order that was carried out, and what is so in the lab when its answer is missed."""
+
+    order: Order
+    watch: Watch
+    """What came of its packet."""
+    interface: Interface
+    """Where it was sent."""
+    way: Interface
+    """Where its packet left, and was captured."""
+    network: Network
+    filter: str
+    answers: bool
+    """Whether the lab's responder is on."""
+    waited: float
+    """Seconds since it was sent."""
+
+
+def explain_silence(case: Case, store: Store, trail: Trail) -> tuple[str, bool]:
+    """A sentence, or nothing for a packet that asks for no answer or got one; and whether it says that the capture
+    filter is in the way. Blocks: it asks the system for routes and rules."""
+    from ipl_tui.diagnosis.unanswered import Unanswered, asks, explain, look_into, offers_all
+
+    if not asks(case.order.packet):
+        return "", False
+    sent = Unanswered(
+        case.order.packet,
+        case.order.method,
+        case.way,
+        case.network,
+        case.waited,
+        True,
+        case.filter,
+        served=PROTOCOL if case.answers else None,
+        servers=tuple(str(address.ip) for address in case.network.responder_at(case.interface).addresses),
+        in_lab=True,
+    )
+    known = look_into(sent, store, trail, case.watch.after, case.watch.sent_as)
+    sentence = explain(known) if known is not None else ""
+    return sentence, offers_all(sentence)

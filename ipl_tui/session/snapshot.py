@@ -1,0 +1,80 @@
+"""What is so in the lab at one moment: all that a screen, or a test, needs to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ipl_tui.exchange.engine import Engine
+from ipl_tui.networks.interface import Interface
+
+if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
+    from ipl_tui.capture.files import Pipe
+
+About = Literal["order", "refusal", "objection", "silence", "responder", "joining"]
+"""What a sentence is about: how far an order came; why it was not carried out; what an ICMP error about its packet
+means; why nothing came back for it; what the responder met; what joining packets met."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A sentence for the user, said once."""
+
+    number: int
+    """How many were said before: two that read the same are two."""
+    about: About
+    text: str
+    offers_all: bool = False
+    """Whether it says that the capture filter is in the way."""
+
+
+@dataclass(frozen=True)
+class Answering:
+    """The responder that is on."""
+
+    engine: Engine
+    host: str
+    """The host it answers at, where that is another than the selected interface's; else empty."""
+    refused: int
+    """ClientMessages that it did not answer because of its rate."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A lab as it is now; one that differs in nothing is equal."""
+
+    interface: Interface
+    """Where packets are captured and sent."""
+    filter: str
+    """The capture filter in force; empty where everything is captured."""
+    file: Path | Pipe | None
+    """The capture file that is shown, until an interface is captured on; None then."""
+    following: bool
+    """Whether all interfaces of the network are captured on, and packets are followed from hop to hop."""
+    capturing: bool
+    trouble: str
+    """Why nothing is captured now, or can't be read; one sentence, or empty."""
+    captured: int
+    """Packets in the store that may be shown; there may be some more already."""
+    dropped: int
+    """Frames that the kernel dropped, on all interfaces that were captured on."""
+    rates: tuple[int, ...]
+    """Packets captured in each of the last 60 seconds."""
+    own: Mapping[int, frozenset[str]]
+    """The addresses of each of the store's interfaces, which tell what was sent and what received."""
+    answering: Answering | None
+    """None while ClientMessage is not answered."""
+    sending: bool
+    """Whether an order is under way."""
+    awaiting: bool
+    """Whether something may still be said of the packet of an order that was carried out."""
+    orders: int
+    """How many orders there were."""
+    sent_as: int
+    """The number of the frame that has the last order's packet; 0 until it is captured."""
+    all_layers: bool
+    """Whether every protocol that Scapy knows is known: what was dissected before may say more now."""
+    said: tuple[Said, ...]
+    """The last sentences, the oldest first."""

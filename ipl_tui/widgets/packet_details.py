@@ -1,0 +1,172 @@
+"""One packet of the capture: its header, its layers and fields, and its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widget import Widget
+
+from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.store import Frame, Store
+from ipl_tui.networks.trail import Trail
+from ipl_tui.packets.budget import Dissector
+from ipl_tui.packets.fields import FIELD, FIELDS, SHORTEST_HEADER, read_header
+from ipl_tui.packets.picture import show_value
+from ipl_tui.widgets.header_grid import HeaderGrid
+from ipl_tui.widgets.hex_dump import HexDump
+from ipl_tui.widgets.meaning import Meaning
+from ipl_tui.widgets.packet_tree import PacketTree
+from ipl_tui.widgets.place import Place
+
+if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
+    from ipl_tui.packets.dissect import Dissection, Node
+
+PROMPT = 0.02
+"""Seconds that the layers of a selected packet are waited for before something else is shown: ordinary ones are then
+shown once."""
+
+TITLES = {"header": "3 Header", "fields": "4 Fields"}
+"""The panes, and what stands above them while no packet is shown."""
+
+
+class PacketDetails(Widget):
+    """The header's picture in one pane; layers, fields and bytes in another. What is chosen in one is in all."""
+
+    class Unreadable(Message):
+        """A packet can't be read; the reason is one sentence."""
+
+        def __init__(self, reason: str) -> None:
+            super().__init__()
+            self.reason = reason
+
+    def __init__(self, store: Store, trail: Trail, dissector: Dissector, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.store = store
+        self.trail = trail
+        self.dissector = dissector
+        self.number = 0
+        """The number of the packet that is shown; 0 while there is none."""
+        self.decoding: Future[Dissection] = Future()
+        """Its layers, which may take a while."""
+        self.header_pane, self.fields_pane = Vertical(id="header"), Vertical(id="fields")
+        self.grid, self.grid_meaning = HeaderGrid(id="header-grid"), Meaning(id="header-meaning")
+        self.fields, self.meaning = PacketTree(id="tree"), Meaning(id="field-meaning")
+        self.dump = HexDump(id="hex")
+
+    def compose(self) -> ComposeResult:
+        with self.header_pane:
+            yield self.grid
+            yield self.grid_meaning
+        with self.fields_pane:
+            yield self.fields
+            yield self.meaning
+            yield self.dump
+
+    def on_mount(self) -> None:
+        self.header_pane.border_title, self.fields_pane.border_title = TITLES["header"], TITLES["fields"]
+
+    def enter(self, pane: str) -> None:
+        """Go to a pane: "header" or "fields"."""
+        (self.grid if pane == "header" else self.fields).focus()
+
+    def places(self) -> Iterator[Place]:
+        """Where keys work in it."""
+        yield Place.of("Header", self.grid)
+
+    # The packet
+
+    def show(self, number: int) -> None:
+        """Show a packet."""
+        self.number = number
+        self.show_again()
+
+    def show_again(self) -> None:
+        """Show what is in the packet; if decoding it takes a while, what IPv4's header says first."""
+        if not self.number:
+            return
+        from ipl_tui.packets.dissect import undecoded
+
+        try:
+            frame = self.store.frame(self.number)
+        except CaptureError as error:
+            self.post_message(self.Unreadable(str(error)))
+            return
+        linktype = self.store.interfaces[frame.interface].linktype
+        self.decoding.cancel()  # of a packet shown before
+        decoding = self.decoding = self.dissector.dissect(frame.data, linktype, frame.length, patience=PROMPT)
+        if decoding.done():
+            self.show_layers(frame, decoding.result())
+            return
+        self.show_layers(frame, undecoded(frame.data, linktype, frame.length, "being decoded"))
+
+        def tell(_: object) -> None:
+            with suppress(RuntimeError):  # the lab has ended
+                self.call_later(self.show_decoded, frame, decoding)  # posting is safe from the dissector's thread
+
+        decoding.add_done_callback(tell)
+
+    def show_decoded(self, frame: Frame, decoding: Future[Dissection]) -> None:
+        """Show the layers that have come, unless another packet is shown meanwhile."""
+        if decoding is self.decoding and not decoding.cancelled():
+            self.show_layers(frame, decoding.result())
+
+    def show_layers(self, frame: Frame, dissection: Dissection) -> None:
+        self.dump.data = frame.data
+        changed = self.trail.changes(self.number)
+        was = {change.field: show_value(change.field, change.before) for change in changed}
+        hop = self.trail.paths.previous(self.number)
+        before = f"on {self.trail.interface(hop)}" if hop is not None else ""
+        remarks = {FIELD[name].scapy: f"was {value} {before}" for name, value in was.items()}
+        self.fields.show(dissection.layers, remarks)
+        grid = self.grid
+        start, stop = dissection.ipv4 or (0, 0)
+        grid.values = {name: show_value(name, value) for name, value in read_header(frame.data[start:stop]).items()}
+        wrong = {node.field for layer in dissection.layers for node in layer.children if node.note.startswith("wrong")}
+        warnings = {field.name: "warning" for field in FIELDS if field.scapy in wrong - {""}}
+        grid.earlier, grid.marks = was, {**dict.fromkeys(was, "changed"), **warnings}
+        cut = f": {frame.cut}" if frame.cut else ""
+        kind = cut if dissection.ipv4 else ": not IPv4"
+        if 0 < stop - start < SHORTEST_HEADER:
+            kind = f": only {stop - start} of its bytes are here"
+        self.header_pane.border_title = f"{TITLES['header']} of packet {frame.number}{kind}"
+        self.fields_pane.border_title = f"{TITLES['fields']} of packet {frame.number}{cut}"
+
+    # The chosen field
+
+    @on(PacketTree.NodeChosen)
+    def node_chosen(self, event: PacketTree.NodeChosen) -> None:
+        """Highlight a field of the tree in the header and in the bytes too."""
+        event.stop()
+        self.show_node(event.node, event.layer)
+
+    def show_node(self, node: Node, layer: Node) -> None:
+        self.dump.span = (node.start, node.stop)
+        meaning, grid = self.meaning, self.grid
+        fields = [field for field in FIELDS if node.field and field.scapy == node.field]
+        if fields:
+            meaning.explain(*fields)
+            self.grid_meaning.explain(*fields)
+            if grid.chosen not in [field.name for field in fields]:
+                grid.chosen = fields[0].name
+        else:
+            where = f"{layer.name}, bytes {node.start} to {node.stop - 1}" if node.start < node.stop else layer.name
+            meaning.text = (node.name if node is not layer else "", "", where)
+            grid.chosen = ""
+
+    @on(HeaderGrid.FieldChosen)
+    def header_field_chosen(self, event: HeaderGrid.FieldChosen) -> None:
+        event.stop()
+        self.grid_meaning.explain(FIELD[event.field])
+        self.fields.choose_field(FIELD[event.field].scapy)
+
+    @on(HexDump.ByteChosen)
+    def byte_chosen(self, event: HexDump.ByteChosen) -> None:
+        event.stop()
+        self.fields.choose_byte(event.offset)

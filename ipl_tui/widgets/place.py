@@ -1,0 +1,23 @@
+"""Where keys work, for the help and the command palette."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding
+from textual.dom import DOMNode
+
+
+@dataclass(frozen=True)
+class Place:
+    """A part of the screen and the keys that work in it."""
+
+    name: str
+    node: DOMNode
+    """What carries out the bindings' actions."""
+    bindings: list[Binding]
+
+    @classmethod
+    def of(cls, name: str, node: DOMNode, kind: type[DOMNode] | None = None) -> Place:
+        """The place of a node, with the bindings that its class adds, or another class of ours below it."""
+        return cls(name, node, list(Binding.make_bindings((kind or type(node)).BINDINGS)))
