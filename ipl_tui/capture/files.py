@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import Filter, FilterError, compile_filter
-from ipl_tui.capture.pcapng import EARLIEST, LATEST, NO_TIME, TIMELESS
+from ipl_tui.capture.frames import NO_TIME, Batch
+from ipl_tui.capture.pcapng import EARLIEST, LATEST, TIMELESS
 from ipl_tui.capture.sinks import Sink
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.store import Store
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

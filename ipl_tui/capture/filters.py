@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ipl_tui.capture.frames import SNAPLEN
+
 try:
     import pcapy as pcapy  # sniffer.py takes it from here
 except ImportError:  # Windows: pcapy-ng has no wheel there, everything but compiling a filter works without it.
@@ -18,9 +20,6 @@ except ImportError:  # Windows: pcapy-ng has no wheel there, everything but comp
 
 Instruction = tuple[int, int, int, int]
 """One instruction of a BPF program: code, jump if true, jump if false, operand."""
-
-SNAPLEN = 262_144
-"""The most bytes of a frame that are kept: libpcap's own maximum, more than any link carries."""
 
 LONGEST_FILTER = 2_000
 """Characters. Compiling grows with the square of the length and holds the GIL: 2,000 take at most 20 ms."""

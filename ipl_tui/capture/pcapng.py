@@ -6,16 +6,12 @@ import struct
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import accumulate, groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from ipl_tui.capture.store import Batch
+from ipl_tui.capture.frames import NO_TIME, Batch
 
 SECTION_HEADER = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
 """What a file begins with."""
-
-NO_TIME = -(1 << 100)
-"""Stands in place of a frame's time where nobody wrote one down. It is before all that a file can say."""
 
 EARLIEST, LATEST = -(9 * 10**27), 9 * 10**27 - 1
 """The times that a file can say, in ns since the epoch: if_tsoffset has 64 bits for the seconds."""
@@ -37,11 +33,6 @@ _STEP = 9 * 10**18
 
 _MOST_DESCRIPTIONS = 60_000
 """Of interfaces, also the same again: a file with more than 65,536 is not read, and no capture has so many times."""
-
-
-def file_linktype(linktype: int) -> int:
-    """The number that files use for a libpcap handle's link type: raw IP is 101 there, 12 (on OpenBSD 14) here."""
-    return 101 if linktype in (12, 14) else linktype
 
 
 class PacketBlock(NamedTuple):

@@ -9,64 +9,18 @@ import threading
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.filters import SNAPLEN
-from ipl_tui.capture.pcapng import (
-    ENHANCED_PACKET,
-    NO_TIME,
-    SECTION_HEADER,
-    SIMPLE_PACKET,
-    PacketBlock,
-    Section,
-    file_linktype,
-)
+from ipl_tui.capture.frames import NO_TIME, SNAPLEN, Batch, Frame, StoredInterface, file_linktype
+from ipl_tui.capture.pcapng import ENHANCED_PACKET, SECTION_HEADER, SIMPLE_PACKET, PacketBlock, Section
 
 _CHUNK = 1 << 16
 _COPY = 1 << 20
 _END_OF_CLASSIC = (1 << 32) * 10**9  # ns since the epoch: a classic pcap has 32 bits for the seconds
-
-
-class Batch(NamedTuple):
-    """Frames as they arrive: many in one bytes object."""
-
-    data: bytes
-    records: list[tuple[int, int, int, int]]
-    """A frame each: time in ns since the epoch or NO_TIME, offset in data, captured length, length on the wire."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A captured frame, link header included."""
-
-    number: int
-    """1-based, in the order of arrival."""
-    time: int
-    """In ns since the epoch; NO_TIME where nobody wrote it down."""
-    data: bytes
-    length: int
-    """On the wire: more than len(data) when the capture was cut."""
-    interface: int
-    """Index in Store.interfaces."""
-
-    @property
-    def cut(self) -> str:
-        """What a snap length left of it: "captured 68 of 421 bytes"; nothing if all of it is here."""
-        captured = len(self.data)
-        return f"captured {captured:,} of {self.length:,} bytes" if captured < self.length else ""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredInterface:
-    """An interface that frames were captured on; linktype is the number that capture files use."""
-
-    name: str
-    linktype: int
 
 
 class Store:

@@ -28,8 +28,9 @@ from textual.widgets import Button, Input, Label, Sparkline, Static
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import FilterError, compile_filter
+from ipl_tui.capture.frames import Frame
 from ipl_tui.capture.recording import Recording
-from ipl_tui.capture.store import Frame, Store
+from ipl_tui.capture.store import Store
 from ipl_tui.exchange.engine import RAW_ENGINES, Engine, Server
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.exchange.messages import PROTOCOL, is_client_message

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.files import read_capture
-from ipl_tui.capture.pcapng import EARLIEST, LATEST, NO_TIME
-from ipl_tui.capture.store import Batch, Frame, Store, StoredInterface
+from ipl_tui.capture.frames import NO_TIME, Batch, Frame, StoredInterface
+from ipl_tui.capture.pcapng import EARLIEST, LATEST
+from ipl_tui.capture.store import Store
 
 Packet = tuple[int, bytes, int]
 """Time in ns, bytes, length on the wire."""
@@ -150,11 +151,6 @@ def test_a_capture_that_grows_is_not_compressed(tmp_path: Path, name: str) -> No
     with pytest.raises(CaptureError, match=r"can't be compressed while it grows: leave out the \.gz of"):
         Store(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_frame_that_was_cut_says_so() -> None:
-    assert Frame(1, 0, b"x" * 1000, 1000, 0).cut == ""
-    assert Frame(1, 0, b"x" * 1000, 2345, 0).cut == "captured 1,000 of 2,345 bytes"
 
 
 def test_where_a_capture_began_is_the_first_time_that_there_is() -> None:
