@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import Filter, FilterError, compile_filter
+from ipl_tui.capture.formats.pcapng import EARLIEST, LATEST, TIMELESS
 from ipl_tui.capture.frames import NO_TIME, Batch
-from ipl_tui.capture.pcapng import EARLIEST, LATEST, TIMELESS
 from ipl_tui.capture.sinks import Sink
 from ipl_tui.capture.store import Store
 

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Self
 
 from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.formats.pcapng import ENHANCED_PACKET, SECTION_HEADER, SIMPLE_PACKET, PacketBlock, Section
 from ipl_tui.capture.frames import NO_TIME, SNAPLEN, Batch, Frame, StoredInterface, file_linktype
-from ipl_tui.capture.pcapng import ENHANCED_PACKET, SECTION_HEADER, SIMPLE_PACKET, PacketBlock, Section
 
 _CHUNK = 1 << 16
 _COPY = 1 << 20

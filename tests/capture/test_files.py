@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from ipl_tui.capture import files
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.files import LARGEST_BLOCK, Pipe, read_capture, refuse_to_read
+from ipl_tui.capture.formats.pcapng import EARLIEST, LATEST
 from ipl_tui.capture.frames import NO_TIME, Batch, StoredInterface
-from ipl_tui.capture.pcapng import EARLIEST, LATEST
 from ipl_tui.capture.sinks import Relay
 from ipl_tui.capture.store import Store
 from tests.capture.test_store import Packet, any_packet, batch, packets

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.files import read_capture
+from ipl_tui.capture.formats.pcapng import EARLIEST, LATEST
 from ipl_tui.capture.frames import NO_TIME, Batch, Frame, StoredInterface
-from ipl_tui.capture.pcapng import EARLIEST, LATEST
 from ipl_tui.capture.store import Store
 
 Packet = tuple[int, bytes, int]
