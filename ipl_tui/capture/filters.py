@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ipl_tui.capture.frames import SNAPLEN
+from ipl_tui.capture.formats.pcap import file_header
+from ipl_tui.capture.frames import SNAPLEN, file_linktype
 
 try:
     import pcapy as pcapy  # sniffer.py takes it from here
@@ -134,8 +135,7 @@ def _checker(linktype: int) -> Any:
     not: so a filter is tried with setfilter() first, and compile() sees only what compiles.
     """
     with tempfile.NamedTemporaryFile(suffix=".pcap") as file:
-        # LINKTYPE_RAW is 101 in files, while handles say 12 or 14 (OpenBSD).
-        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, SNAPLEN, {14: 101}.get(linktype, linktype)))
+        file.write(file_header(file_linktype(linktype)))
         file.flush()
         return pcapy.open_offline(file.name)
 

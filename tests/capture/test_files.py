@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from ipl_tui.capture import files
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.files import LARGEST_BLOCK, Pipe, read_capture, refuse_to_read
+from ipl_tui.capture.files import Pipe, read_capture, refuse_to_read
+from ipl_tui.capture.formats.format import LARGEST_BLOCK
 from ipl_tui.capture.formats.pcapng import EARLIEST, LATEST
 from ipl_tui.capture.frames import NO_TIME, Batch, StoredInterface
 from ipl_tui.capture.sinks import Relay

@@ -1,31 +1,38 @@
-"""The blocks of a pcapng file (draft-ietf-opsawg-pcapng), little endian: type, length, body, length again."""
+"""The pcapng format (draft-ietf-opsawg-pcapng): sections of blocks, each with its type, length, body and length again.
+
+Files of others have any byte order and any blocks; ours are little endian, and made by Section.
+"""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import accumulate, groupby
 from typing import NamedTuple
 
-from ipl_tui.capture.frames import NO_TIME, Batch
+from ipl_tui.capture.formats.format import LARGEST_BLOCK, Format, Kept, Record, Run
+from ipl_tui.capture.frames import NO_TIME, Batch, StoredInterface
 
-SECTION_HEADER = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
-"""What a file begins with."""
+_SECTION_HEADER, _INTERFACE_DESCRIPTION = 0x0A0D0D0A, 1
+_ENHANCED_PACKET, _SIMPLE_PACKET, _OBSOLETE_PACKET = 6, 3, 2  # the last has a count of drops beside the interface
+_END, _COMMENT, _IF_NAME, _IF_TSRESOL, _IF_FILTER, _IF_TSOFFSET = 0, 1, 2, 9, 11, 14
+_BYTE_ORDER, _VERSION = 0x1A2B3C4D, 1
+
+_MAGIC = b"\n\r\r\n"  # _SECTION_HEADER in either byte order
+
+SECTION_HEADER = struct.pack("<IIIHHqI", _SECTION_HEADER, 28, _BYTE_ORDER, _VERSION, 0, -1, 28)
+"""What a file of ours begins with."""
 
 EARLIEST, LATEST = -(9 * 10**27), 9 * 10**27 - 1
 """The times that a file can say, in ns since the epoch: if_tsoffset has 64 bits for the seconds."""
 
-SIMPLE_PACKET = 3
-ENHANCED_PACKET = 6
-
+_BLOCK_OVERHEAD = 12  # bytes of a block besides its body
 _SIMPLE_HEADER = struct.Struct("<3I")  # type, total length, on the wire
 _SIMPLE_OVERHEAD = 16
 _PACKET_HEADER = struct.Struct("<7I")  # type, total length, interface, time high, time low, captured, on the wire
 _PACKET_OVERHEAD = 32  # bytes of an Enhanced Packet Block besides the frame and its padding
 
-_INTERFACE_DESCRIPTION = 1
-_COMMENT, _IF_NAME, _IF_TSRESOL, _IF_FILTER, _IF_TSOFFSET = 1, 2, 9, 11, 14
 _NANOSECONDS = b"\x09"  # if_tsresol: a tick is 10^-9 s
 
 _STEP = 9 * 10**18
@@ -35,18 +42,124 @@ _MOST_DESCRIPTIONS = 60_000
 """Of interfaces, also the same again: a file with more than 65,536 is not read, and no capture has so many times."""
 
 
-class PacketBlock(NamedTuple):
-    """What a packet's block says before the frame."""
+class _Layout(NamedTuple):
+    """What unpacks the parts of blocks in one byte order."""
 
-    interface: int
-    """As Section.add_interface() numbered it."""
-    time: int
-    """In ns since the epoch, or NO_TIME."""
-    start: int
-    """Where in the block the frame begins."""
-    captured: int
-    length: int
-    """On the wire."""
+    block: struct.Struct  # type, total length
+    length: struct.Struct
+    section: struct.Struct  # byte order, version
+    interface: struct.Struct  # link type, snap length
+    enhanced: struct.Struct  # interface, time high, time low, captured, on the wire
+    obsolete: struct.Struct  # the same
+    option: struct.Struct  # code, length
+    offset: struct.Struct
+
+
+_LITTLE_ENDIAN, _BIG_ENDIAN = (
+    _Layout(*(struct.Struct(order + each) for each in ("II", "I", "IH", "HxxI", "IIIII", "HxxIIII", "HH", "q")))
+    for order in "<>"
+)
+
+
+class _Described(NamedTuple):
+    """An interface of a file, and how to read what was captured on it."""
+
+    interface: StoredInterface
+    snaplen: int
+    """In bytes; 0: no such limit."""
+    resolution: int = 1_000_000
+    """Ticks a second."""
+    offset: int = 0
+    """Seconds, to add to each time."""
+
+
+class PcapngReader:
+    """Reads a pcapng file, whoever wrote it."""
+
+    def __init__(self, magic: bytes) -> None:
+        self.damaged = False
+        self._layout = _LITTLE_ENDIAN
+        self._interfaces: list[_Described] = []  # of this section
+
+    def parse(self, data: bytes) -> tuple[list[Run], int]:
+        runs: list[Run] = []
+        view = memoryview(data)
+        at = 0
+        while at + _BLOCK_OVERHEAD <= len(data):
+            if data[at : at + 4] == _MAGIC:
+                is_big = data[at + 8 : at + 12] == b"\x1a\x2b\x3c\x4d"
+                self._layout = _BIG_ENDIAN if is_big else _LITTLE_ENDIAN
+            kind, size = self._layout.block.unpack_from(data, at)
+            if size < _BLOCK_OVERHEAD or size % 4 or size > LARGEST_BLOCK:
+                self.damaged = True
+                break
+            if at + size > len(data):
+                break
+            try:
+                if self._layout.length.unpack_from(data, at + size - 4) != (size,):
+                    raise ValueError("the two lengths of a block differ")
+                self._read(kind, view[at + 8 : at + size - 4], at + 8, runs)
+            except (struct.error, ValueError, IndexError):
+                self.damaged = True
+                break
+            at += size
+        return runs, at
+
+    def _read(self, kind: int, body: memoryview, at: int, runs: list[Run]) -> None:
+        """Take in a block; `at` is where its body is. Raises struct.error, ValueError or IndexError for nonsense."""
+        if kind in (_ENHANCED_PACKET, _OBSOLETE_PACKET):
+            layout = self._layout.enhanced if kind == _ENHANCED_PACKET else self._layout.obsolete
+            number, high, low, captured, length = layout.unpack_from(body)
+            if captured > len(body) - 20:
+                raise ValueError("a packet longer than its block")
+            interface, _, resolution, offset = self._interfaces[number]
+            time = (high << 32 | low) * 1_000_000_000 // resolution + offset * 1_000_000_000
+            time = min(max(time, EARLIEST), LATEST)
+            if body[20 + (captured + 3 & -4) :] == TIMELESS:  # ours
+                time = NO_TIME
+            _add(runs, interface, (time, at + 20, captured, max(captured, length)))
+        elif kind == _SIMPLE_PACKET:  # of the first interface, and without a time
+            (length,) = self._layout.length.unpack_from(body)
+            first = self._interfaces[0]
+            captured = min(length, first.snaplen or length, len(body) - 4)
+            _add(runs, first.interface, (NO_TIME, at + 4, captured, length))
+        elif kind == _INTERFACE_DESCRIPTION:
+            if len(self._interfaces) > 0xFFFF:
+                raise ValueError("more interfaces than any machine has")
+            self._interfaces.append(_described(self._layout, body))
+        elif kind == _SECTION_HEADER:
+            order, version = self._layout.section.unpack_from(body)
+            if order != _BYTE_ORDER or version != _VERSION:
+                raise ValueError("not a section of pcapng 1")
+            self._interfaces = []
+
+
+def _add(runs: list[Run], interface: StoredInterface, record: tuple[int, int, int, int]) -> None:
+    if not runs or (runs[-1].interface is not interface and runs[-1].interface != interface):
+        runs.append(Run(interface, []))
+    runs[-1].records.append(record)
+
+
+def _described(layout: _Layout, body: memoryview) -> _Described:
+    """The interface of an Interface Description Block."""
+    linktype, snaplen = layout.interface.unpack_from(body)
+    described = _Described(StoredInterface("", linktype), snaplen)
+    options = body[layout.interface.size :]
+    while len(options) >= layout.option.size:
+        code, length = layout.option.unpack_from(options)
+        value = bytes(options[4 : 4 + length])
+        options = options[4 + (length + 3 & -4) :]
+        if code == _END:
+            break
+        if code == _IF_NAME:
+            name = value.rstrip(b"\0").decode(errors="replace")[:255]
+            described = described._replace(interface=StoredInterface(name, linktype))
+        elif code == _IF_TSRESOL and value:  # a negative power of 10, or of 2 with the high bit set
+            base = 2 if value[0] & 0x80 else 10
+            described = described._replace(resolution=base ** (value[0] & 0x7F))
+        elif code == _IF_TSOFFSET and length == layout.offset.size:
+            described = described._replace(offset=layout.offset.unpack(value)[0])
+    return described
 
 
 class Section:
@@ -132,10 +245,10 @@ class Section:
         padded = frame + bytes(-len(frame) % 4)
         if interface == 0 and length == len(frame):
             size = len(padded) + _SIMPLE_OVERHEAD
-            return _SIMPLE_HEADER.pack(SIMPLE_PACKET, size, length) + padded + struct.pack("<I", size)
+            return _SIMPLE_HEADER.pack(_SIMPLE_PACKET, size, length) + padded + struct.pack("<I", size)
         size = len(padded) + _PACKET_OVERHEAD + len(TIMELESS)
         number = self._numbers[interface, 0]
-        header = _PACKET_HEADER.pack(ENHANCED_PACKET, size, number, 0, 0, len(frame), length)
+        header = _PACKET_HEADER.pack(_ENHANCED_PACKET, size, number, 0, 0, len(frame), length)
         return header + padded + TIMELESS + struct.pack("<I", size)
 
     def _describe(self, interface: int, base: int) -> bytes:
@@ -143,23 +256,42 @@ class Section:
         self._described.append((interface, base))
         return _interface_block(*self._interfaces[interface], base)
 
-    def read(self, blocks: bytes, at: int = 0) -> PacketBlock:
+    def read(self, blocks: bytes, at: int = 0) -> Record:
         """What the header of a packet's block of ours says; `at` is where it begins.
 
         Raises struct.error, IndexError or ValueError for anything else.
         """
         kind, size, length = _SIMPLE_HEADER.unpack_from(blocks, at)
-        if kind == SIMPLE_PACKET:
+        if kind == _SIMPLE_PACKET:
             if size != (length + 3 & -4) + _SIMPLE_OVERHEAD:
                 raise ValueError("not a block of ours")
-            return PacketBlock(0, NO_TIME, _SIMPLE_HEADER.size, length, length)
+            return Record(0, NO_TIME, _SIMPLE_HEADER.size, length, length)
         kind, size, number, high, low, captured, length = _PACKET_HEADER.unpack_from(blocks, at)
         options = size - (captured + 3 & -4) - _PACKET_OVERHEAD
-        if kind != ENHANCED_PACKET or options not in (0, len(TIMELESS)):
+        if kind != _ENHANCED_PACKET or options not in (0, len(TIMELESS)):
             raise ValueError("not a block of ours")
         interface, base = self._described[number]
         time = NO_TIME if options else (high << 32 | low) + base
-        return PacketBlock(interface, time, _PACKET_HEADER.size, captured, length)
+        return Record(interface, time, _PACKET_HEADER.size, captured, length)
+
+    def walk(self, pieces: Iterable[bytes]) -> Iterator[tuple[Record, bytes]]:
+        """Each packet of a file of ours that comes in pieces: what its block says, and the frame. Raises as read()."""
+        rest = b""
+        for piece in pieces:
+            blocks = rest + piece
+            at = 0
+            while len(blocks) - at >= _BLOCK_OVERHEAD:
+                kind, size = _LITTLE_ENDIAN.block.unpack_from(blocks, at)
+                if size < _BLOCK_OVERHEAD:
+                    raise ValueError("not a block of ours")
+                if at + size > len(blocks):
+                    break
+                if kind in (_ENHANCED_PACKET, _SIMPLE_PACKET):
+                    record = self.read(blocks, at)
+                    start = at + record.start
+                    yield record, blocks[start : start + record.captured]
+                at += size
+            rest = blocks[at:]
 
 
 def _interface_block(name: str, linktype: int, filter: str, base: int) -> bytes:
@@ -170,8 +302,8 @@ def _interface_block(name: str, linktype: int, filter: str, base: int) -> bytes:
         options += _option(_IF_FILTER, b"\0" + filter.encode(errors="replace"))  # 0: a libpcap expression
     if base:
         options += _option(_IF_TSOFFSET, struct.pack("<q", base // 10**9))
-    body = struct.pack("<HHI", linktype, 0, 0) + options + _option(0, b"")
-    size = len(body) + 12
+    body = struct.pack("<HHI", linktype, 0, 0) + options + _option(_END, b"")
+    size = len(body) + _BLOCK_OVERHEAD
     return struct.pack("<II", _INTERFACE_DESCRIPTION, size) + body + struct.pack("<I", size)
 
 
@@ -191,7 +323,7 @@ def _packet_blocks(number: int, base: int, batch: Batch) -> tuple[list[bytes], l
         size, pack = _packet_block(captured)
         sizes.append(size)
         frame = data[start : start + captured]
-        blocks.append(pack(ENHANCED_PACKET, size, number, high, low, captured, length, frame, size))
+        blocks.append(pack(_ENHANCED_PACKET, size, number, high, low, captured, length, frame, size))
     return blocks, sizes
 
 
@@ -207,5 +339,13 @@ def _option(code: int, value: bytes) -> bytes:
     return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
 
 
-TIMELESS = _option(_COMMENT, b"no time was written down for this packet") + _option(0, b"")
+TIMELESS = _option(_COMMENT, b"no time was written down for this packet") + _option(_END, b"")
 """The options of an Enhanced Packet Block that has no time: a comment, for whoever reads it elsewhere."""
+
+
+def _write(kept: Kept) -> Iterator[bytes]:
+    """A capture grows in this format: to save it is to copy it."""
+    return kept.pcapng()
+
+
+PCAPNG = Format("pcapng", frozenset([_MAGIC]), PcapngReader, ".pcapng", _write)
