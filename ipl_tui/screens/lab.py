@@ -31,7 +31,8 @@ from ipl_tui.capture.filters import FilterError, compile_filter
 from ipl_tui.capture.frames import Frame
 from ipl_tui.capture.recording import Recording
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.engine import RAW_ENGINES, Engine, Server
+from ipl_tui.exchange.engine import Server
+from ipl_tui.exchange.engines import ENGINE, RAW_ENGINES
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.exchange.messages import PROTOCOL, is_client_message
 from ipl_tui.exchange.quiet import Quiet
@@ -47,7 +48,7 @@ from ipl_tui.packets.icmp import describe_error
 from ipl_tui.packets.link_layer import ETHERNET
 from ipl_tui.packets.picture import show_value
 from ipl_tui.packets.text import printable
-from ipl_tui.screens.engines import ENGINE_TITLES, EnginesScreen
+from ipl_tui.screens.engines import EnginesScreen
 from ipl_tui.screens.help import HelpScreen, Place
 from ipl_tui.screens.interfaces import InterfaceScreen
 from ipl_tui.screens.links import LinkScreen
@@ -85,9 +86,6 @@ WAITS = (
     "F5 is answered at once."
 )
 
-RESPONDERS = {"scapy": "Scapy", "socket": "socket"}
-"""The raw engines, as the state line has room for."""
-
 PANES = {"packets": "1 Packets", "compose": "2 Compose", "header": "3 Header", "fields": "4 Fields"}
 
 
@@ -105,7 +103,7 @@ class Options:
     """Whether all interfaces of the network are captured on at once."""
     on_interface_chosen: Callable[[str], None] = lambda name: None
     """Called with the full name of an interface that the user has chosen, in a thread of its own."""
-    engine: Engine = "scapy"
+    engine: str = "scapy"
     """What ClientMessage is answered with: one of the raw engines."""
 
 
@@ -179,7 +177,7 @@ class LabScreen(Screen[None]):
         self.filter = options.filter
         self.responder_wanted = options.responder
         """Whether the user wants ClientMessage answered; None: as the network does it."""
-        self.engine: Engine = options.engine
+        self.engine: str = options.engine
         """What the responder answers with: one of the raw engines."""
         self.trail = Trail(store)
         store.taps.append(self.trail.paths)
@@ -445,7 +443,7 @@ class LabScreen(Screen[None]):
         responder = ""
         if self.responder is not None and self.responding.engine is not None:
             at = f" ({self.responder.interface.host})" if self.responder.interface is not self.interface else ""
-            name = RESPONDERS[self.responding.engine]
+            name = ENGINE[self.responding.engine].short
             refused = self.responder.terms.refused
             refusing = f", {refused:,} refused" if refused else ""
             responder = f"   ↩ {name} responder{at}, waits {DELAY:g} s"
@@ -763,7 +761,7 @@ class LabScreen(Screen[None]):
         self.engine = RAW_ENGINES[RAW_ENGINES.index(self.engine) - 1]
         await self.settle_responder()
         if self.responder is None:
-            self.notify(f"F6 turns the responder on: {ENGINE_TITLES[self.engine]}.", title="Engine")
+            self.notify(f"F6 turns the responder on: {ENGINE[self.engine].title}.", title="Engine")
 
     async def settle_responder(self) -> None:
         """Begin or end answering ClientMessage, as the user wants it or else as the network does it."""
