@@ -25,14 +25,13 @@ from ipl_tui.commands.common import (
     ready_output,
     where_it_is,
 )
-from ipl_tui.exchange.engine import RAW_ENGINES
+from ipl_tui.exchange.engines import RAW_ENGINES
 from ipl_tui.limits import too_few_files
 from ipl_tui.packets.text import printable
 from ipl_tui.privileges import PrivilegesError, give_up_root
 
 if TYPE_CHECKING:
     from ipl_tui.capture.files import Pipe
-    from ipl_tui.exchange.engine import Engine
     from ipl_tui.networks.interface import Interface, Network
 
 COMMANDS: tuple[str, ...] = ("server", "client", "sniff", "send", "doctor")
@@ -151,7 +150,7 @@ def main(
     responder: bool | None,
     links: tuple[str, ...],
     seed: int,
-    engine: Engine,
+    engine: str,
     list_interfaces: bool,
 ) -> None:
     """An Internet Protocol lab in the terminal: compose IPv4 packets, send them, watch them arrive, read every bit."""

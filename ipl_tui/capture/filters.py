@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ipl_tui.capture.formats.pcap import file_header
+from ipl_tui.capture.frames import SNAPLEN, file_linktype
+
 try:
     import pcapy as pcapy  # sniffer.py takes it from here
 except ImportError:  # Windows: pcapy-ng has no wheel there, everything but compiling a filter works without it.
@@ -18,9 +21,6 @@ except ImportError:  # Windows: pcapy-ng has no wheel there, everything but comp
 
 Instruction = tuple[int, int, int, int]
 """One instruction of a BPF program: code, jump if true, jump if false, operand."""
-
-SNAPLEN = 262_144
-"""The most bytes of a frame that are kept: libpcap's own maximum, more than any link carries."""
 
 LONGEST_FILTER = 2_000
 """Characters. Compiling grows with the square of the length and holds the GIL: 2,000 take at most 20 ms."""
@@ -135,8 +135,7 @@ def _checker(linktype: int) -> Any:
     not: so a filter is tried with setfilter() first, and compile() sees only what compiles.
     """
     with tempfile.NamedTemporaryFile(suffix=".pcap") as file:
-        # LINKTYPE_RAW is 101 in files, while handles say 12 or 14 (OpenBSD).
-        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, SNAPLEN, {14: 101}.get(linktype, linktype)))
+        file.write(file_header(file_linktype(linktype)))
         file.flush()
         return pcapy.open_offline(file.name)
 

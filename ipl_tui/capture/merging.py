@@ -10,8 +10,8 @@ from select import select
 from typing import NamedTuple
 
 from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.sniffer import CaptureSocket
-from ipl_tui.capture.store import Batch
 
 SETTLE = 0.002
 """Seconds a frame is kept back, for those of other interfaces that are older and have not been read yet."""

@@ -9,8 +9,8 @@ from select import select
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import FilterError, compile_filter
+from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.sniffer import BATCH, CaptureSocket
-from ipl_tui.capture.store import Batch
 from ipl_tui.packets.link_layer import ETHERNET
 
 _SOL_PACKET, _ETH_P_ALL = 263, 3  # linux/if_packet.h, if_ether.h, as the rest

@@ -7,7 +7,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.frames import Batch
+from ipl_tui.capture.store import Store
 from ipl_tui.packets.fields import FIELDS, SHORTEST_HEADER, read_header
 from ipl_tui.packets.link_layer import network_layer
 

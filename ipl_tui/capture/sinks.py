@@ -8,8 +8,8 @@ from threading import Event
 from typing import BinaryIO, Protocol
 
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.pcapng import SECTION_HEADER, Section, file_linktype
-from ipl_tui.capture.store import Batch, StoredInterface
+from ipl_tui.capture.formats.pcapng import SECTION_HEADER, Section
+from ipl_tui.capture.frames import Batch, StoredInterface, file_linktype
 
 _ROOM = 16
 """The most batches on their way from one thread to another: the kernel's ring is the place for more."""

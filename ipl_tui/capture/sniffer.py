@@ -14,9 +14,9 @@ from scapy.sessions import DefaultSession
 from scapy.supersocket import SuperSocket
 
 from ipl_tui.capture.errors import CaptureError, capture_remedy
-from ipl_tui.capture.filters import SNAPLEN, FilterError, compile_filter, pcapy
+from ipl_tui.capture.filters import FilterError, compile_filter, pcapy
+from ipl_tui.capture.frames import SNAPLEN, Batch
 from ipl_tui.capture.sinks import Sink
-from ipl_tui.capture.store import Batch
 
 BATCH = 1024
 """The most frames handed over at once: more is slower, as the copies of a batch no longer fit the processor's cache."""

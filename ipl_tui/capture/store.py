@@ -1,6 +1,5 @@
 """The capture: one pcapng file that grows, and an index of where each frame is in it."""
 
-import gzip
 import os
 import secrets
 import struct
@@ -9,64 +8,21 @@ import threading
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from functools import partial
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
+from ipl_tui.capture.compression import is_compressed, packed
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.filters import SNAPLEN
-from ipl_tui.capture.pcapng import (
-    ENHANCED_PACKET,
-    NO_TIME,
-    SECTION_HEADER,
-    SIMPLE_PACKET,
-    PacketBlock,
-    Section,
-    file_linktype,
-)
+from ipl_tui.capture.formats.format import Kept, Record
+from ipl_tui.capture.formats.pcapng import SECTION_HEADER, Section
+from ipl_tui.capture.formats.table import format_for
+from ipl_tui.capture.frames import NO_TIME, Batch, Frame, StoredInterface, file_linktype
 
 _CHUNK = 1 << 16
 _COPY = 1 << 20
-_END_OF_CLASSIC = (1 << 32) * 10**9  # ns since the epoch: a classic pcap has 32 bits for the seconds
-
-
-class Batch(NamedTuple):
-    """Frames as they arrive: many in one bytes object."""
-
-    data: bytes
-    records: list[tuple[int, int, int, int]]
-    """A frame each: time in ns since the epoch or NO_TIME, offset in data, captured length, length on the wire."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A captured frame, link header included."""
-
-    number: int
-    """1-based, in the order of arrival."""
-    time: int
-    """In ns since the epoch; NO_TIME where nobody wrote it down."""
-    data: bytes
-    length: int
-    """On the wire: more than len(data) when the capture was cut."""
-    interface: int
-    """Index in Store.interfaces."""
-
-    @property
-    def cut(self) -> str:
-        """What a snap length left of it: "captured 68 of 421 bytes"; nothing if all of it is here."""
-        captured = len(self.data)
-        return f"captured {captured:,} of {self.length:,} bytes" if captured < self.length else ""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredInterface:
-    """An interface that frames were captured on; linktype is the number that capture files use."""
-
-    name: str
-    linktype: int
 
 
 class Store:
@@ -103,7 +59,7 @@ class Store:
                 self.path, self._writer = Path(name), FileIO(descriptor, "wb")
             else:
                 _require_plain(path)
-                if _is_compressed(path):
+                if is_compressed(path):
                     raise CaptureError(f"A capture can't be compressed while it grows: leave out the .gz of {path}.")
                 self._made = not path.exists()
                 self.path, self._writer = path, FileIO(path, "xb" if self._made else "r+b")
@@ -217,8 +173,8 @@ class Store:
     def save(self, path: Path, count: int | None = None) -> int:
         """Copy the first `count` frames (None: all of them so far) to a file, and tell how many it has.
 
-        ".pcap" makes it a classic pcap, ".gz" after that or another ending compresses it. An existing file is replaced
-        at the end, at once, or not at all. Raises CaptureError.
+        The name's ending tells the format, ".gz" after that or another ending compresses it. An existing file is
+        replaced at the end, at once, or not at all. Raises CaptureError.
         """
         if "\0" in str(path):
             raise CaptureError("A file name has no NUL character in it.")
@@ -228,18 +184,16 @@ class Store:
         with self._lock:
             count = self._count if count is None else min(count, self._count)
             stop = self._offset(count + 1) if count < self._count else self._size
-        packed = _is_compressed(path)
-        if (path.with_suffix("") if packed else path).suffix.lower() == ".pcap":
-            pieces = self._classic(stop)
-        else:
-            pieces = self._bytes(stop) if self.begun else iter([SECTION_HEADER])
+        compressed = is_compressed(path)
+        target = format_for(path.with_suffix("") if compressed else path)
+        kept = Kept(self.interfaces, partial(self._bytes, stop), partial(self._records, stop))
         # Not made of the name: that may be as long as a name can be already.
         beside = path.with_name(f".ipl-tui-{secrets.token_hex(8)}")
         try:
             _require_plain(path)
             try:
-                with open(beside, "xb") as plain, gzip.open(plain, "wb", 6) if packed else nullcontext(plain) as file:
-                    for piece in pieces:
+                with open(beside, "xb") as plain, packed(plain) if compressed else nullcontext(plain) as file:
+                    for piece in target.write(kept):
                         file.write(piece)
                 os.replace(beside, path)
             finally:
@@ -309,7 +263,9 @@ class Store:
         return self._index[chunk][entry]
 
     def _bytes(self, stop: int) -> Iterator[bytes]:
-        """The file up to an offset, in pieces."""
+        """The file up to an offset, in pieces. One that is not begun has no packets."""
+        if not stop:
+            yield SECTION_HEADER
         start = 0
         while start < stop:
             piece = self._read(start, min(_COPY, stop - start))
@@ -318,58 +274,18 @@ class Store:
             start += len(piece)
             yield piece
 
-    def _packets(self, stop: int) -> Iterator[tuple[PacketBlock, bytes]]:
-        """Each packet up to a file offset, and its bytes."""
-        rest = b""
-        for piece in self._bytes(stop):
-            blocks = rest + piece
-            at = 0
-            while len(blocks) - at >= 12:
-                kind, size = struct.unpack_from("<II", blocks, at)
-                if size < 12:
-                    raise CaptureError(f"{self.path} was changed by another program.")
-                if at + size > len(blocks):
-                    break
-                if kind in (ENHANCED_PACKET, SIMPLE_PACKET):
-                    try:
-                        packet = self._section.read(blocks, at)
-                    except (struct.error, IndexError, ValueError):
-                        raise CaptureError(f"{self.path} was changed by another program.") from None
-                    start = at + packet.start
-                    yield packet, blocks[start : start + packet.captured]
-                at += size
-            rest = blocks[at:]
-
-    def _classic(self, stop: int) -> Iterator[bytes]:
-        """The packets up to a file offset as a classic pcap file, in pieces. There a packet without a time has 0."""
-        interfaces: set[int] = set()
-        nanoseconds = False
-        for packet, _ in self._packets(stop):
-            interfaces.add(packet.interface)
-            if packet.time != NO_TIME:
-                nanoseconds = nanoseconds or packet.time % 1000 != 0
-                if not 0 <= packet.time < _END_OF_CLASSIC:
-                    raise CaptureError("A .pcap file has no times before 1970 or after 2106: save it as .pcapng.")
-        linktypes = {self.interfaces[interface].linktype for interface in interfaces or range(len(self.interfaces))}
-        if len(linktypes) > 1:
-            raise CaptureError("A .pcap file holds one link type, this capture has several: save it as .pcapng.")
-        magic, unit = (0xA1B23C4D, 1) if nanoseconds else (0xA1B2C3D4, 1000)
-        yield struct.pack("<IHHiIII", magic, 2, 4, 0, 0, SNAPLEN, *linktypes or {1})
-        record = struct.Struct("<4I")
-        for packet, data in self._packets(stop):
-            second, part = divmod(max(packet.time, 0), 1_000_000_000)
-            yield record.pack(second, part // unit, len(data), packet.length) + data
+    def _records(self, stop: int) -> Iterator[tuple[Record, bytes]]:
+        """Each packet up to a file offset: what is known of it, and its bytes."""
+        try:
+            yield from self._section.walk(self._bytes(stop))
+        except (struct.error, IndexError, ValueError):
+            raise CaptureError(f"{self.path} was changed by another program.") from None
 
 
 def _require_plain(path: Path) -> None:
     """Refuse what cannot be read back or must not be replaced: folders, devices, pipes."""
     if path.exists() and not path.is_file():
         raise CaptureError(f"{path} is not a plain file: a capture can't be written there.")
-
-
-def _is_compressed(path: Path) -> bool:
-    """Whether a file's name says that it is compressed with gzip."""
-    return path.suffix.lower() == ".gz"
 
 
 def _reason(error: OSError) -> str:

@@ -8,8 +8,17 @@ from statistics import median
 import click
 
 from ipl_tui.commands.common import INTERRUPTED, Command, Place, echo, place_of
-from ipl_tui.commands.exchanging import Wanted, answer_there, answering, describe, exchange_options, print_packet
-from ipl_tui.exchange.engine import Client, Reply, make_client
+from ipl_tui.commands.exchanging import (
+    TCP_NAMES,
+    Wanted,
+    answer_there,
+    answering,
+    describe,
+    exchange_options,
+    print_packet,
+)
+from ipl_tui.exchange.engine import Client, Reply
+from ipl_tui.exchange.engines import make_client
 from ipl_tui.exchange.framing import FRAMINGS
 
 SECOND_ANSWER = 0.2
@@ -30,7 +39,7 @@ one of somebody else's takes some tens of ms."""
 @click.option(
     "--framing",
     type=click.Choice(FRAMINGS),
-    help="With asyncio, what tells where a message ends: none, so that two may arrive in one read, or one in two; "
+    help=f"With {TCP_NAMES}, what tells where a message ends: none, so that two may arrive in one read, or one in two; "
     "length, in 2 bytes before it, which the other side must expect too.  [default: none]",
 )
 def command(wanted: Wanted) -> None:
@@ -43,7 +52,9 @@ def command(wanted: Wanted) -> None:
     An address of this machine's own is reached by loopback, from that same address, whatever -i says.
     """
     if wanted.framing and not wanted.over_tcp:
-        raise click.UsageError(f"--framing is for asyncio: with {wanted.engine} each message is a packet of its own.")
+        raise click.UsageError(
+            f"--framing is for {TCP_NAMES}: with {wanted.engine} each message is a packet of its own."
+        )
     with place_of(wanted.name, wanted.destination) as place, ExitStack() as ending:
         destination = wanted.destination or place.interface.destination
         if not destination:

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from ipl_tui.commands.common import Place, Seconds, echo, interface_option, read_address
-from ipl_tui.exchange.engine import ENGINES, PATIENCE, PORT, Engine, Terms, make_server
+from ipl_tui.exchange.engine import PATIENCE, PORT, Terms
+from ipl_tui.exchange.engines import ENGINE, ENGINES, RAW_ENGINES, TCP_ENGINES, make_server
 from ipl_tui.exchange.framing import Framing
 from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.networks.interface import Network
@@ -19,6 +20,9 @@ from ipl_tui.networks.sending import MOST_PACKETS
 
 LONGEST_TIMEOUT = 3600.0
 """Seconds."""
+
+RAW_NAMES, TCP_NAMES = " and ".join(RAW_ENGINES), " and ".join(TCP_ENGINES)
+"""The engines of each kind, as sentences name them."""
 
 RAW_IP = 101
 """libpcap's link type of packets without a link header."""
@@ -28,7 +32,7 @@ RAW_IP = 101
 class Wanted:
     """What the options say."""
 
-    engine: Engine
+    engine: str
     name: str | None
     """Of the interface."""
     source: str
@@ -48,7 +52,7 @@ class Wanted:
 
     @property
     def over_tcp(self) -> bool:
-        return self.engine == "asyncio"
+        return not ENGINE[self.engine].raw
 
 
 def exchange_options(
@@ -60,9 +64,9 @@ def exchange_options(
         click.option(
             "--engine",
             type=click.Choice(ENGINES),
-            default="scapy",
+            default=ENGINES[0],
             show_default=True,
-            help="scapy: AnsweringMachine and AsyncSniffer. socket: a raw socket, byte by byte. asyncio: over TCP.",
+            help=" ".join(f"{name}: {each.ways}." for name, each in ENGINE.items()),
         ),
         interface_option(place),
         click.option("--src", "source", metavar="ADDRESS", callback=read_address, help=source),
@@ -71,13 +75,13 @@ def exchange_options(
             "--proto",
             type=click.IntRange(1, 254),
             metavar="NUMBER",
-            help=f"The IP protocol number, 1 to 254, with scapy and socket.  [default: {PROTOCOL}]",
+            help=f"The IP protocol number, 1 to 254, with {RAW_NAMES}.  [default: {PROTOCOL}]",
         ),
         click.option(
             "--port",
             type=click.IntRange(1, 65535),
             metavar="NUMBER",
-            help=f"The TCP port, with asyncio.  [default: {PORT}]",
+            help=f"The TCP port, with {TCP_NAMES}.  [default: {PORT}]",
         ),
         click.option(
             "--timeout",
@@ -98,11 +102,14 @@ def exchange_options(
 
     def add(function: Callable[..., None]) -> Callable[..., Any]:
         @wraps(function)
-        def read(engine: Engine, proto: int | None, port: int | None, **values: Any) -> None:
-            if engine == "asyncio" and proto is not None:
-                raise click.UsageError("--proto is for scapy and socket: asyncio has TCP, and --port.")
-            if engine != "asyncio" and port is not None:
-                raise click.UsageError(f"--port is for asyncio: {engine} has raw IP, which has no ports, and --proto.")
+        def read(engine: str, proto: int | None, port: int | None, **values: Any) -> None:
+            raw = ENGINE[engine].raw
+            if proto is not None and not raw:
+                raise click.UsageError(f"--proto is for {RAW_NAMES}: {engine} has TCP, and --port.")
+            if port is not None and raw:
+                raise click.UsageError(
+                    f"--port is for {TCP_NAMES}: {engine} has raw IP, which has no ports, and --proto."
+                )
             own = {name: values.pop(name) for name in values.keys() - {each.name for each in fields(Wanted)}}
             function(Wanted(engine, proto=proto or PROTOCOL, port=port or PORT, **values), **own)
 
@@ -120,7 +127,7 @@ def answering(network: Network) -> tuple[str, ...]:
 
 
 def answer_there(
-    place: Place, destination: str, ending: ExitStack, engine: Engine = "scapy", proto: int = PROTOCOL, port: int = PORT
+    place: Place, destination: str, ending: ExitStack, engine: str = ENGINES[0], proto: int = PROTOCOL, port: int = PORT
 ) -> None:
     """Where no other program can answer, start a server at the destination until `ending`. Raises SendError."""
     for each in place.network.path() if place.network.answers else ():

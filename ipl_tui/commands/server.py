@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ipl_tui.commands.common import Command, Seconds, echo, place_of
-from ipl_tui.commands.exchanging import Wanted, describe, exchange_options, print_packet
-from ipl_tui.exchange.engine import Engine, Received, Terms, make_client, make_server
+from ipl_tui.commands.exchanging import RAW_NAMES, TCP_NAMES, Wanted, describe, exchange_options, print_packet
+from ipl_tui.exchange.engine import Received, Terms
+from ipl_tui.exchange.engines import make_client, make_server
 from ipl_tui.exchange.limit import RATE
 from ipl_tui.exchange.waiting import DELAY
 from ipl_tui.networks.interface import SendError
@@ -41,7 +42,7 @@ ASKING = 1.0
     place="loopback",
     source="The only address to answer for.  [default: every one of the interface]",
     destination="Answer only the client at this address.",
-    timeout="How long a client may take over a message, with asyncio.",
+    timeout=f"How long a client may take over a message, with {TCP_NAMES}.",
     count="End after so many answers.",
     show=True,
 )
@@ -49,14 +50,14 @@ ASKING = 1.0
     "--delay",
     type=Seconds(0, LONGEST_DELAY),
     metavar="SECONDS",
-    help="How long an answer waits, with scapy and socket, so that a client hears it that begins to listen only after "
+    help=f"How long an answer waits, with {RAW_NAMES}, so that a client hears it that begins to listen only after "
     f"it has sent; 0: not at all.  [default: {DELAY:g}]",
 )
 @click.option(
     "--rate",
     type=click.IntRange(0, MOST_RATE),
     metavar="N",
-    help="With scapy and socket, answer at most so many a second: anybody can forge a source, and would have the "
+    help=f"With {RAW_NAMES}, answer at most so many a second: anybody can forge a source, and would have the "
     f"answers sent there. 0: no limit, for benchmarks.  [default: {RATE}]",
 )
 def command(wanted: Wanted, delay: float | None) -> None:
@@ -67,10 +68,12 @@ def command(wanted: Wanted, delay: float | None) -> None:
     listens already, and is answered at once.
     """
     if delay is not None and wanted.over_tcp:
-        raise click.UsageError("--delay is for scapy and socket: with asyncio, TCP keeps what comes until it is read.")
+        raise click.UsageError(
+            f"--delay is for {RAW_NAMES}: with {wanted.engine}, TCP keeps what comes until it is read."
+        )
     delay = 0.0 if wanted.over_tcp else DELAY if delay is None else delay
     if wanted.rate is not None and wanted.over_tcp:
-        raise click.UsageError("--rate is for scapy and socket: over TCP nobody forges a source.")
+        raise click.UsageError(f"--rate is for {RAW_NAMES}: over TCP nobody forges a source.")
     events = Events()
     with place_of(wanted.name) as place, ExitStack() as ending:
         interface, network = place.interface, place.network
@@ -81,12 +84,13 @@ def command(wanted: Wanted, delay: float | None) -> None:
             proto=wanted.proto,
             port=wanted.port,
             rate=RATE if wanted.rate is None else wanted.rate,
+            patience=wanted.timeout,
             most=wanted.count,
             delay=delay,
             on_problem=events.put,
             on_received=events.put,
         )
-        server = make_server(wanted.engine, terms, wanted.timeout)
+        server = make_server(wanted.engine, terms)
         ending.callback(server.stop)
         with suppress(KeyboardInterrupt):
             server.start()
@@ -165,7 +169,7 @@ def print_received(received: Received, wanted: Wanted) -> None:
         echo(f"  answered {received.client} with {describe(received.response, wanted.over_tcp)}", fg="green")
 
 
-def ask_again_and_again(engine: Engine, interface: Interface, terms: Terms) -> Callable[[], None]:
+def ask_again_and_again(engine: str, interface: Interface, terms: Terms) -> Callable[[], None]:
     """Let a host of a network that nobody else reaches ask this server, from a thread; what is returned ends that."""
     ending = threading.Event()
 

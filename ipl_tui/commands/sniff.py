@@ -30,9 +30,9 @@ from ipl_tui.commands.common import (
 
 if TYPE_CHECKING:
     from ipl_tui.capture.files import Pipe
+    from ipl_tui.capture.frames import Batch, Frame, StoredInterface
     from ipl_tui.capture.sinks import Output, Relay
     from ipl_tui.capture.sniffer import Sniffer
-    from ipl_tui.capture.store import Batch, Frame, StoredInterface
     from ipl_tui.packets.dissect import Node
 
 ANYWHERE = "203.0.113.1"
@@ -265,15 +265,15 @@ class Printer:
         """The time of the first packet that has one, in ns since the epoch."""
 
     def add_interface(self, name: str, linktype: int, filter: str = "") -> int:
-        from ipl_tui.capture.store import StoredInterface
+        from ipl_tui.capture.frames import StoredInterface
 
         self.interfaces.append(StoredInterface(name, linktype))
         return len(self.interfaces) - 1
 
     def append(self, interface: int, batch: Batch) -> int:
         """As Sink. What a closed pipe raises is let through."""
+        from ipl_tui.capture.frames import Frame
         from ipl_tui.capture.sinks import cannot_write
-        from ipl_tui.capture.store import Frame
 
         first = self.count + 1
         try:
@@ -290,7 +290,7 @@ class Printer:
 
     def text(self, frame: Frame) -> str:
         """What is printed of a frame."""
-        from ipl_tui.capture.pcapng import NO_TIME
+        from ipl_tui.capture.frames import NO_TIME
 
         interface = self.interfaces[frame.interface]
         if self.view == "json":
@@ -303,7 +303,7 @@ class Printer:
 
 def as_line(frame: Frame, interface: StoredInterface, began: int | None) -> Shown:
     """A packet in a line, as tshark's: number, seconds since the first, addresses, protocol, bytes, what it says."""
-    from ipl_tui.capture.pcapng import NO_TIME
+    from ipl_tui.capture.frames import NO_TIME
     from ipl_tui.packets.budget import summarise
 
     row = summarise(frame.data, interface.linktype, frame.length)
@@ -327,7 +327,7 @@ def decoded(frame: Frame, interface: StoredInterface) -> list[Shown]:
 def as_json(frame: Frame, interface: StoredInterface) -> str:
     """A packet as an object of one line of ASCII. Its time is in seconds since the epoch, with all nine decimals, or
     null; captured is how many of its bytes are here, length how many there were."""
-    from ipl_tui.capture.pcapng import NO_TIME
+    from ipl_tui.capture.frames import NO_TIME
     from ipl_tui.packets.budget import dissect
 
     layers = [layer_object(layer, frame.data) for layer in dissect(frame.data, interface.linktype, frame.length).layers]

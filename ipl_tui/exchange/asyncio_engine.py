@@ -24,12 +24,13 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from threading import Lock, Thread
 from typing import Any
 
-from ipl_tui.exchange.engine import CLOSED, NOT_EXACTLY, PATIENCE, Received, Reply, Terms
-from ipl_tui.exchange.framing import Framing, Messages, frame
+from ipl_tui.exchange.engine import CLOSED, NOT_EXACTLY, Received, Reply, Target, Terms
+from ipl_tui.exchange.framing import Messages, frame
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.limits import allow_files
 from ipl_tui.networks.interface import Interface, SendError
@@ -64,12 +65,10 @@ class AsyncioServer:
     A client may ask as often as it likes; one that takes too long over a message, or takes no answers, is disconnected.
     """
 
-    def __init__(self, terms: Terms, patience: float = PATIENCE) -> None:
-        """patience: how long a client may take over a message, in seconds."""
+    def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self.interface = terms.interface
         self.answered = 0
-        self._patience = patience
         self._lock = Lock()
         self._thread: Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -132,7 +131,7 @@ class AsyncioServer:
         messages = Messages(CLIENT_MESSAGE)
         try:
             while self.terms.client in ("", address):
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(self.terms.patience):
                     message = await read_message(reader, messages)
                     if self.terms.is_fulfilled(self.answered):
                         break
@@ -170,14 +169,11 @@ class AsyncioServer:
 class AsyncioClient:
     """Asks one server, on one connection that is made for the first question, and again when the server ends it."""
 
-    def __init__(
-        self, interface: Interface, source: str, destination: str, port: int, framing: Framing = "none"
-    ) -> None:
-        """Addresses are dotted quads."""
-        self._interface = interface
-        self._framing = framing
-        self._source, self._destination, self._port = source, destination, port
-        self._server = f"{destination}:{port}"
+    def __init__(self, target: Target) -> None:
+        self._interface = target.interface
+        self._framing = target.framing
+        self._source, self._destination, self._port = target.source, target.destination, target.port
+        self._server = f"{target.destination}:{target.port}"
         self._runner = asyncio.Runner()
         self._runner.get_loop()  # makes it: Ctrl+C while it is made would leave half a one
         self._asking = Lock()
@@ -185,7 +181,7 @@ class AsyncioClient:
         """The one that asks."""
         self._closed = False
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self._answers = Messages(SERVER_RESPONSE, framing)
+        self._answers = Messages(SERVER_RESPONSE, target.framing)
         """What arrives on the connection."""
         self._other = b""
         """What came last for the question that is not the answer."""
@@ -193,6 +189,10 @@ class AsyncioClient:
     @property
     def message(self) -> bytes:
         return CLIENT_MESSAGE
+
+    @property
+    def filled_in(self) -> Mapping[str, str]:
+        return {}  # the kernel makes all of it
 
     def ask(self, timeout: float) -> Reply:
         begun = time.perf_counter()

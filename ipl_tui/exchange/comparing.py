@@ -6,24 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Condition, Lock
-from typing import Literal
-
-from scapy.packet import Packet
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.sniffer import Sniffer
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.engine import (
-    PORT,
-    RAW_ENGINES,
-    Client,
-    Engine,
-    Reply,
-    Terms,
-    make_client,
-    make_server,
-    require_own,
-)
+from ipl_tui.exchange.engine import PORT, Client, Reply, Terms, require_own
+from ipl_tui.exchange.engines import ENGINE, make_client, make_server
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.exchange.reading import (
     Captured,
@@ -36,9 +24,8 @@ from ipl_tui.exchange.reading import (
     read_connection,
     read_datagrams,
 )
-from ipl_tui.exchange.scapy_engine import ScapyClient
 from ipl_tui.networks.interface import Interface, SendError
-from ipl_tui.packets.fields import FIELD, SHORTEST_HEADER, read_header
+from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
 from ipl_tui.packets.ipv4 import without_padding
 from ipl_tui.packets.link_layer import network_layer
 
@@ -53,8 +40,6 @@ FILTER = f"ip proto {PROTOCOL} or tcp port {PORT} or icmp"
 
 ENDED = "This was ended before."
 
-Maker = Literal["program", "Scapy", "kernel"]
-
 Value = int | str | bytes
 
 
@@ -65,8 +50,8 @@ class Made:
     field: str
     """Its name in packets.fields."""
     value: Value
-    maker: Maker
-    """Who wrote what stands there: the program, Scapy for what the program left out, or the kernel."""
+    maker: str
+    """Who wrote what stands there: the "program", its library (Client.filled_in), or the "kernel"."""
     again: bool = False
     """Whether the kernel then wrote the same once more."""
 
@@ -75,7 +60,7 @@ class Made:
 class Exchange:
     """What was captured of one engine's exchange."""
 
-    engine: Engine
+    engine: str
     packets: tuple[Passed, ...] = ()
     header: tuple[Made, ...] = ()
     """The request's, in header order; empty when it was not captured."""
@@ -118,7 +103,7 @@ class Comparison:
         """The one that asks; taken away by who closes it."""
         self._closing_client = Lock()
 
-    def run(self, engine: Engine) -> Exchange:
+    def run(self, engine: str) -> Exchange:
         """One exchange with an engine: capture, ask, and wait until all of it is captured. After close(): nothing."""
         with self._running:
             if self._closed:
@@ -131,7 +116,7 @@ class Comparison:
             except (CaptureError, SendError) as error:
                 return Exchange(engine, problem=str(error))
 
-    def _run(self, engine: Engine, capture: Capture) -> Exchange:
+    def _run(self, engine: str, capture: Capture) -> Exchange:
         self._capture = capture
         with self._answered(engine):
             with self._asking(engine) as client:
@@ -140,13 +125,13 @@ class Comparison:
 
             def passed() -> list[Passed]:
                 packets = capture.packets()[earlier:]
-                if engine in RAW_ENGINES:
+                if ENGINE[engine].raw:
                     return read_datagrams(packets, self.source, self.destination, reply)
                 return read_connection(packets, self.source, self.destination)
 
             # The server is still there: over TCP both say goodbye now.
             capture.wait_for(
-                lambda: is_asked(passed(), reply) if engine in RAW_ENGINES else is_closed(passed()),
+                lambda: is_asked(passed(), reply) if ENGINE[engine].raw else is_closed(passed()),
                 self._timeout if reply.response else LINGER,
             )
         packets = passed()
@@ -171,7 +156,7 @@ class Comparison:
         return " ".join(sentences)
 
     @contextmanager
-    def _answered(self, engine: Engine) -> Iterator[None]:
+    def _answered(self, engine: str) -> Iterator[None]:
         """A server at the destination, where that is for us to provide. Raises SendError."""
         if self.place is None:
             yield
@@ -184,7 +169,7 @@ class Comparison:
             server.stop()
 
     @contextmanager
-    def _asking(self, engine: Engine) -> Iterator[Client]:
+    def _asking(self, engine: str) -> Iterator[Client]:
         """A client, which close() may close too. Raises SendError."""
         self._client = client = make_client(engine, self.interface, self.destination, self.source)
         try:
@@ -201,20 +186,20 @@ class Comparison:
             if client is not None:
                 client.close()
 
-    def _makers(self, engine: Engine, client: Client, reply: Reply, seen: bytes) -> Iterator[Made]:
+    def _makers(self, engine: str, client: Client, reply: Reply, seen: bytes) -> Iterator[Made]:
         """Who made each field of a captured request: what was not handed to the system, or differs from what was, is
-        the kernel's; of the rest, what the program did not give is Scapy's."""
+        the kernel's; of the rest, what the program did not give is its library's."""
         handed: Mapping[str, Value] = {"src": self.source, "dst": self.destination}  # to bind() and connect()
-        if engine in RAW_ENGINES:
+        writes_again: frozenset[str] = frozenset()
+        if ENGINE[engine].raw:
             handed = read_header(reply.request)
-        given = given_to_scapy(client.request) if isinstance(client, ScapyClient) else None
-        writes_again = self.interface.rewritten if engine in RAW_ENGINES else frozenset()
+            writes_again = self.interface.rewritten
+        filled_in = client.filled_in
         for name, value in read_header(seen).items():
             if handed.get(name) != value:
                 yield Made(name, value, "kernel")
             else:
-                maker: Maker = "program" if given is None or FIELD[name].scapy in given else "Scapy"
-                yield Made(name, value, maker, name in writes_again)
+                yield Made(name, value, filled_in.get(name, "program"), name in writes_again)
 
     def close(self) -> None:
         """Begin nothing more, and break off what goes on; returns when its sockets are closed."""
@@ -233,11 +218,6 @@ def is_at(interface: Interface, address: str) -> bool:
     except SendError:
         return False
     return True
-
-
-def given_to_scapy(packet: Packet) -> set[str]:
-    """The fields of a packet's first layer that a program has set; where lists go, Scapy itself puts an empty one."""
-    return {name for name, value in packet.fields.items() if value or not isinstance(value, list)}
 
 
 # What is captured

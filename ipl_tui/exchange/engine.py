@@ -1,26 +1,19 @@
-"""What the three engines of the exchange have in common: a server that answers, a client that asks."""
+"""What every engine of the exchange has: a server that answers, a client that asks. engines.py lists them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address
-from typing import Literal, Protocol, get_args
+from typing import NamedTuple, Protocol
 
 from ipl_tui.exchange.framing import Framing
 from ipl_tui.exchange.limit import RATE, Limit
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.exchange.waiting import Ours
 from ipl_tui.networks.interface import Interface, SendError
-
-Engine = Literal["scapy", "socket", "asyncio"]
-"""How the exchange is done: with Scapy, with a raw socket at byte level, or with asyncio over TCP."""
-
-ENGINES: tuple[Engine, ...] = get_args(Engine)
-RAW_ENGINES: tuple[Engine, ...] = ("scapy", "socket")
-"""Those whose messages travel in IP packets of their own; they understand each other."""
 
 PORT = 61253
 """The TCP port of the asyncio engine: a private one (RFC 6335 §6), above those that Linux gives to clients."""
@@ -97,6 +90,11 @@ class Client(Protocol):
     def message(self) -> bytes:
         """What ask() sends: the IPv4 packet as it is handed to the system; over TCP, which has none, the message."""
 
+    @property
+    def filled_in(self) -> Mapping[str, str]:
+        """Who made the fields of the message's IPv4 header that the program has not given: the library's name, by their
+        names in packets.fields; empty where the program makes all of them, or hands over none."""
+
     def ask(self, timeout: float) -> Reply:
         """One exchange, waiting up to `timeout` seconds; it listens before it sends. Raises SendError."""
 
@@ -130,6 +128,8 @@ class Terms:
     it is not needed, and who takes no answers is read no more."""
     clock: Callable[[], float] = time.monotonic
     """What a second is measured with."""
+    patience: float = PATIENCE
+    """Seconds that a client of the asyncio engine may take over a message."""
     most: int | None = None
     """Answers after which nothing more is answered or told; None: no such limit."""
     delay: float = 0.0
@@ -234,45 +234,46 @@ def require_own(interface: Interface, source: str, destination: str = "") -> Non
         raise SendError(f"{source} is no address of {interface.full_name}; it has: {names}.")
 
 
-def make_server(engine: Engine, terms: Terms, patience: float = PATIENCE) -> Server:
-    """A server that is not started yet; over TCP a client may take `patience` seconds over a message."""
-    if engine == "scapy":
-        from ipl_tui.exchange.scapy_engine import ScapyServer
+@dataclass(frozen=True)
+class Target:
+    """Whom a client asks, and from where: the same for every engine."""
 
-        return ScapyServer(terms)
-    if engine == "socket":
-        from ipl_tui.exchange.socket_engine import SocketServer
+    interface: Interface
+    source: str
+    """A dotted quad, an address of the interface's; as destination."""
+    destination: str
+    proto: int = PROTOCOL
+    """The IP protocol number of the raw engines."""
+    port: int = PORT
+    """The TCP port of the asyncio engine."""
+    framing: Framing = "none"
+    """What tells the asyncio engine where a message ends."""
 
-        return SocketServer(terms)
-    from ipl_tui.exchange.asyncio_engine import AsyncioServer
 
-    return AsyncioServer(terms, patience)
+class Ends(NamedTuple):
+    """What an engine's module has: the classes of both ends."""
+
+    server: Callable[[Terms], Server]
+    """Makes one that is not started yet."""
+    client: Callable[[Target], Client]
+    """Makes one that listens. Raises SendError."""
 
 
-def make_client(
-    engine: Engine,
-    interface: Interface,
-    destination: str,
-    source: str = "",
-    proto: int = PROTOCOL,
-    port: int = PORT,
-    framing: Framing = "none",
-) -> Client:
-    """A client of one server; addresses are dotted quads, the source by default that of the interface; framing is for
-    asyncio.
+@dataclass(frozen=True)
+class Engine:
+    """How the exchange is done: a row of the table of engines."""
 
-    Raises SendError when listening is not possible.
-    """
-    require_own(interface, source, destination)
-    source = source or interface.source_for(destination)
-    if engine == "scapy":
-        from ipl_tui.exchange.scapy_engine import ScapyClient
-
-        return ScapyClient(interface, source, destination, proto)
-    if engine == "socket":
-        from ipl_tui.exchange.socket_engine import SocketClient
-
-        return SocketClient(interface, source, destination, proto)
-    from ipl_tui.exchange.asyncio_engine import AsyncioClient
-
-    return AsyncioClient(interface, source, destination, port, framing)
+    name: str
+    """On the command line, one word."""
+    title: str
+    """As a heading."""
+    short: str
+    """As the state line has room for it."""
+    raw: bool
+    """Whether its messages travel in IP packets of their own: such engines understand each other. Else over TCP."""
+    ways: str
+    """What it is done with, in a few words."""
+    idea: str
+    """What the program does itself, and what is done for it; a sentence or two."""
+    load: Callable[[], Ends]
+    """Imports its module, when it is used first: one of them loads Scapy, which the first screen must not wait for."""

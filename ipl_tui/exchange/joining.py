@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 
-from ipl_tui.capture.pcapng import NO_TIME
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.frames import NO_TIME, Batch
+from ipl_tui.capture.store import Store
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.packets.fields import SHORTEST_HEADER
 from ipl_tui.packets.icmp import ERROR_TYPES, ICMP_HEADER

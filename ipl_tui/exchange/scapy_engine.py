@@ -8,7 +8,7 @@ Ethernet, Linux cooked or macOS loopback frames.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -22,11 +22,12 @@ from scapy.sendrecv import AsyncSniffer
 from scapy.sessions import DefaultSession
 from scapy.supersocket import SuperSocket
 
-from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, Terms
+from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, Target, Terms
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.exchange.objections import Objections
 from ipl_tui.exchange.waiting import Later
 from ipl_tui.networks.interface import Interface, SendError
+from ipl_tui.packets.fields import FIELDS
 from ipl_tui.packets.ipv4 import payload_of, without_padding
 
 LOOK = 0.05
@@ -149,19 +150,19 @@ class _LastReply(local):
 class ScapyClient:
     """Asks one server."""
 
-    def __init__(self, interface: Interface, source: str, destination: str, proto: int) -> None:
-        """Listen from now on; addresses are dotted quads. Raises SendError."""
-        self._interface = interface
-        self._destination = destination
-        self.request = IP(src=source, dst=destination, proto=proto) / Raw(CLIENT_MESSAGE)
+    def __init__(self, target: Target) -> None:
+        """Listen from now on. Raises SendError."""
+        self._interface = target.interface
+        self._destination = target.destination
+        self.request = IP(src=target.source, dst=target.destination, proto=target.proto) / Raw(CLIENT_MESSAGE)
         """Not built yet: its `fields` are what is given here, the rest Scapy fills in."""
         self._answers: SimpleQueue[tuple[float, bytes] | None] = SimpleQueue()
         self._asked = self._answered = 0
         """Questions, and answers to any of them."""
         self._problem = ""
         """Why no more answers come."""
-        self._listener = _Listener(interface, proto, self._end)
-        self._objections = Objections(interface)
+        self._listener = _Listener(target.interface, target.proto, self._end)
+        self._objections = Objections(target.interface)
         self._listener.start(self._listen)
 
     def _listen(self, **options: object) -> AsyncSniffer:
@@ -188,6 +189,11 @@ class ScapyClient:
     @property
     def message(self) -> bytes:
         return bytes(self.request)
+
+    @property
+    def filled_in(self) -> Mapping[str, str]:
+        given = given_fields(self.request)
+        return {field.name: "Scapy" for field in FIELDS if field.scapy not in given}
 
     def ask(self, timeout: float) -> Reply:
         while not self._answers.empty():  # too late for the question before
@@ -217,6 +223,12 @@ class ScapyClient:
         self._end(CLOSED)
         self._listener.stop()
         self._objections.close()
+
+
+def given_fields(packet: Packet) -> set[str]:
+    """Scapy's names of the fields of a packet's first layer that a program has set; where lists go, Scapy itself puts
+    an empty one."""
+    return {name for name, value in packet.fields.items() if value or not isinstance(value, list)}
 
 
 class _Listener:

@@ -28,12 +28,13 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from functools import partial
 from threading import Event, Lock, Thread, current_thread
 from typing import NamedTuple
 
-from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, Terms
+from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, Target, Terms
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.exchange.objections import Objections
 from ipl_tui.exchange.unheard import Unheard
@@ -142,16 +143,16 @@ def send(raw: RawSocket, packet: bytes, destination: str) -> None:
 class SocketClient:
     """Asks one server."""
 
-    def __init__(self, interface: Interface, source: str, destination: str, proto: int) -> None:
-        """Open the sockets; addresses are dotted quads. Raises SendError.
+    def __init__(self, target: Target) -> None:
+        """Open the sockets. Raises SendError.
 
         From here on the kernel keeps what arrives until it is read: no answer is too fast. And as somebody listens to
         the protocol now, the kernel does not object to the answer with ICMP protocol unreachable.
         """
-        self._source, self._destination, self._proto = source, destination, proto
-        self._raw = open_socket(interface, proto)
-        self._objections = Objections(interface)
-        self._unheard = Unheard(interface, proto, self._sender)
+        self._source, self._destination, self._proto = target.source, target.destination, target.proto
+        self._raw = open_socket(target.interface, target.proto)
+        self._objections = Objections(target.interface)
+        self._unheard = Unheard(target.interface, target.proto, self._sender)
         self._asked = self._answered = 0
         """Questions, and answers to any of them."""
         self._asking = Lock()
@@ -160,6 +161,10 @@ class SocketClient:
     @property
     def message(self) -> bytes:
         return make_packet(self._source, self._destination, self._proto, CLIENT_MESSAGE)
+
+    @property
+    def filled_in(self) -> Mapping[str, str]:
+        return {}  # the program makes all of it
 
     def ask(self, timeout: float) -> Reply:
         with self._asking:

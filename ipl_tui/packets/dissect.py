@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from scapy.config import conf
 from scapy.contrib.mpls import MPLS
-from scapy.fields import ConditionalField
 from scapy.layers.inet import ICMP, IP, IPerror
 from scapy.layers.inet6 import IPv6  # also makes link types 12 and 101 mean IPv4 or IPv6
 from scapy.layers.l2 import CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q, Ether, Loopback, LoopbackOpenBSD
@@ -19,6 +18,7 @@ from .fields import LONGEST_DATAGRAM, PROTOCOLS, SHORTEST_HEADER
 from .icmp import ERROR_TYPES, describe_error
 from .ipv4 import header_length
 from .link_layer import ETHERNET, network_layer
+from .spans import field_spans, header_of, shown_fields
 from .text import printable
 
 # Scapy complains about odd packets on standard error, which is where the screen is drawn.
@@ -241,13 +241,13 @@ def _with_beginning(parsed: _Parsed, first: Any) -> _Parsed:
     if kind is Raw or not (was_cut or issubclass(kind, IP)):
         return parsed
     header = kind(load + bytes(_LONGEST_CUT))
-    there = _header(header)
+    there = header_of(header)
     is_ipv4 = _is_ipv4(header) and (before or load[0] >> 4 == 4)  # nothing names it at the start of raw IP
     was_cut = was_cut and type(header) is kind  # else the zeros may have chosen the kind
     if there is None or len(there) <= len(load) or not (is_ipv4 or was_cut):
         return parsed
     header.remove_payload()
-    missing = [name for name, (_, stop) in _spans(header, there).items() if stop > len(load)]
+    missing = [name for name, (_, stop) in field_spans(header, there).items() if stop > len(load)]
     for name in missing:
         header.fields.pop(name, None)
     ends = f"header ends after {len(load)} byte{'s' * (len(load) != 1)}, without {', '.join(missing)}"
@@ -289,7 +289,7 @@ def _node(
 ) -> tuple[Node, int | None]:
     """The node of one layer that starts at `start`, and where its header ends; None stands for "nobody knows"."""
     # The header is looked for where it should be, because some dissectors decompress or reorder what they read.
-    header = _header(layer)
+    header = header_of(layer)
     if start is None and layer.original and frame.data.endswith(layer.original):
         start = len(frame.data) - len(layer.original)
     stop = None
@@ -301,21 +301,12 @@ def _node(
     return Node(printable(str(layer.name)), "", start, start + len(header), fields), stop
 
 
-def _header(layer: Packet) -> bytes | None:
-    """The bytes that Scapy made the fields of `layer` of, where it still knows them."""
-    if layer.raw_packet_cache is not None:
-        return layer.raw_packet_cache
-    # The dissector has changed a field afterwards, so Scapy has forgotten: they are those that it did not pass on.
-    passed_on: bytes = getattr(layer.payload, "original", b"")
-    return layer.original.removesuffix(passed_on) if layer.original.endswith(passed_on) else None
-
-
 def _fields(
     layer: Packet, frame: _Frame, start: int, header: bytes, outermost: Packet | None, field: str
 ) -> tuple[Node, ...]:
     """A node for each field of `layer`, as `Packet.show()` has them; no bytes are known if `header` is empty."""
-    shown = list(_shown(layer))  # before _spans, which may add values that show() does not have
-    spans = _spans(layer, header) if header else {}
+    shown = list(shown_fields(layer))  # before field_spans(), which may add values that show() does not have
+    spans = field_spans(layer, header) if header else {}
     nodes = []
     for name, text, packets in shown:
         first, last = spans.get(name, (0, 0))
@@ -330,64 +321,6 @@ def _fields(
         note = _note(name, frame, start) if begin < end and _is_ipv4(layer) else ""
         nodes.append(Node(printable(name), text, begin, end, tuple(children), part, note, packets is not None))
     return tuple(nodes)
-
-
-def _shown(layer: Packet) -> Iterator[tuple[str, str, list[Packet] | None]]:
-    """Name, printable value, and packets inside (None where it can hold none), of each field that `Packet.show()` would
-    print, in its order."""
-    fields: list[Any] = list(layer.fields_desc)
-    while fields:
-        field = fields.pop(0)
-        if isinstance(field, ConditionalField) and not field.cond(layer):
-            continue
-        if hasattr(field, "fields"):  # a group: its fields follow it
-            fields[:0] = [member for member in field.fields if hasattr(layer, member.name)]
-            yield field.name, "", None
-            continue
-        value = layer.getfieldval(field.name)
-        if isinstance(value, Packet):
-            yield field.name, "", [value]
-        elif field.islist and field.holds_packets and isinstance(value, list):
-            yield field.name, "", value
-        else:
-            yield field.name, printable(str(field.i2repr(layer, value))), None
-
-
-def _spans(layer: Packet, header: bytes) -> dict[str, tuple[int, int]]:
-    """The bytes of `header` that each field of `layer` touches, found by reading the fields once more."""
-    spans = {}
-    # As the dissector had them, with all that follows: some fields are aligned by how much that is. Within a byte, the
-    # bytes from that one on, and the bits of it that are read.
-    whole = layer.original if layer.original.startswith(header) else header
-    rest: Any = whole
-    mirrored = range(0)
-    bit = 0
-    try:
-        for field in layer.fields_desc:
-            if isinstance(field, ConditionalField) and not field.cond(layer):
-                continue  # it is not there, and no group of bits begins with it
-            first = bit // 8
-            group = getattr(field, "tot_size", 0) if getattr(field, "rev", False) else 0
-            if group > 1 and isinstance(rest, bytes):
-                # A group of bit fields in little endian: Scapy reverses its bytes before it reads them.
-                mirrored = range(first, first + group)
-            rest, value = field.getfield(layer, rest)
-            left, bits = rest if isinstance(rest, tuple) else (rest, 0)
-            bit = 8 * (len(whole) - len(left)) + bits
-            last = (bit + 7) // 8
-            if last > len(header):  # read from nothing: some fields are content with too few bytes
-                break
-            # A value that differs was not read from here. One that is missing was deleted by the dissector (a DNS
-            # record's length), and the fields after it need it.
-            if first < last and layer.fields.setdefault(field.name, value) == value and value is not None:
-                inside = first in mirrored and last <= mirrored.stop
-                both = mirrored.start + mirrored.stop
-                spans[field.name] = (both - last, both - first) if inside else (first, last)
-    except MemoryError:
-        raise
-    except Exception:
-        pass  # not every field can be read twice: those up to here can be shown in the bytes
-    return spans
 
 
 def _note(name: str, frame: _Frame, start: int) -> str:

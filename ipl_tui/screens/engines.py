@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.console import Group, RenderableType
@@ -16,7 +16,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Label, Static
 
-from ipl_tui.exchange.engine import ENGINES, Engine
+from ipl_tui.exchange.engines import ENGINE
 from ipl_tui.packets.fields import FIELDS
 from ipl_tui.packets.picture import show_value
 from ipl_tui.packets.text import printable
@@ -24,14 +24,6 @@ from ipl_tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
     from ipl_tui.exchange.comparing import Comparison, Exchange, Made
-
-ENGINE_TITLES: Mapping[Engine, str] = {"scapy": "Scapy", "socket": "raw socket", "asyncio": "asyncio over TCP"}
-
-ENGINE_IDEAS: Mapping[Engine, str] = {
-    "scapy": "The program says what it knows of a packet. Scapy fills in the rest of the header, and builds it.",
-    "socket": "The program packs the 20 bytes of the header itself, and hands them to a raw IP socket.",
-    "asyncio": "The program writes a message into a TCP stream. The kernel makes packets of it, headers and all.",
-}
 
 LEGEND = """\
 kernel again: Linux writes Total Length and Header Checksum of all that a raw IP socket sends, also when they were \
@@ -58,7 +50,7 @@ class EnginesScreen(Screen[None]):
     def __init__(self, comparison: Comparison) -> None:
         super().__init__()
         self.comparison = comparison
-        self.columns = {engine: Static(ENGINE_IDEAS[engine], classes="engine", markup=False) for engine in ENGINES}
+        self.columns = {name: Static(each.idea, classes="engine", markup=False) for name, each in ENGINE.items()}
         self.plan = Static(printable(plan(comparison)), id="plan", markup=False)
         self.origins = Static(id="origins", markup=False)
         self.comparing = asyncio.Lock()
@@ -70,7 +62,7 @@ class EnginesScreen(Screen[None]):
             yield self.plan
             with Horizontal(id="columns"):
                 for engine, column in self.columns.items():
-                    column.border_title = ENGINE_TITLES[engine]
+                    column.border_title = ENGINE[engine].title
                     yield column
             yield self.origins
         yield KeyBar()
@@ -155,7 +147,7 @@ def show_origins(exchanges: Sequence[Exchange]) -> Iterator[RenderableType]:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="")
     table.add_column("Field", no_wrap=True)
     for exchange in seen:
-        table.add_column(ENGINE_TITLES[exchange.engine])
+        table.add_column(ENGINE[exchange.engine].title)
     origins = [show_header(exchange.header) for exchange in seen]
     for field in FIELDS:
         table.add_row(field.label, *(origin.get(field.name, "") for origin in origins))

@@ -16,9 +16,10 @@ from textual.screen import Screen
 from textual.widgets import Button
 
 from ipl_tui.capture.errors import CaptureError
+from ipl_tui.exchange.engines import ENGINE
 from ipl_tui.networks.links import describe_link
 from ipl_tui.packets.text import printable
-from ipl_tui.screens.engines import ENGINE_TITLES, EnginesScreen
+from ipl_tui.screens.engines import EnginesScreen
 from ipl_tui.screens.help import HelpScreen
 from ipl_tui.screens.interfaces import InterfaceScreen
 from ipl_tui.screens.links import LinkScreen
@@ -264,7 +265,7 @@ class LabScreen(Screen[None]):
         """Answer with the other of the raw engines from now on, or when the responder is next on."""
         await self.session.exchange_engine()
         if self.session.responder is None:
-            self.notify(f"F6 turns the responder on: {ENGINE_TITLES[self.session.engine]}.", title="Engine")
+            self.notify(f"F6 turns the responder on: {ENGINE[self.session.engine].title}.", title="Engine")
 
     @work(group="comparison")
     async def action_compare(self) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ipl_tui.exchange.engine import Engine
 from ipl_tui.networks.interface import Interface
 
 if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
@@ -28,5 +27,5 @@ class Options:
     """Whether all interfaces of the network are captured on at once."""
     on_interface_chosen: Callable[[str], None] = lambda name: None
     """Called with the full name of an interface that the user has chosen, in a thread of its own."""
-    engine: Engine = "scapy"
+    engine: str = "scapy"
     """What ClientMessage is answered with: one of the raw engines."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from ipl_tui.exchange.engine import Engine, Server, Terms, make_server
+from ipl_tui.exchange.engine import Server, Terms
+from ipl_tui.exchange.engines import make_server
 from ipl_tui.exchange.waiting import DELAY, Ours
 from ipl_tui.networks.interface import Interface
 
@@ -17,14 +18,14 @@ class Responder:
         """on_problem gets one sentence, in a server's thread."""
         self.server: Server | None = None
         """The one that answers."""
-        self.engine: Engine | None = None
+        self.engine: str | None = None
         """What it answers with."""
         self.ours = Ours()
         """What the lab itself is sending: it is answered at once, all else after DELAY seconds."""
         self._on_problem = on_problem
         self._changing = asyncio.Lock()
 
-    async def settle(self, place: Interface | None, engine: Engine) -> None:
+    async def settle(self, place: Interface | None, engine: str) -> None:
         """Answer at an interface from now on, or nowhere. Raises SendError when listening is not possible there."""
         async with self._changing:
             server = self.server

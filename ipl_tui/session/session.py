@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.engine import RAW_ENGINES, Engine, Server
+from ipl_tui.exchange.engine import Server
+from ipl_tui.exchange.engines import RAW_ENGINES
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.exchange.responder import would_answer
 from ipl_tui.networks.interface import Interface, Network, SendError, network_of
@@ -58,7 +59,7 @@ class Session:
         self.filter = options.filter
         self.file = options.read
         self.following = options.path
-        self.engine: Engine = options.engine
+        self.engine: str = options.engine
         """What the responder answers with: one of the raw engines."""
         self.trail = Trail(store)
         store.taps.append(self.trail.paths)

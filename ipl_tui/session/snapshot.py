@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ipl_tui.exchange.engine import Engine
 from ipl_tui.networks.interface import Interface
 
 if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
@@ -34,7 +33,7 @@ class Said:
 class Answering:
     """The responder that is on."""
 
-    engine: Engine
+    engine: str
     host: str
     """The host it answers at, where that is another than the selected interface's; else empty."""
     refused: int

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Sparkline, Static
 
-from ipl_tui.exchange.engine import Engine
+from ipl_tui.exchange.engines import ENGINE
 from ipl_tui.exchange.waiting import DELAY
 from ipl_tui.networks.interface import Interface
 from ipl_tui.packets.text import printable
@@ -25,9 +25,6 @@ WAITS = (
     f"The responder waits {DELAY:g} s before it answers: some clients begin to listen only after they have sent. "
     "F5 is answered at once."
 )
-
-RESPONDERS: dict[Engine, str] = {"scapy": "Scapy", "socket": "socket"}
-"""The raw engines, as the state line has room for."""
 
 
 class CaptureBar(Widget):
@@ -170,7 +167,7 @@ def describe_state(snapshot: Snapshot, shown: int, paused: bool, width: int) -> 
 
 def describe_responder(answering: Answering, width: int) -> str:
     """What answers where, after how long, and what it refused; the end of a line."""
-    name = RESPONDERS[answering.engine]
+    name = ENGINE[answering.engine].short
     refused = f", {answering.refused:,} refused" if answering.refused else ""
     if width < NORMAL:
         return f"   ↩ {name} answers in {DELAY:g} s{refused}"

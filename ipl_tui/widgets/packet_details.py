@@ -14,7 +14,8 @@ from textual.message import Message
 from textual.widget import Widget
 
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.store import Frame, Store
+from ipl_tui.capture.frames import Frame
+from ipl_tui.capture.store import Store
 from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.budget import Dissector
 from ipl_tui.packets.fields import FIELD, FIELDS, SHORTEST_HEADER, read_header

@@ -22,8 +22,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.pcapng import NO_TIME
-from ipl_tui.capture.store import Frame, Store
+from ipl_tui.capture.frames import NO_TIME, Frame
+from ipl_tui.capture.store import Store
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.networks.trail import Trail, in_brief
 from ipl_tui.packets.budget import SHARED, Dissector

@@ -21,7 +21,8 @@ from statistics import median, quantiles
 from scapy.layers.inet import IP, TCP
 from scapy.utils import PcapReader
 
-from ipl_tui.exchange.engine import ENGINES, PORT, Engine
+from ipl_tui.exchange.engine import PORT
+from ipl_tui.exchange.engines import ENGINES
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.packets.craft import Draft, craft
 from tests.benchmarks.common import APP, Table, Terminal, benchmark_cable, installed, settle
@@ -70,7 +71,7 @@ class Responder:
     over_tcp: bool = False
 
 
-def engine(name: Engine) -> Responder:
+def engine(name: str) -> Responder:
     """A server that answers at once, and all: what is measured is the answering."""
     unbound = () if name == "asyncio" else ("--delay", "0", "--rate", "0")
     command = (*APP, "server", "--no-show", "--engine", name, *unbound, "-i")

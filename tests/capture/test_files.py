@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from queue import Queue
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -18,160 +17,27 @@ from hypothesis import strategies as st
 
 from ipl_tui.capture import files
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.files import LARGEST_BLOCK, Pipe, read_capture, refuse_to_read
-from ipl_tui.capture.pcapng import EARLIEST, LATEST, NO_TIME
+from ipl_tui.capture.files import Pipe, read_capture, refuse_to_read
+from ipl_tui.capture.formats.format import LARGEST_BLOCK
+from ipl_tui.capture.frames import Batch, StoredInterface
 from ipl_tui.capture.sinks import Relay
-from ipl_tui.capture.store import Batch, Store, StoredInterface
-from tests.capture.test_store import Packet, any_packet, batch, packets
+from ipl_tui.capture.store import Store
+from tests.capture.formats.making import (
+    PCAP,
+    PCAP_HEADER,
+    PCAPNG,
+    SECOND,
+    TWO,
+    block,
+    enhanced,
+    interface,
+    option,
+    pcap,
+    read,
+    section,
+)
+from tests.capture.test_store import Packet, batch, packets
 from tests.conftest import wait_until
-
-SECOND = 1_000_000_000
-
-
-def pcap(order: str, nanoseconds: bool, sent: list[Packet], linktype: int = 1) -> bytes:
-    magic, unit = (0xA1B23C4D, 1) if nanoseconds else (0xA1B2C3D4, 1000)
-    parts = [struct.pack(f"{order}IHHiIII", magic, 2, 4, 0, 0, 262_144, linktype)]
-    for time, frame, length in sent:
-        parts.append(struct.pack(f"{order}4I", time // SECOND, time % SECOND // unit, len(frame), length) + frame)
-    return b"".join(parts)
-
-
-def block(order: str, kind: int, body: bytes) -> bytes:
-    body += bytes(-len(body) % 4)
-    return struct.pack(f"{order}II", kind, len(body) + 12) + body + struct.pack(f"{order}I", len(body) + 12)
-
-
-def option(order: str, code: int, value: bytes) -> bytes:
-    return struct.pack(f"{order}HH", code, len(value)) + value + bytes(-len(value) % 4)
-
-
-def section(order: str) -> bytes:
-    return block(order, 0x0A0D0D0A, struct.pack(f"{order}IHHq", 0x1A2B3C4D, 1, 0, -1))
-
-
-def interface(order: str, linktype: int, *options: bytes, snaplen: int = 0) -> bytes:
-    return block(order, 1, struct.pack(f"{order}HHI", linktype, 0, snaplen) + b"".join(options))
-
-
-def enhanced(order: str, number: int, ticks: int, frame: bytes, length: int) -> bytes:
-    header = struct.pack(f"{order}5I", number, ticks >> 32, ticks & 0xFFFFFFFF, len(frame), length)
-    return block(order, 6, header + frame + bytes(-len(frame) % 4) + option(order, 1, b"a comment"))
-
-
-def read(content: bytes, filter: str = "") -> tuple[list[Packet], list[StoredInterface], str]:
-    """What a file with this content gives, and the sentence that reading it ended with."""
-    with TemporaryDirectory() as folder, Store() as store:
-        path = Path(folder, "x")
-        path.write_bytes(content)
-        problem = ""
-        try:
-            read_capture(path, store, filter)
-        except CaptureError as error:
-            problem = str(error).replace(str(path), "x")
-        return packets(store), store.interfaces, problem
-
-
-PCAP_HEADER = pcap("<", False, [])
-
-in_pcap = any_packet.map(lambda packet: (packet[0] % (2**32 * SECOND), *packet[1:]))
-
-
-@given(st.sampled_from("<>"), st.booleans(), st.booleans(), st.lists(in_pcap, max_size=9))
-def test_pcap(order: str, nanoseconds: bool, packed: bool, sent: list[Packet]) -> None:
-    sent = [(time if nanoseconds else time // 1000 * 1000, frame, length) for time, frame, length in sent]
-    content = pcap(order, nanoseconds, sent, 101)
-    shown, interfaces, problem = read(gzip.compress(content) if packed else content)
-    assert (shown, interfaces, problem) == (sent, [StoredInterface("", 101)], "")
-
-
-@pytest.mark.parametrize("order", "<>")
-def test_pcapng_with_sections_interfaces_and_resolutions(order: str) -> None:
-    other = "<" if order == ">" else ">"
-    content = b"".join(
-        [
-            section(order),
-            interface(order, 1, option(order, 2, b"eth0"), snaplen=4),
-            interface(order, 101, option(order, 9, b"\x09"), option(order, 14, struct.pack(f"{order}q", 10))),
-            interface(order, 113, option(order, 9, b"\x82"), option(order, 0, b""), option(order, 2, b"after the end")),
-            enhanced(order, 0, 1_500_000, b"micro", 60),
-            enhanced(order, 1, 7, b"nano", 4),
-            enhanced(order, 2, 5, b"quarter", 7),
-            block(order, 5, bytes(12)),  # Interface Statistics, which says nothing about packets
-            block(order, 3, struct.pack(f"{order}I", 9) + b"simp"),
-            block(order, 2, struct.pack(f"{order}HHIIII", 0, 9, 0, 2_000_000, 3, 3) + b"old"),
-            section(other),
-            interface(other, 276, option(other, 9, b"\x7f")),
-            enhanced(other, 0, 2**64 - 1, b"in no time", 10),
-            interface(other, 1, option(other, 9, b"\x00")),
-            enhanced(other, 1, 2**64 - 1, b"never", 5),
-            interface(other, 1, option(other, 14, struct.pack(f"{other}q", -(2**63)))),
-            enhanced(other, 2, 0, b"long ago", 1),
-        ]
-    )
-    shown, interfaces, problem = read(content)
-    assert problem == ""
-    assert shown == [
-        (1_500_000_000, b"micro", 60),
-        (10 * SECOND + 7, b"nano", 4),
-        (1_250_000_000, b"quarter", 7),
-        (NO_TIME, b"simp", 9),
-        (2 * SECOND, b"old", 3),
-        (0, b"in no time", 10),
-        (LATEST, b"never", 5),
-        (EARLIEST, b"long ago", 8),
-    ]
-    assert interfaces == [
-        StoredInterface("eth0", 1),
-        StoredInterface("", 101),
-        StoredInterface("", 113),
-        StoredInterface("", 276),
-        StoredInterface("", 1),
-    ]
-
-
-@pytest.mark.parametrize("order", "<>")
-def test_the_modified_format_has_more_in_the_header_of_a_packet(order: str) -> None:
-    content = struct.pack(f"{order}IHHiIII", 0xA1B2CD34, 2, 4, 0, 0, 65_535, 1)
-    sent: list[Packet] = [(SECOND + 2_000, b"first", 5), (2 * SECOND, b"second", 60), (3 * SECOND, b"", 0)]
-    for time, frame, length in sent:
-        content += struct.pack(f"{order}4I", time // SECOND, time % SECOND // 1000, len(frame), length)
-        content += struct.pack(f"{order}IHBB", 3, 0x0800, 4, 0) + frame
-    assert read(content) == (sent, [StoredInterface("", 1)], "")
-    shown, _, problem = read(content[:-1])
-    assert (shown, problem) == (sent[:2], "x is cut short after 2 packets; those before it are shown.")
-
-
-@pytest.mark.parametrize("order", "<>")
-@pytest.mark.parametrize("version", [(2, 0), (2, 2), (2, 3), (543, 0)])
-def test_old_files_have_the_two_lengths_in_the_other_order(order: str, version: tuple[int, int]) -> None:
-    content = struct.pack(f"{order}IHHiIII", 0xA1B2C3D4, *version, 0, 0, 65_535, 1)
-    content += struct.pack(f"{order}4I", 1, 0, 60, 5) + b"first" + struct.pack(f"{order}4I", 2, 0, 6, 6) + b"second"
-    assert read(content)[::2] == ([(SECOND, b"first", 60), (2 * SECOND, b"second", 6)], "")
-
-
-def test_version_2_3_was_written_either_way() -> None:
-    start = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 3, 0, 0, 65_535, 1)
-    for lengths in ((5, 60), (60, 5)):
-        assert read(start + struct.pack("<4I", 1, 0, *lengths) + b"first")[0] == [(SECOND, b"first", 60)]
-
-
-def test_times_after_the_year_2554_keep_their_distances() -> None:
-    ticks = 2**64 // 1000
-    sent = [enhanced("<", 0, ticks + 7 * number, b"late", 4) for number in range(3)]
-    shown, _, _ = read(section("<") + interface("<", 1) + b"".join(sent))
-    assert [time for time, _, _ in shown] == [1000 * (ticks + 7 * number) for number in range(3)]
-
-
-def test_what_has_no_time_has_none_after_being_written_and_read_again(tmp_path: Path) -> None:
-    simple = block("<", 3, struct.pack("<I", 5) + b"frame")
-    with Store(tmp_path / "again.pcapng") as store, Store() as copy:
-        (tmp_path / "simple.pcapng").write_bytes(section("<") + interface("<", 1) + simple * 2)
-        read_capture(tmp_path / "simple.pcapng", store)
-        store.save(tmp_path / "saved.pcapng")
-        for path in (store.path, tmp_path / "saved.pcapng"):
-            read_capture(path, copy)
-        assert packets(copy) == [(NO_TIME, b"frame", 5)] * 4
-        assert store.path.read_bytes().endswith(simple), "as what it is, for other programs too"
 
 
 def test_whatever_reading_raises_is_a_sentence_and_the_rest_is_there(tmp_path: Path) -> None:
@@ -246,11 +112,6 @@ def test_frames_of_any_length_and_files_longer_than_a_piece() -> None:
     assert read(gzip.compress(ng, 1)) == (sent, [StoredInterface("", 1)], "")
 
 
-TWO: list[Packet] = [(1000, b"first", 5), (2000, b"second", 6)]
-PCAP = pcap("<", False, TWO)
-PCAPNG = section("<") + interface("<", 1) + enhanced("<", 0, 1, b"first", 5) + enhanced("<", 0, 2, b"second", 6)
-
-
 @pytest.mark.parametrize("content", [PCAP, PCAPNG], ids=["pcap", "pcapng"])
 def test_a_file_cut_anywhere_says_so_and_shows_what_is_before(content: bytes) -> None:
     whole = set()
@@ -308,11 +169,6 @@ def test_damage_ends_the_reading_and_is_said(damage: bytes) -> None:
     shown, _, problem = read(damage)
     assert shown == TWO
     assert problem == "x is damaged after 2 packets; those before it are shown."
-
-
-def test_more_interfaces_than_any_machine_has() -> None:
-    _, interfaces, problem = read(gzip.compress(section("<") + interface("<", 1) * 66_000))
-    assert (interfaces, problem) == ([], "x is damaged before its first packet.")
 
 
 STARTS = [PCAP, PCAPNG, pcap(">", True, TWO), section(">") + interface(">", 1), gzip.compress(PCAPNG), b""]

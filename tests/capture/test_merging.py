@@ -9,9 +9,10 @@ from contextlib import closing
 import pytest
 
 from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.merging import MergedSocket
 from ipl_tui.capture.sniffer import CaptureSocket, Sniffer
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.store import Store
 from tests.conftest import wait_until
 
 

@@ -11,8 +11,9 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet
 
 from ipl_tui.capture import paths as paths_module
+from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.paths import Change, Journey, Paths, Stop, changes
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.store import Store
 
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000

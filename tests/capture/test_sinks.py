@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.files import read_capture
+from ipl_tui.capture.frames import Batch, StoredInterface
 from ipl_tui.capture.sinks import Relay, Stream
-from ipl_tui.capture.store import Batch, Store, StoredInterface
+from ipl_tui.capture.store import Store
 from tests.capture.test_store import Packet, any_packet, batch, packets
 from tests.conftest import wait_until
 

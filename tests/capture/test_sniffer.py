@@ -14,8 +14,9 @@ from scapy.supersocket import SimpleSocket, SuperSocket
 
 from ipl_tui.capture import sniffer as module
 from ipl_tui.capture.errors import CaptureError
+from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.sniffer import CaptureSocket, FrameSocket, PcapySocket, Sniffer
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.store import Store
 from tests.conftest import WITHOUT_RIGHTS, Pair, inside, run_ip
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="namespaces and this loopback are Linux's")

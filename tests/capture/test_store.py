@@ -6,7 +6,6 @@ import os
 import resource
 import shutil
 import stat
-import struct
 import subprocess
 import sys
 import threading
@@ -18,8 +17,9 @@ from hypothesis import strategies as st
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.files import read_capture
-from ipl_tui.capture.pcapng import EARLIEST, LATEST, NO_TIME
-from ipl_tui.capture.store import Batch, Frame, Store, StoredInterface
+from ipl_tui.capture.formats.pcapng import EARLIEST, LATEST
+from ipl_tui.capture.frames import NO_TIME, Batch, Frame, StoredInterface
+from ipl_tui.capture.store import Store
 
 Packet = tuple[int, bytes, int]
 """Time in ns, bytes, length on the wire."""
@@ -152,38 +152,12 @@ def test_a_capture_that_grows_is_not_compressed(tmp_path: Path, name: str) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_frame_that_was_cut_says_so() -> None:
-    assert Frame(1, 0, b"x" * 1000, 1000, 0).cut == ""
-    assert Frame(1, 0, b"x" * 1000, 2345, 0).cut == "captured 1,000 of 2,345 bytes"
-
-
 def test_where_a_capture_began_is_the_first_time_that_there_is() -> None:
     with Store() as store:
         interface = store.add_interface("", 1)
         for each in (batch((NO_TIME, b"a", 1)), batch((NO_TIME, b"b", 1), (7, b"c", 1)), batch((3, b"d", 1))):
             store.append(interface, each)
         assert store.began == 7
-
-
-def test_times_far_apart_and_none_can_be_read_by_others(tmp_path: Path) -> None:
-    """One interface in the store; in the file it is described once for each 64 bits of time."""
-    late = 3 * 2**64 + 5
-    with Store(tmp_path / "x.pcapng") as store:
-        second = [store.add_interface(name, 1) for name in ("one", "two")][1]
-        store.append(0, batch((NO_TIME, b"simple", 6), (NO_TIME, b"cut", 9), (1, b"a", 1)))
-        store.append(second, batch((late, b"b", 1), (late + 7, b"c", 1), (1, b"d", 1), (NO_TIME, b"e", 1)))
-        assert store.interfaces == [StoredInterface("one", 1), StoredInterface("two", 1)]
-        assert [store.frame(number).interface for number in range(1, 8)] == [0, 0, 0, second, second, second, second]
-        assert [store.time(number) for number in range(4, 8)] == [late, late + 7, 1, NO_TIME]
-    content = (tmp_path / "x.pcapng").read_bytes()
-    kinds = []
-    at = 0
-    while at < len(content):
-        kind, size = struct.unpack_from("<II", content, at)
-        kinds.append(kind)
-        at += size
-    assert kinds == [0x0A0D0D0A, 1, 1, 3, 6, 6, 1, 6, 6, 6, 6]
-    assert content.count(b"no time was written down") == 2, "where a Simple Packet Block can't say what it is"
 
 
 def test_what_is_described_and_cannot_be_written_is_forgotten(tmp_path: Path) -> None:
@@ -289,14 +263,6 @@ def test_saving(tmp_path: Path, name: str, count: int | None) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-@pytest.mark.parametrize(("time", "magic"), [(5_000, 0xA1B2C3D4), (5_001, 0xA1B23C4D)])
-def test_a_pcap_is_in_nanoseconds_only_if_it_must(tmp_path: Path, time: int, magic: int) -> None:
-    with Store() as store:
-        store.append(store.add_interface("tun0", 12), batch((time, b"x", 1)))
-        store.save(tmp_path / "saved.pcap")
-    assert struct.unpack_from("<I16xI", (tmp_path / "saved.pcap").read_bytes()) == (magic, 101)
-
-
 @pytest.mark.parametrize("letter", "xé漢🐧")
 def test_a_name_may_be_as_long_as_a_name_can_be(tmp_path: Path, letter: str) -> None:
     name = letter * ((255 - len(".pcapng")) // len(letter.encode())) + ".pcapng"
@@ -305,33 +271,6 @@ def test_a_name_may_be_as_long_as_a_name_can_be(tmp_path: Path, letter: str) -> 
         with pytest.raises(CaptureError, match="file name too long"):
             store.save(tmp_path / f"{letter * 4}{name}")
     assert [path.name for path in tmp_path.iterdir()] == [name]
-
-
-def test_times_that_a_pcap_cannot_say(tmp_path: Path) -> None:
-    with Store() as store:
-        interface = store.add_interface("", 1)
-        store.append(interface, batch((NO_TIME, b"x", 1)))
-        store.save(tmp_path / "untimed.pcap")
-        assert struct.unpack_from("<II", (tmp_path / "untimed.pcap").read_bytes(), 24) == (0, 0)
-        for time in (2**32 * 10**9, -1):
-            store.append(interface, batch((time, b"x", 1)))
-            with pytest.raises(CaptureError, match=r"no times before 1970 or after 2106: save it as \.pcapng"):
-                store.save(tmp_path / "late.pcap")
-    assert not (tmp_path / "late.pcap").exists()
-
-
-def test_a_pcap_holds_one_link_type(tmp_path: Path) -> None:
-    path = tmp_path / "saved.pcap"
-    path.write_bytes(b"old")
-    with Store() as store:
-        ethernet, raw = store.add_interface("lo", 1), store.add_interface("tun0", 101)
-        store.append(ethernet, batch((1, b"x", 1)))
-        store.save(tmp_path / "one.pcap")  # nothing was captured on tun0
-        store.append(raw, batch((2, b"y", 1)))
-        with pytest.raises(CaptureError, match="one link type"):
-            store.save(path)
-    assert path.read_bytes() == b"old"
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["one.pcap", "saved.pcap"]
 
 
 def test_readers_and_savers_see_whole_frames_while_it_grows(tmp_path: Path) -> None:

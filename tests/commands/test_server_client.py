@@ -17,7 +17,8 @@ from queue import Queue
 import pytest
 
 from ipl_tui.commands.server import ask_again_and_again
-from ipl_tui.exchange.engine import ENGINES, PORT, RAW_ENGINES, Engine, Received, Terms, make_server
+from ipl_tui.exchange.engine import PORT, Received, Terms
+from ipl_tui.exchange.engines import ENGINES, RAW_ENGINES, make_server
 from ipl_tui.exchange.framing import FRAMINGS, Framing
 from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.exchange.socket_engine import make_packet
@@ -55,7 +56,7 @@ def end(server: subprocess.Popen[str], by: signal.Signals = signal.SIGINT) -> tu
 
 
 @pytest.mark.parametrize(("asking", "answering"), [*product(RAW_ENGINES, RAW_ENGINES), ("asyncio", "asyncio")])
-def test_they_talk_over_loopback(own_loopback: None, asking: Engine, answering: Engine) -> None:
+def test_they_talk_over_loopback(own_loopback: None, asking: str, answering: str) -> None:
     with serving("--engine", answering, "--count", "2") as server:
         done = ask("--engine", asking, "--count", "2", "--show")
         out, err = server.communicate(timeout=10)
@@ -73,7 +74,7 @@ def test_they_talk_over_loopback(own_loopback: None, asking: Engine, answering: 
 
 @pytest.mark.parametrize("place", ["simulated:client", "sandbox:client", "simulated:server"])
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_client_has_an_answer_on_networks_of_its_own(place: str, engine: Engine, needs_sandbox: None) -> None:
+def test_the_client_has_an_answer_on_networks_of_its_own(place: str, engine: str, needs_sandbox: None) -> None:
     done = ask("-i", place, "--engine", engine, *(["--dst", "10.0.2.20"] if place == "simulated:server" else []))
     if engine == "asyncio" and place.startswith("simulated"):
         assert (done.returncode, done.stdout) == (1, "")
@@ -86,7 +87,7 @@ def test_the_client_has_an_answer_on_networks_of_its_own(place: str, engine: Eng
 
 
 @pytest.mark.parametrize(("place", "engine"), [("simulated:server", "socket"), ("sandbox:client", "asyncio")])
-def test_the_server_is_asked_on_networks_of_its_own(place: str, engine: Engine, needs_sandbox: None) -> None:
+def test_the_server_is_asked_on_networks_of_its_own(place: str, engine: str, needs_sandbox: None) -> None:
     with serving("-i", place, "--engine", engine, "--count", "1", "--no-show") as server:
         out, err = server.communicate(timeout=20)
     assert server.returncode == 0, err
@@ -117,7 +118,7 @@ def test_the_server_says_that_it_waits_and_the_client_what_its_times_are(own_loo
         ("scapy", "nan", "is no number of seconds"),
     ],
 )
-def test_a_delay_that_makes_no_sense(engine: Engine, delay: str, sentence: str) -> None:
+def test_a_delay_that_makes_no_sense(engine: str, delay: str, sentence: str) -> None:
     command = [*APP, "server", "-i", "simulated", "--engine", engine, "--delay", delay]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert done.returncode == 2
@@ -127,13 +128,13 @@ def test_a_delay_that_makes_no_sense(engine: Engine, delay: str, sentence: str) 
 @pytest.mark.anywhere
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_server_ends_cleanly(own_loopback: None, engine: Engine, by: signal.Signals) -> None:
+def test_a_server_ends_cleanly(own_loopback: None, engine: str, by: signal.Signals) -> None:
     with serving("--engine", engine) as server:
         assert end(server, by) == (0, "0 received, 0 answered\n", "")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_client_that_waits_ends_cleanly(own_loopback: None, engine: Engine) -> None:
+def test_a_client_that_waits_ends_cleanly(own_loopback: None, engine: str) -> None:
     with socket.create_server(("127.0.0.1", PORT)):
         client = subprocess.Popen(
             [*APP, "client", "--engine", engine, "--timeout", "20"],
@@ -157,7 +158,7 @@ def test_a_client_that_waits_ends_cleanly(own_loopback: None, engine: Engine) ->
         ("asyncio", f"No answer from 127.0.0.1:{PORT} in 0.0 s: 127.0.0.1 refuses: nobody listens on TCP port"),
     ],
 )
-def test_no_answer_is_status_1_with_a_reason(own_loopback: None, engine: Engine, sentence: str) -> None:
+def test_no_answer_is_status_1_with_a_reason(own_loopback: None, engine: str, sentence: str) -> None:
     done = ask("--engine", engine, "--timeout", "0.3")
     assert done.returncode == 1
     assert sentence in done.stderr
@@ -198,7 +199,7 @@ def test_a_port_in_use_is_said(own_loopback: None) -> None:
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
-def test_garbage_and_a_flood_leave_it_answering(own_loopback: None, engine: Engine) -> None:
+def test_garbage_and_a_flood_leave_it_answering(own_loopback: None, engine: str) -> None:
     """Also while nobody reads what it prints: the pipe is full long before the flood ends."""
     with (
         serving("--engine", engine, "--delay", "0", "--rate", "0") as server,
@@ -271,7 +272,7 @@ def test_a_server_answers_each_client_as_it_asks(own_loopback: None, framing: Fr
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
-def test_more_than_the_rate_is_counted_and_said_once(own_loopback: None, engine: Engine) -> None:
+def test_more_than_the_rate_is_counted_and_said_once(own_loopback: None, engine: str) -> None:
     with (
         serving("--engine", engine, "--rate", "1", "--delay", "0", "--no-show") as server,
         socket.socket(socket.AF_INET, socket.SOCK_RAW, 255) as raw,
@@ -289,7 +290,7 @@ def test_more_than_the_rate_is_counted_and_said_once(own_loopback: None, engine:
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
-def test_a_second_server_is_said_once(own_loopback: None, engine: Engine) -> None:
+def test_a_second_server_is_said_once(own_loopback: None, engine: str) -> None:
     with serving("--engine", "socket"), serving("--engine", "scapy"):
         once, often = ask("--engine", engine), ask("--engine", engine, "--count", "3")
     said = "A second answer came from 127.0.0.1: probably two servers listen there, or another client here asks too.\n"

@@ -26,7 +26,8 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
 from ipl_tui.capture.files import read_capture
-from ipl_tui.capture.store import Frame, Store, StoredInterface
+from ipl_tui.capture.frames import Frame, StoredInterface
+from ipl_tui.capture.store import Store
 from ipl_tui.commands.sniff import Printer, View, as_json, as_line, decoded
 from ipl_tui.packets import dissect as dissecting
 from ipl_tui.packets.budget import SHARED, Budget

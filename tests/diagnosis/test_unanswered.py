@@ -9,7 +9,8 @@ from ipaddress import IPv4Interface
 
 import pytest
 
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.frames import Batch
+from ipl_tui.capture.store import Store
 from ipl_tui.diagnosis import unanswered
 from ipl_tui.diagnosis.unanswered import (
     Unanswered,

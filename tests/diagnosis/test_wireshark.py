@@ -15,7 +15,8 @@ import pytest
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.files import read_capture
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.frames import Batch
+from ipl_tui.capture.store import Store
 from ipl_tui.diagnosis import wireshark
 from ipl_tui.diagnosis.wireshark import namespace_of, open_in_wireshark, tcpdump_line, why_no_tcpdump
 from ipl_tui.networks.sandbox import SandboxError, SandboxNetwork

@@ -14,7 +14,8 @@ from threading import Thread
 import pytest
 
 from ipl_tui.exchange.asyncio_engine import AsyncioServer, allow_many_files
-from ipl_tui.exchange.engine import PORT, Received, Reply, Terms, make_client
+from ipl_tui.exchange.engine import PORT, Received, Reply, Terms
+from ipl_tui.exchange.engines import make_client
 from ipl_tui.exchange.framing import FRAMINGS, Framing, frame
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.networks.interface import Interface, SendError
@@ -36,7 +37,7 @@ def told() -> Queue[Received | str]:
 
 @pytest.fixture
 def server(lo: Interface, told: Queue[Received | str]) -> Iterator[AsyncioServer]:
-    running = AsyncioServer(Terms(lo, on_problem=told.put, on_received=told.put), patience=30)
+    running = AsyncioServer(Terms(lo, patience=30, on_problem=told.put, on_received=told.put))
     running.start()
     yield running
     running.stop()
@@ -125,7 +126,7 @@ def test_a_message_that_is_not_whole_at_the_end_is_told(server: AsyncioServer, t
 
 
 def test_half_a_message_holds_up_nobody_and_is_given_up(lo: Interface, told: Queue[Received | str]) -> None:
-    server = AsyncioServer(Terms(lo, on_problem=told.put, on_received=told.put), patience=0.3)
+    server = AsyncioServer(Terms(lo, patience=0.3, on_problem=told.put, on_received=told.put))
     server.start()
     try:
         with connect() as half, connect() as silent, connect() as whole:
@@ -201,7 +202,7 @@ def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_clients_that_take_no_answers_are_disconnected(lo: Interface, little_room: None) -> None:
-    server = AsyncioServer(Terms(lo), patience=0.3)
+    server = AsyncioServer(Terms(lo, patience=0.3))
     server.start()
     flood = CLIENT_MESSAGE * 5000
     with ExitStack() as leaving:

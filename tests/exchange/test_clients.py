@@ -20,18 +20,8 @@ from scapy.layers.l2 import Ether, Loopback
 from scapy.packet import Packet, Raw
 from scapy.supersocket import SuperSocket
 
-from ipl_tui.exchange.engine import (
-    ENGINES,
-    PORT,
-    RAW_ENGINES,
-    Client,
-    Engine,
-    Received,
-    Reply,
-    Terms,
-    make_client,
-    make_server,
-)
+from ipl_tui.exchange.engine import PORT, Client, Received, Reply, Terms
+from ipl_tui.exchange.engines import ENGINES, RAW_ENGINES, make_client, make_server
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.networks.kernel import KernelNetwork
@@ -53,14 +43,14 @@ class Ends:
     at_server: str = ""
 
     @contextmanager
-    def asking(self, engine: Engine, source: str = "") -> Iterator[Client]:
+    def asking(self, engine: str, source: str = "") -> Iterator[Client]:
         with ExitStack() as leaving:
             if self.at_client:
                 leaving.enter_context(inside(self.at_client))
             yield leaving.enter_context(closing(make_client(engine, self.client, self.destination, source)))
 
     @contextmanager
-    def serving(self, engine: Engine, **terms: Any) -> Iterator[Queue[Received | str]]:
+    def serving(self, engine: str, **terms: Any) -> Iterator[Queue[Received | str]]:
         """A running server, and what it tells."""
         told: Queue[Received | str] = Queue()
         server = make_server(engine, Terms(self.server, on_problem=told.put, on_received=told.put, **terms))
@@ -129,7 +119,7 @@ def has_tcp(ends: Ends) -> bool:
 
 
 @pytest.mark.parametrize(("asking", "answering"), [*product(RAW_ENGINES, RAW_ENGINES), ("asyncio", "asyncio")])
-def test_any_client_and_any_server(ends: Ends, asking: Engine, answering: Engine) -> None:
+def test_any_client_and_any_server(ends: Ends, asking: str, answering: str) -> None:
     if asking == "asyncio" and not has_tcp(ends):
         with pytest.raises(SendError, match="no TCP"), ends.serving(answering):
             pass
@@ -153,7 +143,7 @@ def test_any_client_and_any_server(ends: Ends, asking: Engine, answering: Engine
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
-def test_nobody_there_says_so(ends: Ends, engine: Engine) -> None:
+def test_nobody_there_says_so(ends: Ends, engine: str) -> None:
     with ends.asking(engine) as client:
         reply = client.ask(0.3)
     assert reply.response is None
@@ -171,7 +161,7 @@ def test_nobody_at_the_tcp_port_says_so(ends: Ends) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_an_address_that_is_not_ours(engine: Engine, request: pytest.FixtureRequest) -> None:
+def test_an_address_that_is_not_ours(engine: str, request: pytest.FixtureRequest) -> None:
     with on_lo(request) as ends:
         with pytest.raises(SendError, match=r"9.9.9.9 is no address of lo; it has: 127.0.0.1"):
             make_client(engine, ends.client, ends.destination, "9.9.9.9")
@@ -180,7 +170,7 @@ def test_an_address_that_is_not_ours(engine: Engine, request: pytest.FixtureRequ
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_one_address_for_the_server_and_one_for_the_client(engine: Engine, request: pytest.FixtureRequest) -> None:
+def test_one_address_for_the_server_and_one_for_the_client(engine: str, request: pytest.FixtureRequest) -> None:
     with on_lo(request) as ends:
         ends.destination = "127.0.0.2"
         with ends.serving(engine, source="127.0.0.2", client="127.0.0.3"):
@@ -190,7 +180,7 @@ def test_one_address_for_the_server_and_one_for_the_client(engine: Engine, reque
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
-def test_only_the_servers_exact_answer_counts(engine: Engine, veth_ends: Ends) -> None:
+def test_only_the_servers_exact_answer_counts(engine: str, veth_ends: Ends) -> None:
     """Somebody else's answer, a longer one, a fragment and one to another address are not the answer."""
     ends = veth_ends
     run_ip("-n", ends.at_server, "address", "add", "10.0.1.99/24", "dev", "s0")
@@ -273,7 +263,7 @@ print("answers:", len(listening.results))
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
 @pytest.mark.parametrize("place", ["lo", "veth"])
-def test_somebody_elses_client(engine: Engine, place: str, request: pytest.FixtureRequest) -> None:
+def test_somebody_elses_client(engine: str, place: str, request: pytest.FixtureRequest) -> None:
     with PLACES[place](request) as ends, ends.serving(engine):
         where = ("ip", "netns", "exec", ends.at_client) if ends.at_client else ()
         source = ends.client.source_for(ends.destination)
@@ -290,7 +280,7 @@ def test_somebody_elses_client(engine: Engine, place: str, request: pytest.Fixtu
 @pytest.mark.parametrize("program", STRANGERS.values(), ids=STRANGERS)
 @pytest.mark.parametrize("place", ["lo", "veth"])
 def test_somebody_elses_server(
-    engine: Engine, program: str, place: str, request: pytest.FixtureRequest, needs_libpcap: None
+    engine: str, program: str, place: str, request: pytest.FixtureRequest, needs_libpcap: None
 ) -> None:
     with PLACES[place](request) as ends:
         where = ("ip", "netns", "exec", ends.at_server) if ends.at_server else ()
@@ -379,7 +369,8 @@ import sys
 from contextlib import closing
 from scapy.config import conf
 conf.use_pcap = True
-from ipl_tui.exchange.engine import Terms, make_client, make_server
+from ipl_tui.exchange.engine import Terms
+from ipl_tui.exchange.engines import make_client, make_server
 from ipl_tui.networks import arrivals
 from ipl_tui.networks.kernel import KernelNetwork
 if "macOS" in sys.argv[1]:
@@ -410,7 +401,7 @@ def test_a_late_answer_is_not_taken_for_the_next() -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_closing_ends_the_wait_for_an_answer(engine: Engine, request: pytest.FixtureRequest) -> None:
+def test_closing_ends_the_wait_for_an_answer(engine: str, request: pytest.FixtureRequest) -> None:
     with on_lo(request) as ends, closing(socket.create_server(("127.0.0.1", PORT))) as silent:
         replies: Queue[Reply] = Queue()
         client = make_client(engine, ends.client, "127.0.0.1")
@@ -431,14 +422,14 @@ def test_closing_ends_the_wait_for_an_answer(engine: Engine, request: pytest.Fix
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_server_answers_no_more_often_than_it_is_to(engine: Engine, request: pytest.FixtureRequest) -> None:
+def test_a_server_answers_no_more_often_than_it_is_to(engine: str, request: pytest.FixtureRequest) -> None:
     with on_lo(request) as ends, ends.serving(engine, most=2) as told, ends.asking(engine) as client:
         assert [client.ask(timeout).response is not None for timeout in (5, 5, 0.2)] == [True, True, False]
         assert [told.get(timeout=5) for _ in range(2)] and told.empty()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_without_an_address_there_is_nothing_to_answer_for(engine: Engine) -> None:
+def test_without_an_address_there_is_nothing_to_answer_for(engine: str) -> None:
     with pytest.raises(SendError, match="f0 has no IPv4 address to answer for"):
         make_server(engine, Terms(FakeInterface("f0"))).start()
 

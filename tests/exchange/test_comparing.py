@@ -19,10 +19,12 @@ from scapy.packet import Raw
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.sniffer import CaptureSocket
 from ipl_tui.exchange import comparing, socket_engine
-from ipl_tui.exchange.comparing import Capture, Comparison, Exchange, captured, given_to_scapy
-from ipl_tui.exchange.engine import ENGINES, PORT, RAW_ENGINES, Client, Engine, Reply, Terms, make_client, make_server
+from ipl_tui.exchange.comparing import Capture, Comparison, Exchange, captured
+from ipl_tui.exchange.engine import PORT, Client, Reply, Terms
+from ipl_tui.exchange.engines import ENGINES, RAW_ENGINES, make_client, make_server
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
 from ipl_tui.exchange.reading import is_closed
+from ipl_tui.exchange.scapy_engine import given_fields
 from ipl_tui.networks.interface import Interface, Network, SendError
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
 from ipl_tui.networks.sandbox import SandboxNetwork
@@ -74,7 +76,7 @@ def has_tcp(setting: Setting) -> bool:
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
-def test_raw_ip_takes_two_packets(setting: Setting, engine: Engine) -> None:
+def test_raw_ip_takes_two_packets(setting: Setting, engine: str) -> None:
     exchange = setting.comparison().run(engine)
     assert exchange.problem == ""
     assert lines(exchange) == ["→ ClientMessage", "← ServerResponse"]
@@ -108,7 +110,7 @@ def test_tcp_takes_packets_to_open_to_acknowledge_and_to_close(setting: Setting)
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
-def test_who_made_the_header_of_a_raw_request(setting: Setting, engine: Engine) -> None:
+def test_who_made_the_header_of_a_raw_request(setting: Setting, engine: str) -> None:
     exchange = setting.comparison().run(engine)
     assert [each.field for each in exchange.header] == [field.name for field in FIELDS]
     rest = "Scapy" if engine == "scapy" else "program"
@@ -132,8 +134,8 @@ def test_what_the_kernel_changed_is_the_kernels(setting: Setting, monkeypatch: p
 
 
 def test_what_the_program_gives_scapy_is_told_from_its_defaults() -> None:
-    assert given_to_scapy(IP(src="10.0.1.10", dst="10.0.2.20", proto=PROTOCOL) / Raw(b"x")) == {"src", "dst", "proto"}
-    assert given_to_scapy(IP(ttl=64, id=0, flags=0)) == {"ttl", "id", "flags"}, "also when they are as the defaults"
+    assert given_fields(IP(src="10.0.1.10", dst="10.0.2.20", proto=PROTOCOL) / Raw(b"x")) == {"src", "dst", "proto"}
+    assert given_fields(IP(ttl=64, id=0, flags=0)) == {"ttl", "id", "flags"}, "also when they are as the defaults"
 
 
 def test_nothing_is_left_running(setting: Setting) -> None:
@@ -304,7 +306,7 @@ NASTY = [
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_others_send_meanwhile_is_not_counted(
-    engine: Engine, own_loopback: None, monkeypatch: pytest.MonkeyPatch
+    engine: str, own_loopback: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lo = KernelNetwork().find("lo")
 
@@ -360,7 +362,7 @@ def test_a_connection_that_was_there_before_is_somebody_elses(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_close_breaks_off_what_waits_for_an_answer_that_nobody_gives(engine: Engine, own_loopback: None) -> None:
+def test_close_breaks_off_what_waits_for_an_answer_that_nobody_gives(engine: str, own_loopback: None) -> None:
     lo = KernelNetwork().find("lo")
     with ExitStack() as leaving:
         leaving.enter_context(closing(lo))

@@ -12,7 +12,8 @@ from queue import Queue
 
 import pytest
 
-from ipl_tui.exchange.engine import RAW_ENGINES, Engine, Terms, make_client, make_server
+from ipl_tui.exchange.engine import Terms
+from ipl_tui.exchange.engines import RAW_ENGINES, make_client, make_server
 from ipl_tui.exchange.waiting import DELAY
 from ipl_tui.networks.interface import Interface
 from ipl_tui.networks.kernel import KernelNetwork
@@ -58,7 +59,7 @@ def medium(request: pytest.FixtureRequest, needs_libpcap: None) -> Iterator[Medi
         yield Medium(interface, ours.address, theirs.interface, theirs.address, theirs.namespace, here)
 
 
-def is_not_delivered(medium: Medium, way: str, engine: Engine) -> bool:
+def is_not_delivered(medium: Medium, way: str, engine: str) -> bool:
     """Whether by nature no raw socket gets what they send."""
     return (medium.ours.name, way, engine) == ("lo", "libpcap", "socket")
 
@@ -96,7 +97,8 @@ import ctypes, fcntl, os, socket, struct, sys
 from scapy.all import conf
 conf.use_pcap = True  # all that it loads is loaded while it can be read
 from contextlib import closing
-from ipl_tui.exchange.engine import Terms, make_server
+from ipl_tui.exchange.engine import Terms
+from ipl_tui.exchange.engines import make_server
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.exchange import scapy_engine
 from ipl_tui.networks import arrivals

@@ -12,7 +12,8 @@ from queue import Queue
 import pytest
 
 from ipl_tui.exchange import waiting
-from ipl_tui.exchange.engine import RAW_ENGINES, Client, Engine, Received, Terms, make_client, make_server
+from ipl_tui.exchange.engine import Client, Received, Target, Terms
+from ipl_tui.exchange.engines import RAW_ENGINES, make_client, make_server
 from ipl_tui.exchange.scapy_engine import ScapyClient
 from ipl_tui.exchange.socket_engine import SocketClient, make_packet
 from ipl_tui.exchange.waiting import STOPPED, TOO_MANY, Ours
@@ -35,7 +36,7 @@ def question(source: str = "127.0.0.1") -> bytes:
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
-def test_the_answer_comes_after_the_delay(lo: Interface, engine: Engine) -> None:
+def test_the_answer_comes_after_the_delay(lo: Interface, engine: str) -> None:
     server = make_server(engine, Terms(lo, delay=0.1))
     server.start()
     with closing(make_client("scapy", lo, "127.0.0.1")) as client:
@@ -45,7 +46,7 @@ def test_the_answer_comes_after_the_delay(lo: Interface, engine: Engine) -> None
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
-def test_waiting_loses_nothing_and_keeps_the_order(lo: Interface, engine: Engine) -> None:
+def test_waiting_loses_nothing_and_keeps_the_order(lo: Interface, engine: str) -> None:
     """As many as 1,000 a second have waiting at once, all within a few ms."""
     clients = [f"127.0.1.{last}" for last in range(1, 151)]
     told: Queue[Received] = Queue()
@@ -63,7 +64,7 @@ def test_waiting_loses_nothing_and_keeps_the_order(lo: Interface, engine: Engine
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
-def test_stopping_ends_at_once_and_says_what_became_of_the_request(lo: Interface, engine: Engine) -> None:
+def test_stopping_ends_at_once_and_says_what_became_of_the_request(lo: Interface, engine: str) -> None:
     told: Queue[Received] = Queue()
     server = make_server(engine, Terms(lo, delay=LONG, on_received=told.put))
     for _ in range(2):
@@ -80,7 +81,7 @@ def test_stopping_ends_at_once_and_says_what_became_of_the_request(lo: Interface
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
-def test_of_a_flood_so_many_wait(lo: Interface, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_flood_so_many_wait(lo: Interface, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "MOST_WAITING", 2)
     told: Queue[Received] = Queue()
     server = make_server(engine, Terms(lo, delay=LONG, on_received=told.put))
@@ -92,7 +93,7 @@ def test_of_a_flood_so_many_wait(lo: Interface, engine: Engine, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
-def test_no_more_are_answered_than_are_wanted(lo: Interface, engine: Engine) -> None:
+def test_no_more_are_answered_than_are_wanted(lo: Interface, engine: str) -> None:
     told: Queue[Received] = Queue()
     server = make_server(engine, Terms(lo, delay=0.05, most=2, on_received=told.put))
     server.start()
@@ -104,9 +105,7 @@ def test_no_more_are_answered_than_are_wanted(lo: Interface, engine: Engine) -> 
 
 
 @pytest.mark.parametrize(("engine", "place"), [*product(RAW_ENGINES, ["simulated", "sandbox", "lo"])])
-def test_what_this_program_sends_is_answered_at_once(
-    engine: Engine, place: str, request: pytest.FixtureRequest
-) -> None:
+def test_what_this_program_sends_is_answered_at_once(engine: str, place: str, request: pytest.FixtureRequest) -> None:
     network: Network = KernelNetwork()
     if place == "lo":
         request.getfixturevalue("own_loopback")
@@ -134,7 +133,7 @@ def test_what_this_program_sends_is_answered_at_once(
     ("answering", "asking"), [*product(RAW_ENGINES, RAW_ENGINES), ("asyncio", "asyncio")], ids=" ".join
 )
 @pytest.mark.parametrize("by", ["c0", "lo"])
-def test_a_server_on_an_interface_hears_its_own_host(veth: Pair, answering: Engine, asking: Engine, by: str) -> None:
+def test_a_server_on_an_interface_hears_its_own_host(veth: Pair, answering: str, asking: str, by: str) -> None:
     """What goes to an address of this machine, goes by loopback: from a socket of that interface, or of lo."""
     address = veth.client.address
     told: Queue[Received | str] = Queue()
@@ -157,13 +156,13 @@ def test_a_server_on_an_interface_hears_its_own_host(veth: Pair, answering: Engi
     assert not [packet for packet in wire.packets if packet[9] != 1], "never by the wire"
 
 
-def make_client_of(engine: Engine, interface: Interface, address: str) -> Client:
+def make_client_of(engine: str, interface: Interface, address: str) -> Client:
     """A client that asks an own address from the same."""
     if engine == "asyncio":
         return make_client(engine, interface, address)
     if engine == "scapy":
-        return ScapyClient(interface, address, address, 253)
-    return SocketClient(interface, address, address, 253)
+        return ScapyClient(Target(interface, address, address))
+    return SocketClient(Target(interface, address, address))
 
 
 def test_own_requests_do_not_bring_objections(veth: Pair) -> None:

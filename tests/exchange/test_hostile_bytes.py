@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ipl_tui.capture.frames import NO_TIME, Batch
 from ipl_tui.capture.paths import Paths, changes
-from ipl_tui.capture.pcapng import NO_TIME
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.store import Store
 from ipl_tui.diagnosis.unanswered import Unanswered, asks, explain, find_answers, find_fate, look_into
 from ipl_tui.exchange.awaiting import Awaiting, is_answer
 from ipl_tui.exchange.engine import Reply

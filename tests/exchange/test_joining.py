@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.frames import Batch
+from ipl_tui.capture.store import Store
 from ipl_tui.exchange import joining
 from ipl_tui.exchange.joining import Answer, Joiner
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE

@@ -9,7 +9,8 @@ from contextlib import closing
 import pytest
 
 from ipl_tui.commands.common import place_of
-from ipl_tui.exchange.engine import RAW_ENGINES, Terms, make_client
+from ipl_tui.exchange.engine import Terms
+from ipl_tui.exchange.engines import RAW_ENGINES, make_client
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.packets.fields import read_header

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from scapy.layers.inet import IP
 
-from ipl_tui.exchange.engine import RAW_ENGINES, Engine
+from ipl_tui.exchange.engines import RAW_ENGINES
 from ipl_tui.exchange.messages import PROTOCOL, SERVER_RESPONSE
 from ipl_tui.networks.simulated import SimulatedNetwork
 from tests.conftest import wait_until
@@ -16,7 +16,7 @@ from tests.exchange.test_clients import PLACES, Ends
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
 @pytest.mark.parametrize("place", ["lo", "simulated"])
-def test_of_two_servers_both_answers_are_counted(place: str, engine: Engine, request: pytest.FixtureRequest) -> None:
+def test_of_two_servers_both_answers_are_counted(place: str, engine: str, request: pytest.FixtureRequest) -> None:
     with PLACES[place](request) as ends, ends.serving("socket"), ends.asking(engine) as client:
         assert client.ask(5).response and client.surplus() == 0
         with ends.serving("socket"):
@@ -27,7 +27,7 @@ def test_of_two_servers_both_answers_are_counted(place: str, engine: Engine, req
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
-def test_a_late_answer_is_no_second_one(engine: Engine) -> None:
+def test_a_late_answer_is_no_second_one(engine: str) -> None:
     with closing(SimulatedNetwork()) as network:
         ends = Ends(network.find("client"), network.find("server"), "10.0.2.20")
         answer = bytes(IP(src="10.0.2.20", dst="10.0.1.10", proto=PROTOCOL) / SERVER_RESPONSE)

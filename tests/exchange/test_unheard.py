@@ -9,7 +9,8 @@ from queue import Empty, Queue
 import pytest
 
 from ipl_tui.exchange import unheard
-from ipl_tui.exchange.engine import Received, Terms, make_client, make_server
+from ipl_tui.exchange.engine import Received, Terms
+from ipl_tui.exchange.engines import make_client, make_server
 from ipl_tui.exchange.socket_engine import LOOK, make_packet
 from ipl_tui.exchange.unheard import Unheard
 from ipl_tui.networks.interface import Interface

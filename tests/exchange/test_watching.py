@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP
 
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.frames import Batch
+from ipl_tui.capture.store import Store
 from ipl_tui.exchange import watching
 from ipl_tui.exchange.watching import Watch
 from ipl_tui.packets.icmp import IcmpError

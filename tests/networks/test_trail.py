@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.paths import changes
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Interface
 from ipl_tui.networks.plan import LINKS, PATH, Link
 from ipl_tui.networks.trail import Trail, in_brief

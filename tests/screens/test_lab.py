@@ -18,8 +18,9 @@ from textual.widgets import Input, Select, Sparkline
 
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.files import Pipe
+from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.sniffer import PcapySocket
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.store import Store
 from ipl_tui.exchange.engine import Terms
 from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.exchange.scapy_engine import ScapyServer

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.frames import Batch
+from ipl_tui.capture.store import Store
 from ipl_tui.packets import dissect as dissecting
 from ipl_tui.packets.budget import SHARED, Budget
 from ipl_tui.packets.craft import Draft, craft

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.engine import Engine
 from ipl_tui.networks.interface import Interface, Network, find_interface
 from ipl_tui.networks.sending import Order
 from ipl_tui.networks.simulated import SimulatedNetwork
@@ -89,7 +88,7 @@ def running(network: SimulatedNetwork) -> Running:
         follow: bool = False,
         networks: Sequence[Network] = (),
         on_interface_chosen: Callable[[str], None] = lambda name: None,
-        engine: Engine = "scapy",
+        engine: str = "scapy",
     ) -> AsyncIterator[Told]:
         networks = networks or [network]
         place = find_interface(interface, networks) if isinstance(interface, str) else interface

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ipl_tui.capture.store import Batch, Store
-from ipl_tui.exchange.engine import RAW_ENGINES, Engine
+from ipl_tui.capture.frames import Batch
+from ipl_tui.capture.store import Store
+from ipl_tui.exchange.engines import RAW_ENGINES
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.exchange.socket_engine import SocketServer
 from ipl_tui.networks.interface import SendError
@@ -222,7 +223,7 @@ class TestResponder:
             assert told.last.answering is not None and told.last.answering.engine == "scapy"
 
     @pytest.mark.parametrize("engine", RAW_ENGINES)
-    async def test_where_none_can_listen_that_is_said(self, running: Running, engine: Engine) -> None:
+    async def test_where_none_can_listen_that_is_said(self, running: Running, engine: str) -> None:
         interface = FakeInterface("f0", "10.0.1.10/24")
         before = set(threading.enumerate())
         async with running(interface, networks=[FakeNetwork("fake", interface)], engine=engine) as told:

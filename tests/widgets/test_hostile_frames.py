@@ -21,7 +21,8 @@ from scapy.packet import Raw
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from ipl_tui.capture.store import Batch, Store
+from ipl_tui.capture.frames import Batch
+from ipl_tui.capture.store import Store
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.dissect import dissect, load_layers

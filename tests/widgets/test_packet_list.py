@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from textual.events import MouseScrollDown, MouseScrollUp
 from textual.pilot import Pilot
 
-from ipl_tui.capture.pcapng import NO_TIME
-from ipl_tui.capture.store import Batch, Frame, Store
+from ipl_tui.capture.frames import NO_TIME, Batch, Frame
+from ipl_tui.capture.store import Store
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.craft import Draft, craft

@@ -17,8 +17,8 @@ from scapy.supersocket import SuperSocket
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import FilterError, compile_filter
+from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.sniffer import BATCH, BUFFER, CaptureSocket
-from ipl_tui.capture.store import Batch
 
 PROTOCOL_BUFFER = 1 << 20
 """Bytes a protocol socket keeps if nobody reads: some thousand short packets."""
