@@ -192,7 +192,7 @@ def place_of(
     destination, unless any interface will do.
     """
     from ipl_tui.networks.interface import UnknownInterface, find_interface, network_of
-    from ipl_tui.networks.routes import loopback_name, route_to
+    from ipl_tui.networks.kernel.routes import loopback_name, route_to
 
     networks = make_networks()
     try:

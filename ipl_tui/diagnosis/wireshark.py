@@ -15,7 +15,7 @@ from pathlib import Path
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Interface, Network
-from ipl_tui.networks.sandbox import SandboxError, SandboxNetwork
+from ipl_tui.networks.sandbox.network import SandboxError, SandboxNetwork
 
 USUAL_PLACES = ("/Applications/Wireshark.app/Contents/MacOS/Wireshark", r"C:\Program Files\Wireshark\Wireshark.exe")
 """Where it is on systems that have no PATH to it."""

@@ -99,7 +99,7 @@ from contextlib import closing
 from ipl_tui.exchange.engine import Terms, make_server
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.exchange import scapy_engine
-from ipl_tui.networks import arrivals
+from ipl_tui.networks.kernel import arrivals
 from tests.exchange.course import CLIENT
 KernelNetwork().find("lo")
 

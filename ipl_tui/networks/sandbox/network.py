@@ -1,6 +1,6 @@
 """The sandbox: the plan's hosts as network namespaces of this machine's Linux kernel, made without root.
 
-A helper process (sandbox_helper.py) is in the namespaces; this one is not, and uses sockets that were opened there.
+A helper process (helper.py) is in the namespaces; this one is not, and uses sockets that were opened there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ipl_tui.networks.interface import Ability, LinkError, Method, SendError
 from ipl_tui.networks.links import check_link
 from ipl_tui.networks.plan import HOSTS, LINKS, Host, Link, Port
 from ipl_tui.networks.planned import PlannedInterface, PlannedNetwork
-from ipl_tui.networks.wire import LINUX, Kept, WireInterface
+from ipl_tui.networks.socket_interface import LINUX, Kept, SocketInterface
 
 if TYPE_CHECKING:
     from scapy.supersocket import SuperSocket
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 ENDED = "The sandbox has ended: its helper process is gone. Choose it again (F2) for a new one."
 
-_HELPER = Path(__file__).with_name("sandbox_helper.py")
+_HELPER = Path(__file__).with_name("helper.py")
 _LONGEST_MESSAGE = 1 << 16  # bytes
 _LONGEST_ANSWER = 5.0  # seconds; it takes a few ms, so that one that takes longer will never come
 _TRY_AGAIN = 2.0  # seconds after which what was forbidden may be permitted
@@ -145,7 +145,7 @@ class _Helper:
             self._lifeline.close()
 
 
-class SandboxInterface(PlannedInterface, WireInterface):
+class SandboxInterface(PlannedInterface, SocketInterface):
     """A port of one of the sandbox's hosts."""
 
     network = "sandbox"
@@ -167,7 +167,7 @@ class SandboxInterface(PlannedInterface, WireInterface):
         return self._network.ability()
 
     def open_capture(self, filter: str = "") -> CaptureSocket:
-        from ipl_tui.capture.packet_socket import PacketSocket
+        from ipl_tui.networks.sandbox.packet_socket import PacketSocket
 
         try:
             helper = self._network.helper()

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.packet_socket import PacketSocket
 from ipl_tui.capture.store import Batch
+from ipl_tui.networks.sandbox.packet_socket import PacketSocket
 from tests.conftest import Host, Pair, inside, run_ip, wait_until
 
 ENDED = "It has ended."

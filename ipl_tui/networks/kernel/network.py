@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipl_tui.capture.errors import CaptureError, permission_remedy
-from ipl_tui.networks.devices import devices, nameable, own_addresses
-from ipl_tui.networks.host_order import HostOrderSocket, for_host
 from ipl_tui.networks.interface import Ability, Interface, Method, Network, RawSocket, SendError, State, broadcasts_of
-from ipl_tui.networks.routes import loopback_name
-from ipl_tui.networks.wire import ETHERTYPE_IPV4, GONE, LINUX, Kept, WireInterface
+from ipl_tui.networks.kernel.devices import devices, nameable, own_addresses
+from ipl_tui.networks.kernel.host_order import HostOrderSocket, for_host
+from ipl_tui.networks.kernel.routes import loopback_name
+from ipl_tui.networks.socket_interface import ETHERTYPE_IPV4, GONE, LINUX, Kept, SocketInterface
 from ipl_tui.packets.link_layer import ETHERNET
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ NEIGHBOUR_COMPLETE = 0x2  # ATF_COM in linux/if_arp.h: the entry's hardware addr
 
 
 @dataclass(frozen=True)
-class KernelInterface(WireInterface):
+class KernelInterface(SocketInterface):
     """An interface of this machine, in the network namespace of the thread that uses it."""
 
     name: str
@@ -179,7 +179,7 @@ class KernelInterface(WireInterface):
     def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
         if deaf:
             return super().open_protocol(proto, deaf)
-        from ipl_tui.networks.arrivals import ArrivalSocket, Door, PacketTap, frame_tap
+        from ipl_tui.networks.kernel.arrivals import ArrivalSocket, Door, PacketTap, frame_tap
 
         open_tap = PacketTap if LINUX else frame_tap
         doors = []
@@ -204,7 +204,7 @@ class KernelInterface(WireInterface):
     def _loopback_beside(self) -> str:
         """The loopback interface, by which this machine's own packets to this interface's addresses come; nothing
         where that is this one, or is off."""
-        from ipl_tui.networks.routes import loopback_name
+        from ipl_tui.networks.kernel.routes import loopback_name
 
         name = loopback_name()
         return name if not self.loopback and self.addresses and _is_up(name) else ""

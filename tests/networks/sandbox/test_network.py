@@ -20,10 +20,10 @@ from scapy.packet import Packet
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.sniffer import CaptureSocket
-from ipl_tui.networks import sandbox as module
 from ipl_tui.networks.interface import Ability, Interface, LinkError, Method, SendError
 from ipl_tui.networks.plan import PATH, SERVER, Link
-from ipl_tui.networks.sandbox import ENDED, SandboxError, SandboxNetwork
+from ipl_tui.networks.sandbox import network as module
+from ipl_tui.networks.sandbox.network import ENDED, SandboxError, SandboxNetwork
 from tests.conftest import wait_until
 
 METHODS: tuple[Method, ...] = ("exact", "kernel")
@@ -493,7 +493,7 @@ def test_what_is_forbidden_is_asked_again_after_a_while(
         raise SandboxError("forbidden")
 
     network = SandboxNetwork()
-    monkeypatch.setattr("ipl_tui.networks.sandbox.time.monotonic", lambda: now)
+    monkeypatch.setattr("ipl_tui.networks.sandbox.network.time.monotonic", lambda: now)
     with monkeypatch.context() as patch:
         patch.setattr(module, "_Helper", refuse)
         for interface in network.interfaces():
