@@ -218,7 +218,7 @@ class TestInterfaces:
             return SimpleNamespace(isup=True, mtu=mtu, flags=flags)
 
         def entry(family: int, address: str, netmask: str | None = None) -> SimpleNamespace:
-            return SimpleNamespace(family=family, address=address, netmask=netmask)
+            return SimpleNamespace(family=family, address=address, netmask=netmask, broadcast=None)
 
         listed = {
             "lo0": stats("up,loopback,running,multicast", 16384),

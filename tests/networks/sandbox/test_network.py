@@ -325,6 +325,14 @@ def test_a_helper_that_ends_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert helpers() == []
 
 
+def test_the_helper_loads_nothing_that_takes_long() -> None:
+    command = [sys.executable, "-X", "importtime", "-I", "-S", str(module._HELPER)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "rtnetlink" in loaded
+    assert not {"typing", "dataclasses", "pathlib", "ipl_tui"} & loaded
+
+
 def test_an_app_that_is_killed_leaves_nothing_behind(sandbox: SandboxNetwork) -> None:
     program = """if True:
         import os, signal
