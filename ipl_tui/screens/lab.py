@@ -766,7 +766,7 @@ class LabScreen(Screen[None]):
 
     async def settle_responder(self) -> None:
         """Begin or end answering ClientMessage, as the user wants it or else as the network does it."""
-        wanted = self.network.answers if self.responder_wanted is None else self.responder_wanted
+        wanted = self.network.private if self.responder_wanted is None else self.responder_wanted
         if self.comparison is not None and self.comparison.place is not None:
             wanted = False
         place = self.network.responder_at(self.interface) if wanted else None
@@ -836,18 +836,18 @@ class LabScreen(Screen[None]):
     def action_doctor(self) -> None:
         from ipl_tui.diagnosis.checks import Terminal, examine
         from ipl_tui.diagnosis.firewall import read_rules
-        from ipl_tui.diagnosis.wireshark import namespace_of, tcpdump_line, why_no_tcpdump
+        from ipl_tui.diagnosis.wireshark import tcpdump_line
         from ipl_tui.screens.doctor import DoctorScreen
 
         interface, destination, networks = self.interface, self.destination(), self.networks
-        network, filter = self.network, self.filter
+        filter = self.filter
         terminal = Terminal(*self.app.size, self.app.console.color_system)
 
         def findings() -> tuple[list[Finding], str]:
-            line = tcpdump_line(interface, filter, namespace_of(network, interface.host))
+            line = tcpdump_line(interface, filter)
             return examine(interface, networks, destination, read_rules(), terminal), line
 
-        self.app.push_screen(DoctorScreen(findings, why_no_tcpdump(interface)))
+        self.app.push_screen(DoctorScreen(findings, interface.no_tcpdump))
 
     def action_help(self) -> None:
         cells = Place("A cell of the header", self, our_bindings(Cell))

@@ -33,7 +33,7 @@ def network(request: pytest.FixtureRequest) -> Iterator[Network]:
 
 async def settled(pilot: Pilot[None], lab: LabScreen) -> None:
     """Wait until frames are captured and the responder answers."""
-    await until(pilot, lambda: lab.settled.is_set() and (lab.responder or not lab.network.answers))
+    await until(pilot, lambda: lab.settled.is_set() and (lab.responder or not lab.network.private))
 
 
 @pytest.fixture

@@ -5,25 +5,13 @@ from __future__ import annotations
 import socket
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from ipl_tui.networks.interface import Route
 from ipl_tui.networks.rtnetlink import Rtnetlink
 
 DISCARD = 9
 """A UDP port; nothing is sent to it."""
-
-
-@dataclass(frozen=True)
-class Route:
-    """What the kernel decides for a destination."""
-
-    interface: str
-    """The name of the interface that the packets leave by."""
-    source: str
-    """The dotted quad that they come from."""
-    router: str = ""
-    """Who takes them; nothing where they need no router."""
 
 
 def route_to(destination: str) -> Route | None:

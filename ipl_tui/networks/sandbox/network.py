@@ -149,6 +149,7 @@ class SandboxInterface(PlannedInterface, SocketInterface):
     """A port of one of the sandbox's hosts."""
 
     network = "sandbox"
+    no_tcpdump = "each program makes a sandbox of its own: d in the lab shows the line for the lab's"
     asks_arp = True
     remedy_for_no_route = "send from another interface"
 
@@ -156,7 +157,6 @@ class SandboxInterface(PlannedInterface, SocketInterface):
         super().__init__(host, port, mtu)
         self.owner = f"the {host.name}"
         self._network = network
-        self._plan = host
         self._helper: _Helper | None = None  # the one that opened the sockets that are kept
         self._kept = Kept()
 
@@ -177,9 +177,6 @@ class SandboxInterface(PlannedInterface, SocketInterface):
             raise CaptureError(str(error)) from error
         except (OSError, ValueError) as error:  # the latter when the helper is closed in between
             raise CaptureError(f"Cannot capture on {self.name}: {error}.") from error
-
-    def choose_method(self, destination: str) -> Method:
-        return "kernel" if self.is_own(destination) else "exact"
 
     def send(self, packet: bytes, method: Method) -> None:
         try:
@@ -223,9 +220,11 @@ class SandboxInterface(PlannedInterface, SocketInterface):
         link.bind((self.name, _ETH_P_ARP))
         return SimpleSocket(link, Ether)
 
-    def is_own(self, address: str) -> bool:
-        own = [str(port.address.ip) for port in self._plan.ports]
-        return IPv4Address(address).is_loopback or address in own
+    def tcpdump(self) -> list[str]:
+        try:
+            return ["nsenter", f"--net={self._network.helper().namespace(self.host)}", *super().tcpdump()]
+        except SandboxError:
+            return []
 
     def _router_for(self, destination: IPv4Address) -> IPv4Address | None:
         return self._plan.gateway
@@ -247,6 +246,7 @@ class SandboxNetwork(PlannedNetwork[SandboxInterface]):
     """Three hosts in namespaces of this machine's kernel. They are made when they are first used."""
 
     name = "sandbox"
+    allowed = "user namespaces are allowed: it works, without root"
     purpose = "The same hosts, each with a real Linux kernel: no root."
 
     def __init__(self, links: Sequence[Link] = LINKS, reassembly_timeout: float | None = None) -> None:

@@ -25,12 +25,12 @@ from ipl_tui.diagnosis import checks, wireshark
 from ipl_tui.diagnosis.checks import check_firewall, check_interfaces, check_permission, check_privileges
 from ipl_tui.exchange import asyncio_engine
 from ipl_tui.networks import socket_interface
-from ipl_tui.networks.interface import Ability, SendError
+from ipl_tui.networks.interface import Ability, Route, SendError
 from ipl_tui.networks.kernel import network as kernel
 from ipl_tui.networks.kernel import routes
 from ipl_tui.networks.kernel.host_order import HostOrderSocket, for_host, from_host
 from ipl_tui.networks.kernel.network import IP_BOUND_IF, KernelInterface, KernelNetwork
-from ipl_tui.networks.kernel.routes import Route, route_to
+from ipl_tui.networks.kernel.routes import route_to
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.dissect import summarise
 from ipl_tui.packets.link_layer import ETHERNET, link_header, network_layer

@@ -79,7 +79,7 @@ def test_the_interfaces_are_those_of_the_plan(sandbox: SandboxNetwork) -> None:
     assert [i.destination for i in interfaces] == [SERVER_ADDRESS, CLIENT, SERVER_ADDRESS, CLIENT]
     assert sandbox.path() == tuple(interfaces)
     assert sandbox.responder_at(interfaces[0]).name == SERVER.name
-    assert sandbox.answers
+    assert sandbox.private
     assert helpers() == [], "nothing runs before it is used"
 
 
