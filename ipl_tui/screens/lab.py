@@ -338,7 +338,7 @@ class LabScreen(Screen[None]):
             return
         self.stop_sending.set()
         await asyncio.to_thread(self.interface.close)
-        if self.sniffer is None or interface.network != self.interface.network:
+        if self.sniffer is None or not self.network.has(interface):
             await self.responding.settle(None, self.engine)  # it may listen in a network that has ended
         self.use(interface)
         self.following = self.following and bool(self.network.path())
