@@ -18,7 +18,8 @@ from ipl_tui.capture.files import read_capture
 from ipl_tui.capture.store import Batch, Store
 from ipl_tui.diagnosis import wireshark
 from ipl_tui.diagnosis.wireshark import open_in_wireshark, tcpdump_line
-from ipl_tui.networks.sandbox.network import SandboxError, SandboxNetwork
+from ipl_tui.networks.sandbox import SandboxNetwork
+from ipl_tui.networks.sandbox.process import SandboxError
 from ipl_tui.networks.simulated import SimulatedNetwork
 from tests.conftest import go_without, wait_until
 from tests.fake_interface import FakeInterface

@@ -1,6 +1,6 @@
 """The sandbox's helper process: makes hosts as network namespaces, without root, and opens sockets inside them.
 
-network.py starts it by its path, as `python -I -S helper.py`: with the standard library alone it is up in some
+process.py starts it by its path, as `python -I -S helper.py`: with the standard library alone it is up in some
 20 ms. Its standard input is a control socket of JSON messages (AF_UNIX, SOCK_SEQPACKET). The first is the plan; each
 further one asks for something: {"do": "open_packet", "host": "client", ...}. Each is answered: with {}, and the socket
 that was asked for; with {"path": ...}, if that was; or with an error such as {"errno": 1, "what": "unshare"}. When the
