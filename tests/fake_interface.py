@@ -10,7 +10,7 @@ from scapy.supersocket import SuperSocket
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.sniffer import CaptureSocket
-from ipl_tui.networks.interface import Ability, Interface, Method, Network, RawSocket, SendError
+from ipl_tui.networks.interface import Ability, Interface, Method, Network, RawSocket, Route, SendError
 
 
 class FakeInterface(Interface):
@@ -53,6 +53,9 @@ class FakeInterface(Interface):
 
     def open_stream(self) -> socket.socket:
         raise SendError("A fake interface has no TCP.")
+
+    def route(self, destination: str) -> Route | None:
+        return Route(self.name, self.source_for(destination))
 
     def close(self) -> None:
         pass

@@ -81,7 +81,7 @@ def command(wanted: Wanted) -> None:
         except KeyboardInterrupt:
             print_summary(replies, interrupted=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
-        if not warned and not wanted.over_tcp and not place.network.answers and replies[-1].response is not None:
+        if not warned and not wanted.over_tcp and not place.network.private and replies[-1].response is not None:
             warn_of_second(client, destination, SECOND_ANSWER)
     if len(replies) > 1:
         print_summary(replies)
@@ -104,7 +104,7 @@ def print_reply(reply: Reply, place: Place, wanted: Wanted) -> None:
         echo(why_nothing(reply, place, wanted), fg="red", err=True)
         return
     answer = f"From {reply.server}: {describe(reply.response, wanted.over_tcp)}"
-    waiting = "" if wanted.over_tcp or place.network.answers else ", the server's waiting included"
+    waiting = "" if wanted.over_tcp or place.network.private else ", the server's waiting included"
     echo(f"{answer}, after {reply.seconds * 1000:.2f} ms{waiting}", fg="green")
     if wanted.show:
         print_packet(reply.response, wanted.over_tcp)

@@ -163,6 +163,9 @@ class Place:
 
     interface: Interface
     network: Network
+    """The interface's."""
+    networks: tuple[Network, ...]
+    """All that there are."""
 
 
 def interface_option(default: str) -> Callable[..., Any]:
@@ -172,8 +175,8 @@ def interface_option(default: str) -> Callable[..., Any]:
 
 
 def make_networks(seed: int = 0) -> tuple[Network, ...]:
-    """Every network there is; the simulated one, which is always there, is first. The same seed loses the same
-    packets."""
+    """Every network there is, and the one place that names them all. The first, which is always there, is what the lab
+    begins with. With the same seed, networks in memory lose the same packets."""
     from ipl_tui.networks.kernel import KernelNetwork
     from ipl_tui.networks.sandbox import SandboxNetwork
     from ipl_tui.networks.simulated import SimulatedNetwork
@@ -191,24 +194,22 @@ def place_of(
     What its network keeps running ends with the block. Raises UnknownInterface, also where no route leads to the
     destination, unless any interface will do.
     """
-    from ipl_tui.networks.interface import UnknownInterface, find_interface, network_of
-    from ipl_tui.networks.routes import loopback_name, route_to
+    from ipl_tui.networks.interface import LOOPBACK, UnknownInterface, find_interface, network_of, way_out
 
     networks = make_networks()
     try:
-        if name is None:
-            route = route_to(destination) if destination else None
-            if destination and route is None and not anyhow:
-                raise UnknownInterface(
-                    f"No route leads from this machine to {destination}: choose an interface with -i."
-                )
-            name = route.interface if route else loopback_name()
-        interface = find_interface(name, networks)
-        network = network_of(interface, networks)
-        if destination and not stay and (way := network.way_to(destination, interface)) is not interface:
-            echo(f"{destination} is this machine's own address: {way.name} takes it, not {name}.", err=True)
-            interface = way
-        yield Place(interface, network)
+        if name is not None:
+            found: Interface | None = find_interface(name, networks)
+        else:
+            found = way_out(destination or LOOPBACK, networks) or (way_out(LOOPBACK, networks) if anyhow else None)
+        if found is None:
+            raise UnknownInterface(f"No route leads from this machine to {destination}: choose an interface with -i.")
+        network = network_of(found, networks)
+        way = network.way_to(destination, found) if destination and not stay else found
+        if way is not found:
+            asked = name or found.name
+            echo(f"{destination} is this machine's own address: {way.name} takes it, not {asked}.", err=True)
+        yield Place(way, network, networks)
     finally:
         for network in networks:
             network.close()

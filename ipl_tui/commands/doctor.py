@@ -34,18 +34,14 @@ INDENT = 14
 def command(context: click.Context, name: str | None, destination: str) -> None:
     """Say what works here and what doesn't, and how to mend it. Sends nothing; ends with 1 if something fails."""
     from ipl_tui.diagnosis.checks import examine
-    from ipl_tui.diagnosis.wireshark import tcpdump_line, why_no_tcpdump
+    from ipl_tui.diagnosis.wireshark import tcpdump_line
     from ipl_tui.exchange.messages import PROTOCOL
-    from ipl_tui.networks.kernel import KernelNetwork
-    from ipl_tui.networks.sandbox import SandboxNetwork
 
     with place_of(name, destination, anyhow=True, stay=True) as place:
         interface = place.interface
-        networks = (KernelNetwork(), SandboxNetwork())
-        findings = examine(
-            interface, networks, destination or interface.destination, context.find_object(str), find_terminal()
-        )
-        line = tcpdump_line(interface, f"ip proto {PROTOCOL}") or why_no_tcpdump(interface)
+        rules, terminal = context.find_object(str), find_terminal()
+        findings = examine(interface, place.networks, destination or interface.destination, rules, terminal)
+        line = interface.no_tcpdump or tcpdump_line(interface, f"ip proto {PROTOCOL}")
     echo(f"What works here, on {printable(interface.full_name)} (▲ is limited, ✖ fails)\n")
     for finding in findings:
         print_finding(finding)

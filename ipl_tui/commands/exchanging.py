@@ -123,14 +123,14 @@ def exchange_options(
 
 def answering(network: Network) -> tuple[str, ...]:
     """The addresses at which answer_there() can start a server."""
-    return tuple(str(address.ip) for each in network.path() for address in each.addresses if network.answers)
+    return tuple(str(address.ip) for each in network.path() for address in each.addresses if network.private)
 
 
 def answer_there(
     place: Place, destination: str, ending: ExitStack, engine: str = ENGINES[0], proto: int = PROTOCOL, port: int = PORT
 ) -> None:
     """Where no other program can answer, start a server at the destination until `ending`. Raises SendError."""
-    for each in place.network.path() if place.network.answers else ():
+    for each in place.network.path() if place.network.private else ():
         terms = Terms(each, proto=proto, port=port, rate=0)  # nobody else reaches it
         if destination in terms.addresses:
             server = make_server(engine, terms)

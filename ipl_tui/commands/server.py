@@ -95,7 +95,7 @@ def command(wanted: Wanted, delay: float | None) -> None:
         with suppress(KeyboardInterrupt):
             server.start()
             echo(f"Listening at {server.where}, with {wanted.engine}. {waiting(delay)}Ctrl+C ends it.")
-            if network.answers:
+            if network.private:
                 path = network.path()
                 asker = path[-1] if interface.host == path[0].host else path[0]
                 who = f"No other program reaches the {network.name} network: its {asker.host} asks once a second"

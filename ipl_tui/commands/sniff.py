@@ -181,7 +181,8 @@ class Live:
 
     def __init__(self, leaving: ExitStack, name: str | None, filter: str) -> None:
         """Open it; it is closed in leaving. Raises UnknownInterface and CaptureError."""
-        self.interface = leaving.enter_context(place_of(name, ANYWHERE, anyhow=True)).interface
+        place = leaving.enter_context(place_of(name, ANYWHERE, anyhow=True))
+        self.interface, self.network = place.interface, place.network
         self.filter = filter
         self.socket = self.interface.open_capture(filter)
         leaving.callback(self.socket.close)
@@ -196,10 +197,10 @@ class Live:
         while self.sniffer.running and not self.sniffer.ready.wait(0.05):
             pass
         echo(f"Capturing on {self.interface.full_name}; Ctrl+C ends it.", err=True)
-        if self.interface.host:
-            example = f"ipl-tui client -i {self.interface.network} --show"
+        if self.network.private:
+            example = f"ipl-tui client -i {self.network.name} --show"
             echo(
-                f"The {self.interface.network} network is this program's own, and nobody sends on it: {example} does.",
+                f"The {self.network.name} network is this program's own, and nobody sends on it: {example} does.",
                 err=True,
             )
 

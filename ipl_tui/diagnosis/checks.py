@@ -18,10 +18,7 @@ from ipl_tui.capture.errors import permission_remedy
 from ipl_tui.diagnosis.firewall import eats, has_lister
 from ipl_tui.diagnosis.wireshark import find_wireshark, has_screen
 from ipl_tui.exchange.messages import PROTOCOL
-from ipl_tui.networks.interface import LOOPBACK, Ability, Interface, Network
-from ipl_tui.networks.plan import HOSTS
-from ipl_tui.networks.planned import PlannedInterface
-from ipl_tui.networks.routes import route_to
+from ipl_tui.networks.interface import LOOPBACK, Interface, Network
 from ipl_tui.packets.ipv4 import ICMP
 
 Verdict = Literal["works", "limited", "fails"]
@@ -75,15 +72,15 @@ def examine(
 
     `rules` is what firewall.read_rules() gave. Takes some tens of ms: a sandbox is made to see whether it can be.
     """
-    own = [each for network in networks if network.name == "kernel" for each in network.interfaces()]
-    real = [interface] if interface.network == "kernel" else [each for each in own if each.addresses]
+    own = [each for network in networks for each in network.interfaces() if each.of_this_machine]
+    real = [interface] if interface.of_this_machine else [each for each in own if each.addresses]
     return [
         check_privileges(privileges.current()),
         *[check_permission(each, each is interface) for each in real[:1]],
         check_libpcap(),
         check_interfaces(interface, own),
         *([check_route(interface, destination), *check_translation(interface, destination)] if destination else []),
-        *[check_sandbox(network, interface) for network in networks if network.name == "sandbox"],
+        *[check_allowed(network, interface) for network in networks if network.allowed],
         *check_firewall(rules, interface),
         check_terminal(terminal),
         check_wireshark(),
@@ -148,7 +145,7 @@ def check_interfaces(interface: Interface, own: Sequence[Interface]) -> Finding:
     ]
     hidden = len([each for each in own if each not in listed and each.name != interface.name])
     text = ", ".join(shown) + (f"; {hidden} more without an IPv4 address" if hidden else "")
-    ip = sys.platform == "linux" and interface.network == "kernel"
+    ip = sys.platform == "linux" and interface.of_this_machine
     if interface.state == "down":
         return Finding("Interfaces", "fails", text, f"sudo ip link set {interface.name} up" if ip else "switch it on")
     if interface.state == "no carrier":
@@ -161,47 +158,38 @@ def check_interfaces(interface: Interface, own: Sequence[Interface]) -> Finding:
 
 def check_route(interface: Interface, destination: str) -> Finding:
     """Which way packets to a destination take, against the interface selected."""
-    if isinstance(interface, PlannedInterface):
-        return _planned_route(interface, IPv4Address(destination))
-    title, route = "Route", route_to(destination)
+    title, host, route = "Route", interface.host, interface.route(destination)
     if route is None:
-        remedy = f"if it is on this link: sudo ip route add {destination} dev {interface.name}"
-        if sys.platform != "linux" or any(address.ip.is_loopback for address in interface.addresses):
-            remedy = "choose the interface that it is on, with -i"
-        return Finding(title, "fails", f"no route leads to {destination}", remedy)
+        text = f"the {host} has no route to {destination}" if host else f"no route leads to {destination}"
+        return Finding(title, "fails", text, _route_remedy(interface, destination))
+    if host and interface.is_own(destination):
+        return Finding(title, "works", f"to {destination}: the {host}'s own address")
+    source = "" if host else f", from {route.source}"  # in networks of several hosts, an interface has one address
     by = f" by router {route.router}" if route.router else ""
-    if route.interface == interface.name or interface.network != "kernel":
-        return Finding(title, "works", f"to {destination}: {route.interface}, from {route.source}{by}")
+    if route.interface == interface.name:
+        return Finding(title, "works", f"to {destination}: {interface.full_name}{source}{by}")
     if route.source == destination:
         text = f"{destination} is this machine's own address, reached by {route.interface}, not {interface.name}"
     else:
-        text = f"packets to {destination} leave by {route.interface}, from {route.source}{by}, not by {interface.name}"
-    return Finding(title, "limited", text, f"choose that one: -i {route.interface}")
+        text = f"packets to {destination} leave by {route.interface}{source}{by}, not by {interface.name}"
+    return Finding(title, "limited", text, f"choose that one: -i {interface.full_name_of(route.interface)}")
 
 
-def _planned_route(interface: PlannedInterface, destination: IPv4Address) -> Finding:
-    """The same in the simulated network and the sandbox, which follow the plan."""
-    host = next(host for host in HOSTS if host.name == interface.host)
-    near = next((port for port in host.ports if destination in port.address.network), None)
-    if near is not None and near.address.ip == destination:
-        return Finding("Route", "works", f"to {destination}: the {host.name}'s own address")
-    if near is not None and near.name != interface.name:
-        remedy = f"choose that one: -i {interface.network}:{host.name}/{near.name}"
-        return Finding(
-            "Route", "limited", f"packets to {destination} leave by {near.name}, not by {interface.name}", remedy
-        )
-    if near is None and host.gateway is None:
-        return Finding("Route", "fails", f"the {host.name} has no route to {destination}", "choose another interface")
-    by = f" by router {host.gateway}" if near is None else ""
-    return Finding("Route", "works", f"to {destination}: {interface.full_name}{by}")
+def _route_remedy(interface: Interface, destination: str) -> str:
+    """What helps a user without a route."""
+    if not interface.of_this_machine:
+        return "choose another interface"
+    if sys.platform != "linux" or any(address.ip.is_loopback for address in interface.addresses):
+        return "choose the interface that it is on, with -i"
+    return f"if it is on this link: sudo ip route add {destination} dev {interface.name}"
 
 
 def check_translation(interface: Interface, destination: str, proto: int = PROTOCOL) -> list[Finding]:
     """Whether a router has to translate addresses (NAT, RFC 3022) on the way to a destination: where this machine
     sends to a public one from a private one. Nothing where none has to, or where the protocol has what it takes."""
-    if isinstance(interface, PlannedInterface) or proto in TRANSLATED or interface.is_own(destination):
+    if not interface.of_this_machine or proto in TRANSLATED or interface.is_own(destination):
         return []
-    route = route_to(destination)
+    route = interface.route(destination)
     if route is None or not is_private(route.source) or not is_public(destination):
         return []
     text = (
@@ -224,19 +212,20 @@ def is_public(address: str) -> bool:
     return not (is_private(address) or other or int(target) >> 24 in (0, *range(240, 256)))
 
 
-def check_sandbox(sandbox: Network, interface: Interface) -> Finding:
-    """Whether user namespaces are allowed, which the sandbox is made of: found out by making one."""
-    ability: Ability = sandbox.interfaces()[0].can_capture()
+def check_allowed(network: Network, interface: Interface) -> Finding:
+    """Whether the system allows a network that not every system allows: found out by trying. Nothing fails while
+    another network's interface is selected."""
+    title, ability = network.name.capitalize(), network.interfaces()[0].can_capture()
     if ability.possible:
-        return Finding("Sandbox", "works", "user namespaces are allowed: it works, without root")
+        return Finding(title, "works", network.allowed)
     text, remedy = split_reason(ability.reason)
-    return Finding("Sandbox", "fails" if interface.network == sandbox.name else "limited", text, remedy)
+    return Finding(title, "fails" if network.has(interface) else "limited", text, remedy)
 
 
 def check_firewall(rules: str | None, interface: Interface, proto: int = PROTOCOL) -> list[Finding]:
     """Rules of this machine that eat an IP protocol, the exchange's. They do not reach the other networks."""
     title = "Firewall"
-    if interface.network != "kernel":
+    if not interface.of_this_machine:
         return [Finding(title, "works", f"this machine's rules do not reach the {interface.network} network")]
     if sys.platform == "darwin":
         text = "not looked at: rules are read on Linux only; a Mac has pf, and the Application Firewall for programs"

@@ -220,7 +220,7 @@ def _hides_errors(case: Unanswered) -> bool:
 def _nobody_answers(case: Unanswered) -> str:
     """What is known of servers: all about the networks that no other program reaches, nothing about others."""
     packet = case.seen or case.packet
-    if not case.network.answers or _is_echo(packet, ECHO_REQUEST):
+    if not case.network.private or _is_echo(packet, ECHO_REQUEST):
         return ""
     destination = str(IPv4Address(packet[16:20]))
     if case.servers and destination not in case.servers:
@@ -254,7 +254,7 @@ def _translation(case: Unanswered) -> str:
 
 def _firewall(case: Unanswered) -> str:
     """The rules that packets of this machine itself meet; they are never passing through."""
-    if case.interface.network != "kernel" or (rules := read_rules()) is None:
+    if not case.interface.of_this_machine or (rules := read_rules()) is None:
         return ""
     with suppress(ValueError):
         eaters = [each for each in eats(rules, case.packet[9], case.interface.name) if each.hook != "forward"]

@@ -9,51 +9,29 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.store import Store
-from ipl_tui.networks.interface import Interface, Network
-from ipl_tui.networks.sandbox import SandboxError, SandboxNetwork
+from ipl_tui.networks.interface import Interface
 
 USUAL_PLACES = ("/Applications/Wireshark.app/Contents/MacOS/Wireshark", r"C:\Program Files\Wireshark\Wireshark.exe")
 """Where it is on systems that have no PATH to it."""
 
 
-def tcpdump_line(interface: Interface, filter: str, namespace: str = "") -> str:
-    """The command that captures the same with tcpdump; nothing where it can't.
+def tcpdump_line(interface: Interface, filter: str) -> str:
+    """The command that captures the same with tcpdump, as long as the network is not closed; nothing where it can't.
 
-    `namespace` is the file of the network namespace that an interface of the sandbox is in.
+    Takes some tens of ms where the network is only made for it.
     """
-    if interface.network == "simulated" or (interface.network == "sandbox" and not namespace):
+    words = interface.tcpdump()
+    if not words:
         return ""
-    words = ["tcpdump", "-n", "-i", interface.name]
-    if namespace:
-        words = ["nsenter", f"--net={namespace}", *words]
     if sys.platform != "win32" and os.geteuid() != 0:
         words.insert(0, "sudo")  # even in a namespace of one's own: tcpdump gives up root, which is not possible there
     if filter.startswith("-"):
         words.append("--")
     return shlex.join([*words, *([filter] if filter else [])])
-
-
-def why_no_tcpdump(interface: Interface) -> str:
-    """Why tcpdump_line() has nothing, and what to do in its place."""
-    if interface.network == "simulated":
-        return "its packets are in this program's memory, where tcpdump sees none: F8 in the lab saves them for it"
-    return "each program makes a sandbox of its own: d in the lab shows the line for the lab's"
-
-
-def namespace_of(network: Network, host: str) -> str:
-    """The file of the network namespace of one of the sandbox's hosts, there as long as the sandbox; or nothing.
-
-    Takes some tens of ms where the sandbox is only made for it.
-    """
-    if isinstance(network, SandboxNetwork):
-        with suppress(SandboxError):
-            return network.helper().namespace(host)
-    return ""
 
 
 def find_wireshark() -> str:

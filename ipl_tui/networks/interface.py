@@ -74,6 +74,18 @@ class Ability:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Route:
+    """What a host decides for the packets to a destination."""
+
+    interface: str
+    """The name of the interface that they leave by."""
+    source: str
+    """The dotted quad that they come from."""
+    router: str = ""
+    """The dotted quad that takes them; empty where they need no router."""
+
+
 class Interface(ABC):
     """Something that packets can be captured on and sent from.
 
@@ -104,10 +116,20 @@ class Interface(ABC):
     hears_all: bool = False
     """Whether open_protocol() captures, and so hears also what the host's kernel hands to no raw socket."""
 
+    of_this_machine: bool = False
+    """Whether it is one of the machine that this program runs on, whose permissions and firewall hold for it."""
+
+    no_tcpdump: str = ""
+    """Why tcpdump has nothing of it once this program has ended, and what to do instead; empty where it has."""
+
     @property
     def full_name(self) -> str:
         """What tells it from the interfaces of all other networks, as the command line takes it."""
-        return f"{self.network}:{self.host}/{self.name}" if self.host else self.name
+        return self.full_name_of(self.name)
+
+    def full_name_of(self, name: str) -> str:
+        """The full name of its host's interface of that name."""
+        return f"{self.network}:{self.host}/{name}" if self.host else name
 
     @property
     def linktype_name(self) -> str:
@@ -180,6 +202,15 @@ class Interface(ABC):
     def open_stream(self) -> socket.socket:
         """Open `socket.socket(AF_INET, SOCK_STREAM)`, TCP, in this interface's host. Raises SendError."""
 
+    def tcpdump(self) -> list[str]:
+        """The words of a command that begins to capture here with tcpdump, without a filter; empty where tcpdump does
+        not get here. They hold until the network is closed. Takes some tens of ms where the network is only made."""
+        return ["tcpdump", "-n", "-i", self.name]
+
+    @abstractmethod
+    def route(self, destination: str) -> Route | None:
+        """Which way its host sends packets to a dotted quad, by whatever interface; None where there is no route."""
+
     @abstractmethod
     def close(self) -> None:
         """Let go of the sockets kept from send to send; the next send opens them again."""
@@ -207,12 +238,19 @@ class Network(ABC):
     name: str
     purpose: str
     """One line: what this network is for."""
-    answers: bool = False
-    """Whether its responder is on unless it is switched off."""
+    private: bool = False
+    """Whether no other program reaches its hosts: so this one answers there, its responder is on unless it is switched
+    off."""
+    allowed: str = ""
+    """What a system allows when it allows this network, and what follows, in words; empty where each one does."""
 
     @abstractmethod
     def interfaces(self) -> list[Interface]:
         """Its interfaces as they are now."""
+
+    def has(self, interface: Interface) -> bool:
+        """Whether an interface is one of its own."""
+        return interface.network == self.name
 
     def find(self, name: str) -> Interface:
         """The interface of a name: "c0", "client/c0", or "client" for a host's first. Raises UnknownInterface."""
@@ -230,6 +268,11 @@ class Network(ABC):
     def responder_at(self, interface: Interface) -> Interface:
         """The interface whose host answers ClientMessage when this one is selected."""
         return interface
+
+    def way_out(self, destination: str) -> Interface | None:
+        """The interface by which this machine's programs reach a dotted quad when they choose none; None where no route
+        leads there, and in a network that is none of this machine's. Raises UnknownInterface if it is not listed."""
+        return None
 
     def way_to(self, destination: str, interface: Interface) -> Interface:
         """The interface by which packets to a dotted quad really leave when they are sent from one: that, but for
@@ -263,7 +306,14 @@ def broadcasts_of(addresses: Iterable[IPv4Interface]) -> frozenset[IPv4Address]:
 
 def network_of(interface: Interface, networks: Iterable[Network]) -> Network:
     """The network that an interface belongs to."""
-    return next(network for network in networks if network.name == interface.network)
+    return next(network for network in networks if network.has(interface))
+
+
+def way_out(destination: str, networks: Iterable[Network]) -> Interface | None:
+    """The interface by which this machine's programs reach a dotted quad when they choose none; None where no route
+    leads there. Raises UnknownInterface if it is not listed."""
+    ways = (network.way_out(destination) for network in networks)
+    return next((way for way in ways if way is not None), None)
 
 
 def find_interface(name: str, networks: Sequence[Network]) -> Interface:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from typing import Generic, TypeVar
 
-from ipl_tui.networks.interface import Interface, Network, broadcasts_of
+from ipl_tui.networks.interface import Interface, Method, Network, Route, broadcasts_of
 from ipl_tui.networks.plan import HOSTS, PATH, SERVER, Host, Link, Port, default_destination
 from ipl_tui.packets.link_layer import ETHERNET
 
@@ -25,7 +25,28 @@ class PlannedInterface(Interface):
         self.hardware_address = port.hardware_address
         self.mtu = mtu
         self.destination = default_destination(port)
+        self._plan = host
+        self._own = {each.address.ip for each in host.ports}
         self._broadcasts = broadcasts_of(each.address for each in host.ports)
+
+    def choose_method(self, destination: str) -> Method:
+        return "kernel" if self.is_own(destination) else "exact"
+
+    def is_own(self, address: str) -> bool:
+        target = IPv4Address(address)
+        return target.is_loopback or target in self._own
+
+    def route(self, destination: str) -> Route | None:
+        if self.is_own(destination):
+            return Route(self.name, self.source_for(destination))
+        target, router = IPv4Address(destination), self._plan.gateway
+        near = next((port for port in self._plan.ports if target in port.address.network), None)
+        if near is not None:
+            return Route(near.name, str(near.address.ip))
+        if router is None:
+            return None
+        near = next(port for port in self._plan.ports if router in port.address.network)
+        return Route(near.name, str(near.address.ip), str(router))
 
     def broadcasts(self) -> frozenset[IPv4Address]:
         return self._broadcasts
@@ -35,9 +56,9 @@ Planned = TypeVar("Planned", bound=PlannedInterface)
 
 
 class PlannedNetwork(Network, Generic[Planned]):
-    """The plan's four interfaces, in the order of its path; its server answers."""
+    """The plan's four interfaces, in the order of its path; its server answers ClientMessage."""
 
-    answers = True
+    private = True
 
     def __init__(self, links: Sequence[Link]) -> None:
         hosts = {port.name: host for host in HOSTS for port in host.ports}

@@ -75,11 +75,11 @@ class DoctorScreen(ModalScreen[None]):
 
 def examination(session: Session, destination: str, app: App[object]) -> DoctorScreen:
     """The screen that examines a lab as it is now, for sending to a dotted quad."""
-    interface, network, networks, filter = session.interface, session.network, session.networks, session.filter
+    interface, networks, filter = session.interface, session.networks, session.filter
     terminal = Terminal(*app.size, app.console.color_system)
 
     def findings() -> tuple[list[Finding], str]:
-        line = wireshark.tcpdump_line(interface, filter, wireshark.namespace_of(network, interface.host))
+        line = wireshark.tcpdump_line(interface, filter)
         return examine(interface, networks, destination, firewall.read_rules(), terminal), line
 
-    return DoctorScreen(findings, wireshark.why_no_tcpdump(interface))
+    return DoctorScreen(findings, interface.no_tcpdump)

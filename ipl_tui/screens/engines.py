@@ -104,7 +104,7 @@ def plan(comparison: Comparison) -> str:
             f"Each is answered by a server of its own engine on {comparison.place.full_name}; the lab's responder "
             "rests while this view is open."
         )
-    elif comparison.interface.network == "kernel":
+    elif comparison.interface.of_this_machine:
         answering = (
             f"{comparison.destination} is not ours, so servers have to answer there: ipl-tui server for the first two, "
             "and ipl-tui server --engine asyncio."

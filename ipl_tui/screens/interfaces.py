@@ -59,7 +59,7 @@ class InterfaceScreen(ModalScreen[Interface | None]):
             for interface in interfaces:
                 self.choices.append(interface)
                 options.add_option(Option(describe(interface), id=str(len(self.choices) - 1)))
-                is_current = (interface.network, interface.name) == (self.current.network, self.current.name)
+                is_current = interface.full_name == self.current.full_name
                 if is_current or options.highlighted is None:
                     options.highlighted = options.option_count - 1
         place = 0

@@ -226,7 +226,7 @@ class Session:
             return
         self._orders.stop()
         await asyncio.to_thread(self.interface.close)
-        if self.sniffer is None or interface.network != self.interface.network:
+        if self.sniffer is None or not self.network.has(interface):
             await self._responding.settle(None, self.engine)  # it may listen in a network that has ended
         self.interface, self._beside = interface, None
         self.following = self.following and bool(self.network.path())
@@ -413,7 +413,7 @@ class Session:
 
     async def _settle_responder(self) -> None:
         """Begin or end answering ClientMessage, as the user wants it or else as the network does it."""
-        wanted = self.network.answers if self._responder_wanted is None else self._responder_wanted
+        wanted = self.network.private if self._responder_wanted is None else self._responder_wanted
         if self.comparison is not None and self.comparison.place is not None:
             wanted = False
         place = self.network.responder_at(self.interface) if wanted else None

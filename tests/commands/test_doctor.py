@@ -76,7 +76,9 @@ def test_the_destination_chooses_the_interface(veth: Pair) -> None:
 
 def test_the_networks_of_this_program() -> None:
     assert "where tcpdump sees none" in run("-i", "simulated:client").output
-    assert "✔ Route       to 10.0.2.20: sandbox:client/c0 by router 10.0.1.1\n" in run("-i", "sandbox:client").output
+    in_sandbox = run("-i", "sandbox:client").output
+    assert "✔ Route       to 10.0.2.20: sandbox:client/c0 by router 10.0.1.1\n" in in_sandbox
+    assert "  tcpdump     each program makes a sandbox of its own: d in the lab" in in_sandbox
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeInterface:
     def place_of(
         name: str | None, destination: str | None = None, anyhow: bool = False, stay: bool = False
     ) -> Iterator[Place]:
-        yield Place(interface, network)
+        yield Place(interface, network, (network,))
 
     monkeypatch.setattr(send, "place_of", place_of)
     return interface

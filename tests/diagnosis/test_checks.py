@@ -16,13 +16,13 @@ from ipl_tui.diagnosis import checks
 from ipl_tui.diagnosis.checks import (
     Finding,
     Terminal,
+    check_allowed,
     check_firewall,
     check_interfaces,
     check_libpcap,
     check_permission,
     check_privileges,
     check_route,
-    check_sandbox,
     check_terminal,
     check_translation,
     check_wireshark,
@@ -173,7 +173,7 @@ class TestRoute:
     @pytest.mark.parametrize("system", ["darwin", "win32"])
     def test_none_where_there_is_no_such_command(self, monkeypatch: pytest.MonkeyPatch, system: str) -> None:
         monkeypatch.setattr("sys.platform", system)
-        monkeypatch.setattr(checks, "route_to", lambda destination: None)
+        monkeypatch.setattr(KernelInterface, "route", lambda *_: None)
         assert check_route(CABLE, "10.0.9.9").remedy == "choose the interface that it is on, with -i"
 
     @pytest.mark.parametrize(
@@ -193,14 +193,15 @@ class TestRoute:
 
 class TestSandbox:
     def test_there(self, sandbox: SandboxNetwork) -> None:
-        assert check_sandbox(sandbox, CABLE).verdict == "works"
+        text = "user namespaces are allowed: it works, without root"
+        assert check_allowed(sandbox, CABLE) == Finding("Sandbox", "works", text)
 
     def test_forbidden_it_limits_and_fails_whoever_has_selected_it(self) -> None:
         reason = "This system allows no more namespaces, which the sandbox needs: sudo sysctl x=1."
         network = FakeNetwork("sandbox", inner := FakeInterface("c0", ability=Ability(False, reason)))
-        finding = check_sandbox(network, CABLE)
-        assert (finding.verdict, finding.remedy) == ("limited", "sudo sysctl x=1")
-        assert check_sandbox(network, inner).verdict == "fails"
+        finding = check_allowed(network, CABLE)
+        assert (finding.title, finding.verdict, finding.remedy) == ("Sandbox", "limited", "sudo sysctl x=1")
+        assert check_allowed(network, inner).verdict == "fails"
 
 
 class TestFirewall:
@@ -287,6 +288,7 @@ def test_a_reason_is_split_into_what_is_and_what_to_do(reason: str, parts: tuple
 def test_all_is_examined_and_nothing_is_sent(sandbox: SandboxNetwork) -> None:
     before = os.listdir("/proc/self/fd")
     network = FakeNetwork("kernel", interface := FakeInterface("lo", "127.0.0.1/8"))
+    interface.of_this_machine = True
     titles = [each.title for each in examine(interface, [network, sandbox], "127.0.0.1", "", TERMINAL)]
     assert titles == [
         "Privileges",

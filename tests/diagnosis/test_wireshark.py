@@ -18,8 +18,9 @@ from ipl_tui.capture.files import read_capture
 from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.store import Store
 from ipl_tui.diagnosis import wireshark
-from ipl_tui.diagnosis.wireshark import namespace_of, open_in_wireshark, tcpdump_line, why_no_tcpdump
-from ipl_tui.networks.sandbox import SandboxError, SandboxNetwork
+from ipl_tui.diagnosis.wireshark import open_in_wireshark, tcpdump_line
+from ipl_tui.networks.sandbox import SandboxNetwork
+from ipl_tui.networks.sandbox.process import SandboxError
 from ipl_tui.networks.simulated import SimulatedNetwork
 from tests.conftest import go_without, wait_until
 from tests.fake_interface import FakeInterface
@@ -70,15 +71,14 @@ class TestTcpdump:
     def test_of_a_simulated_one_there_is_none(self) -> None:
         interface = SimulatedNetwork().find("client")
         assert tcpdump_line(interface, "") == ""
-        assert "in this program's memory" in why_no_tcpdump(interface)
-        assert namespace_of(SimulatedNetwork(), "client") == ""
+        assert "in this program's memory" in interface.no_tcpdump
 
     @pytest.mark.usefixtures("needs_root")
     def test_of_the_sandbox_it_sees_what_passes_there(self, sandbox: SandboxNetwork) -> None:
         if not shutil.which("tcpdump"):
             go_without("needs tcpdump")
         server = sandbox.find("server")
-        line = tcpdump_line(server, "ip proto 253", namespace_of(sandbox, "server"))
+        line = tcpdump_line(server, "ip proto 253")
         assert line.endswith("tcpdump -n -i s0 'ip proto 253'")
         command = [*shlex.split(line), "-c1", "-l", "--immediate-mode"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tcpdump:
@@ -92,7 +92,9 @@ class TestTcpdump:
     def test_each_host_of_the_sandbox_has_its_namespace(self, sandbox: SandboxNetwork) -> None:
         for host in ("server", "client", "router"):
             with sandbox.find(host).open_stream() as opened, os.fdopen(ioctl(opened, SIOCGSKNS)) as its:
-                assert os.path.samestat(os.fstat(its.fileno()), os.stat(namespace_of(sandbox, host)))
+                enter, namespace, *_ = sandbox.find(host).tcpdump()
+                assert enter == "nsenter"
+                assert os.path.samestat(os.fstat(its.fileno()), os.stat(namespace.removeprefix("--net=")))
 
     def test_of_a_sandbox_that_can_not_be_made_there_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse() -> None:
@@ -100,13 +102,11 @@ class TestTcpdump:
 
         with closing(SandboxNetwork()) as network:
             monkeypatch.setattr(network, "helper", refuse)
-            assert namespace_of(network, "client") == ""
+            assert tcpdump_line(network.find("client"), "") == ""
 
     def test_without_the_sandbox_it_is_said_where_the_line_is(self) -> None:
         with closing(SandboxNetwork()) as network:
-            interface = network.find("client")
-            assert tcpdump_line(interface, "") == ""
-            assert "d in the lab" in why_no_tcpdump(interface)
+            assert "d in the lab" in network.find("client").no_tcpdump
 
 
 def client_message() -> bytes:

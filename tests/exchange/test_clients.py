@@ -371,7 +371,7 @@ from scapy.config import conf
 conf.use_pcap = True
 from ipl_tui.exchange.engine import Terms
 from ipl_tui.exchange.engines import make_client, make_server
-from ipl_tui.networks import arrivals
+from ipl_tui.networks.kernel import arrivals
 from ipl_tui.networks.kernel import KernelNetwork
 if "macOS" in sys.argv[1]:
     arrivals.PacketTap = arrivals.frame_tap

@@ -101,7 +101,7 @@ from ipl_tui.exchange.engine import Terms
 from ipl_tui.exchange.engines import make_server
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.exchange import scapy_engine
-from ipl_tui.networks import arrivals
+from ipl_tui.networks.kernel import arrivals
 from tests.exchange.course import CLIENT
 KernelNetwork().find("lo")
 

@@ -210,7 +210,7 @@ def test_a_socket_that_dies_is_a_problem(
             self.recv()
 
     with monkeypatch.context() as patch:
-        patch.setattr("ipl_tui.networks.kernel.socket.socket", Dying)
+        patch.setattr("ipl_tui.networks.kernel.network.socket.socket", Dying)
         start(setting, veth)
         setting.ask()
         assert setting.problems.get(timeout=5) == "Listening ended: Input/output error."

@@ -17,7 +17,7 @@ from ipl_tui.networks.interface import Interface
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
 from tests.conftest import Pair, inside
-from tests.networks.test_arrivals import put_on_lo
+from tests.networks.kernel.test_arrivals import put_on_lo
 
 ASKED = make_packet("127.0.0.1", "127.0.0.1", 253, b"ClientMessage")
 ANSWER = make_packet("127.0.0.1", "127.0.0.1", 253, b"ServerResponse")

@@ -1,5 +1,7 @@
 """What every interface of every network does: one suite, run over each."""
 
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -14,11 +16,12 @@ from scapy.supersocket import SuperSocket
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import pcapy
 from ipl_tui.capture.sniffer import CaptureSocket
-from ipl_tui.networks.interface import Ability, Interface, Method, Network, SendError, UnknownInterface
+from ipl_tui.commands.common import make_networks
+from ipl_tui.networks.interface import Ability, Interface, Method, Network, Route, SendError, UnknownInterface
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
 from ipl_tui.networks.sandbox import SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
-from tests.conftest import Pair, Wire, inside
+from tests.conftest import Pair, Wire, go_without, inside
 
 PROTOCOL = 253
 
@@ -37,6 +40,7 @@ class Tap(Protocol):
 class Setting:
     """An interface under test, and the interface its packets arrive at, with a tap."""
 
+    network: Network
     interface: Interface
     source: str
     destination: str
@@ -80,9 +84,10 @@ def kernel(name: str, request: pytest.FixtureRequest) -> Iterator[Setting]:
     with (
         inside(here.namespace),
         closing(Wire(there.namespace, there.interface)) as wire,
-        closing(KernelNetwork().find(here.interface)) as interface,
+        closing(KernelNetwork()) as network,
+        closing(network.find(here.interface)) as interface,
     ):
-        yield Setting(interface, here.address, there.address, far, wire, partial(inside, there.namespace))
+        yield Setting(network, interface, here.address, there.address, far, wire, partial(inside, there.namespace))
 
 
 @contextmanager
@@ -91,7 +96,7 @@ def simulated(name: str, far_name: str, request: pytest.FixtureRequest) -> Itera
     with closing(SimulatedNetwork()) as network:
         interface, far = network.find(name), network.find(far_name)
         source, destination = (str(each.addresses[0].ip) for each in (interface, far))
-        yield Setting(interface, source, destination, far, CapturedWire(far.open_capture()))
+        yield Setting(network, interface, source, destination, far, CapturedWire(far.open_capture()))
 
 
 @contextmanager
@@ -101,7 +106,7 @@ def sandboxed(name: str, far_name: str, request: pytest.FixtureRequest) -> Itera
     interface, far = network.find(name), network.find(far_name)
     source, destination = (str(each.addresses[0].ip) for each in (interface, far))
     with far.open_capture() as capture:
-        yield Setting(interface, source, destination, far, CapturedWire(capture))
+        yield Setting(network, interface, source, destination, far, CapturedWire(capture))
 
 
 SETTINGS: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Setting]]] = {
@@ -230,6 +235,48 @@ def test_own_addresses_are_their_own_source(setting: Setting) -> None:
     assert interface.is_own(setting.source) and interface.is_own("127.0.0.1")
     assert interface.is_own(setting.destination) == (setting.far.name == interface.name)
     assert (interface.source_for(setting.source), interface.source_for("127.0.0.9")) == (setting.source, "127.0.0.1")
+
+
+def test_a_neighbour_is_reached_by_it_without_a_router(setting: Setting) -> None:
+    assert setting.interface.route(setting.destination) == Route(setting.interface.name, setting.source)
+
+
+def test_the_route_to_an_own_address_comes_from_it(setting: Setting) -> None:
+    for address in (setting.source, "127.0.0.1"):
+        route = setting.interface.route(address)
+        assert route is not None and (route.source, route.router) == (address, "")
+
+
+def test_what_is_far_goes_to_a_neighbour_if_anywhere(setting: Setting) -> None:
+    route = setting.interface.route("203.0.113.1")
+    assert (route is not None) == (setting.interface.host in ("client", "server")), "they alone have a gateway"
+    if route is not None:
+        assert (route.interface, route.source) == (setting.interface.name, setting.source)
+        assert setting.interface.route(route.router) == Route(route.interface, route.source)
+
+
+def test_tcpdump_gets_there_or_it_is_said_why_not(setting: Setting) -> None:
+    words = setting.interface.tcpdump()
+    if not words:
+        assert setting.interface.no_tcpdump
+        return
+    if not shutil.which("tcpdump"):
+        go_without("needs tcpdump")
+    done = subprocess.run([*words, "-L"], capture_output=True, text=True)  # it opens the interface, and lists
+    assert f"Data link types for {setting.interface.name}" in done.stdout + done.stderr
+
+
+def test_it_is_of_its_network_alone(setting: Setting) -> None:
+    assert all(setting.network.has(each) for each in setting.network.interfaces())
+    owners = [network.name for network in make_networks() if network.has(setting.interface)]
+    assert owners == [setting.network.name]
+    assert setting.interface.full_name == setting.interface.full_name_of(setting.interface.name)
+
+
+def test_the_programs_of_this_machine_reach_what_is_not_private(setting: Setting) -> None:
+    assert setting.network.private != setting.interface.of_this_machine
+    way = setting.network.way_out(setting.destination)
+    assert (way.name if way is not None else "") == ("" if setting.network.private else setting.interface.name)
 
 
 def test_what_is_no_header_is_not_sent(setting: Setting) -> None:

@@ -35,7 +35,7 @@ def network(request: pytest.FixtureRequest) -> Iterator[Network]:
 async def settled(pilot: Pilot[None], lab: LabScreen) -> None:
     """Wait until frames are captured and the responder answers."""
     await until(
-        pilot, lambda: lab.session.settled.is_set() and (lab.session.responder or not lab.session.network.answers)
+        pilot, lambda: lab.session.settled.is_set() and (lab.session.responder or not lab.session.network.private)
     )
 
 

@@ -13,11 +13,11 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from ipl_tui.diagnosis import unanswered, wireshark
-from ipl_tui.networks.interface import Network
+from ipl_tui.networks.interface import Interface
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.networks.links import read_link
 from ipl_tui.networks.sandbox import SandboxNetwork
-from ipl_tui.networks.simulated import SimulatedNetwork
+from ipl_tui.networks.simulated import SimulatedInterface, SimulatedNetwork
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.session import session
 from ipl_tui.widgets.header_grid import HeaderForm
@@ -77,17 +77,17 @@ class TestScreen:
     async def test_the_screen_does_not_wait_for_the_sandbox(
         self, running: Running, network: SimulatedNetwork, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        asked: list[tuple[Network, bool]] = []
+        asked: list[tuple[Interface, bool]] = []
 
-        def namespace_of(network: Network, host: str) -> str:
-            asked.append((network, threading.current_thread() is threading.main_thread()))
-            return ""
+        def tcpdump(interface: Interface) -> list[str]:
+            asked.append((interface, threading.current_thread() is threading.main_thread()))
+            return []
 
-        monkeypatch.setattr(wireshark, "namespace_of", namespace_of)
+        monkeypatch.setattr(SimulatedInterface, "tcpdump", tcpdump)
         async with running("simulated:client", networks=[network]) as (pilot, _):
             await pilot.press("d")
             await until_seen(pilot, "where tcpdump sees none")
-        assert asked == [(network, False)], "of the network selected only, and not in the event loop's thread"
+        assert asked == [(network.find("client"), False)], "of the one selected, and not in the event loop's thread"
 
     async def test_in_memory_there_is_no_line_to_copy(self, running: Running, network: SimulatedNetwork) -> None:
         async with running("simulated:client", networks=[network]) as (pilot, _):

@@ -44,7 +44,7 @@ def test_its_interfaces_are_the_ports_of_the_plan(network: SimulatedNetwork) -> 
     assert [interface.hardware_address for interface in first] == [port.hardware_address for port in PATH]
     assert [interface.destination for interface in first] == [SERVER, CLIENT, SERVER, CLIENT]
     assert {network.responder_at(interface) for interface in first} == {network.find("server")}
-    assert network.answers
+    assert network.private
     assert network.links() == LINKS
 
 

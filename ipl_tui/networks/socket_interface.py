@@ -52,7 +52,7 @@ class Kept:
     lock: Lock = field(default_factory=Lock)
 
 
-class WireInterface(Interface):
+class SocketInterface(Interface):
     """An interface of a real kernel. Where that kernel is, and how its sockets are opened, is for others to say."""
 
     asks_arp: bool

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ipl_tui.networks import routes
-from ipl_tui.networks.routes import Route, ask_socket, route_to
+from ipl_tui.networks.interface import Route
+from ipl_tui.networks.kernel import routes
+from ipl_tui.networks.kernel.routes import ask_socket, route_to
 from tests.conftest import inside, run_ip
 
 

@@ -1,33 +1,35 @@
 """The sandbox's helper process: makes hosts as network namespaces, without root, and opens sockets inside them.
 
-sandbox.py starts it by its path, as `python -I -S sandbox_helper.py`: with the standard library alone it is up in some
+process.py starts it by its path, as `python -I -S helper.py`: with the standard library alone it is up in some
 20 ms. Its standard input is a control socket of JSON messages (AF_UNIX, SOCK_SEQPACKET). The first is the plan; each
 further one asks for something: {"do": "open_packet", "host": "client", ...}. Each is answered: with {}, and the socket
 that was asked for; with {"path": ...}, if that was; or with an error such as {"errno": 1, "what": "unshare"}. When the
 control socket ends, because the app has ended in whatever way, the helper ends, and the kernel takes the hosts down.
 """
 
+from __future__ import annotations
+
 import ctypes
 import json
 import os
 import socket
-import struct
+import sys
 import time
 from contextlib import suppress
-from typing import Any
+
+TYPE_CHECKING = False  # a name that type checkers know; typing's own takes a tenth of the time that all this takes
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ipl_tui.networks.rtnetlink import Rtnetlink, cable_end
+else:
+    # By its folder: as a part of the package it would load what mends Scapy first, which takes as long as all the rest.
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    from rtnetlink import Rtnetlink, cable_end
 
 LONGEST_MESSAGE = 1 << 16  # bytes
 
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
-
-# linux/netlink.h, rtnetlink.h, if_link.h, if_addr.h, veth.h, if.h
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE = 0x1, 0x4, 0x200, 0x400
-RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_NEWROUTE = 16, 18, 20, 24
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINKINFO, IFLA_NET_NS_FD = 1, 3, 4, 18, 28
-IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER = 1, 2, 1
-IFA_ADDRESS, IFA_LOCAL, RTA_GATEWAY = 1, 2, 5
-RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RTN_UNICAST = 254, 4, 0, 1
-IFF_UP, IFF_RUNNING = 0x1, 0x40
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -44,18 +46,13 @@ def write(path: str, text: str) -> None:
         file.write(text)
 
 
-def attribute(kind: int, value: bytes) -> bytes:
-    """A netlink attribute (netlink(7)): length, kind and value, filled up to 4 bytes."""
-    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
-
-
 class Host:
     """A network namespace; the calling process is in it when it is made."""
 
     def __init__(self, forwards: bool, reassembly_timeout: int | None) -> None:
         call("unshare", CLONE_NEWNET)
         self.namespace = os.open("/proc/self/ns/net", os.O_RDONLY)
-        self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        self.kernel = Rtnetlink()
         for scope in ("all", "default", "lo"):  # links that are made later take over what default has
             if os.path.exists("/proc/sys/net/ipv6"):
                 write(f"/proc/sys/net/ipv6/conf/{scope}/disable_ipv6", "1")  # it would chatter
@@ -67,30 +64,10 @@ class Host:
         write("/proc/sys/net/ipv4/ip_forward", str(int(forwards)))
         if reassembly_timeout is not None:
             write("/proc/sys/net/ipv4/ipfrag_time", str(reassembly_timeout))
-        self.request(RTM_NEWLINK, link_header(1, IFF_UP))  # loopback, always the first
-
-    def request(self, kind: int, body: bytes, flags: int = 0) -> None:
-        """Have rtnetlink (rtnetlink(7)) change something in this namespace. Raises OSError."""
-        flags |= NLM_F_REQUEST | NLM_F_ACK
-        self._netlink.send(struct.pack("=IHHII", 16 + len(body), kind, flags, 0, 0) + body)
-        (error,) = struct.unpack_from("=i", self._netlink.recv(LONGEST_MESSAGE), 16)
-        if error:
-            raise OSError(-error, os.strerror(-error), f"rtnetlink {kind}")
-
-    def is_running(self, index: int) -> bool:
-        """Whether an interface of this namespace has a carrier and takes frames; before, it drops them."""
-        message = struct.pack("=IHHII", 16 + 16, RTM_GETLINK, NLM_F_REQUEST, 0, 0) + link_header(index)
-        self._netlink.send(message)
-        (flags,) = struct.unpack_from("=I", self._netlink.recv(LONGEST_MESSAGE), 16 + 8)
-        return bool(flags & IFF_RUNNING)
+        self.kernel.switch_on(1)  # loopback, always the first
 
     def enter(self) -> None:
         call("setns", self.namespace, CLONE_NEWNET)
-
-
-def link_header(index: int = 0, flags: int = 0) -> bytes:
-    """struct ifinfomsg: a link by its index, or one that is to be made, and flags to switch on."""
-    return struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, flags, flags)
 
 
 class Sandbox:
@@ -104,48 +81,31 @@ class Sandbox:
         write("/proc/self/gid_map", f"0 {group} 1")
         self._hosts = {host["name"]: Host(host["forwards"], plan["reassembly_timeout"]) for host in plan["hosts"]}
         self._owners = {port["name"]: self._hosts[host["name"]] for host in plan["hosts"] for port in host["ports"]}
-        self._indexes: dict[str, int] = {}  # of interfaces, in their namespaces
+        self._numbers: dict[str, int] = {}  # of interfaces, in their namespaces
         hardware = {
             port["name"]: bytes.fromhex(port["hardware_address"]) for host in plan["hosts"] for port in host["ports"]
         }
         for link in plan["links"]:
-            near, far = link["ends"]
-            self._connect(near, far, link["mtu"], hardware)
+            near, far = (
+                cable_end(name, hardware[name], link["mtu"], self._owners[name].namespace) for name in link["ends"]
+            )
+            self._owners[link["ends"][0]].kernel.make_cable(near, far)
         for host in plan["hosts"]:
             self._address(host)
         for name, host in self._owners.items():
-            while not host.is_running(self._indexes[name]):
+            while not host.kernel.link(self._numbers[name]).running:
                 time.sleep(0.001)
-
-    def _connect(self, near: str, far: str, mtu: int, hardware: dict[str, bytes]) -> None:
-        """Make a link, with its ends in the namespaces of their hosts; both are still down."""
-
-        def end(name: str) -> bytes:
-            size = attribute(IFLA_MTU, struct.pack("=I", mtu))
-            return attribute(IFLA_IFNAME, name.encode() + b"\0") + attribute(IFLA_ADDRESS, hardware[name]) + size
-
-        there = attribute(IFLA_NET_NS_FD, struct.pack("=I", self._owners[far].namespace))
-        peer = attribute(VETH_INFO_PEER, link_header() + end(far) + there)
-        info = attribute(IFLA_INFO_KIND, b"veth") + attribute(IFLA_INFO_DATA, peer)
-        body = link_header() + end(near) + attribute(IFLA_LINKINFO, info)
-        self._owners[near].request(RTM_NEWLINK, body, NLM_F_CREATE | NLM_F_EXCL)
 
     def _address(self, plan: dict[str, Any]) -> None:
         """Bring a host's interfaces up, and give it their addresses and its route to all others."""
         host = self._hosts[plan["name"]]
         host.enter()
         for port in plan["ports"]:
-            address = socket.inet_aton(port["address"])
-            index = self._indexes[port["name"]] = socket.if_nametoindex(port["name"])
-            host.request(RTM_NEWLINK, link_header(index, IFF_UP))
-            body = struct.pack("=BBBBI", socket.AF_INET, port["prefix_length"], 0, RT_SCOPE_UNIVERSE, index)
-            body += attribute(IFA_LOCAL, address) + attribute(IFA_ADDRESS, address)
-            host.request(RTM_NEWADDR, body, NLM_F_CREATE | NLM_F_EXCL)
+            number = self._numbers[port["name"]] = socket.if_nametoindex(port["name"])
+            host.kernel.switch_on(number)
+            host.kernel.add_address(number, socket.inet_aton(port["address"]), port["prefix_length"])
         if plan["gateway"]:
-            kind = (RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RTN_UNICAST)
-            body = struct.pack("=8BI", socket.AF_INET, 0, 0, 0, *kind, 0)
-            body += attribute(RTA_GATEWAY, socket.inet_aton(plan["gateway"]))
-            host.request(RTM_NEWROUTE, body, NLM_F_CREATE | NLM_F_EXCL)
+            host.kernel.add_default_route(socket.inet_aton(plan["gateway"]))
 
     def open_packet(self, host: str, kind: int) -> socket.socket:
         """A packet socket (packet(7)) of a kind, SOCK_RAW or SOCK_DGRAM; it receives nothing until it is bound."""
@@ -176,8 +136,7 @@ class Sandbox:
     def set_mtu(self, ends: list[str], mtu: int) -> None:
         """Set the MTU of a link, at both of its ends."""
         for name in ends:
-            body = link_header(self._indexes[name]) + attribute(IFLA_MTU, struct.pack("=I", mtu))
-            self._owners[name].request(RTM_NEWLINK, body)
+            self._owners[name].kernel.set_mtu(self._numbers[name], mtu)
 
 
 def serve(control: socket.socket) -> None:

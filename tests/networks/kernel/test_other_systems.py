@@ -24,11 +24,13 @@ from ipl_tui.capture.errors import CaptureError, capture_remedy, permission_reme
 from ipl_tui.diagnosis import checks, wireshark
 from ipl_tui.diagnosis.checks import check_firewall, check_interfaces, check_permission, check_privileges
 from ipl_tui.exchange import asyncio_engine
-from ipl_tui.networks import kernel, routes, wire
-from ipl_tui.networks.host_order import HostOrderSocket, for_host, from_host
-from ipl_tui.networks.interface import Ability, SendError
-from ipl_tui.networks.kernel import IP_BOUND_IF, KernelInterface, KernelNetwork
-from ipl_tui.networks.routes import Route, route_to
+from ipl_tui.networks import socket_interface
+from ipl_tui.networks.interface import Ability, Route, SendError
+from ipl_tui.networks.kernel import network as kernel
+from ipl_tui.networks.kernel import routes
+from ipl_tui.networks.kernel.host_order import HostOrderSocket, for_host, from_host
+from ipl_tui.networks.kernel.network import IP_BOUND_IF, KernelInterface, KernelNetwork
+from ipl_tui.networks.kernel.routes import route_to
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.dissect import summarise
 from ipl_tui.packets.link_layer import ETHERNET, link_header, network_layer
@@ -85,7 +87,7 @@ def sockets(monkeypatch: pytest.MonkeyPatch) -> list[FakeSocket]:
 def be(monkeypatch: pytest.MonkeyPatch, system: str) -> None:
     """Let the program take this machine for another."""
     monkeypatch.setattr(sys, "platform", system)
-    for module in (kernel, wire):
+    for module in (kernel, socket_interface):
         monkeypatch.setattr(module, "LINUX", False)
 
 

@@ -17,11 +17,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ipl_tui.capture.errors import CaptureError, permission_remedy
-from ipl_tui.networks.devices import devices, nameable, own_addresses
-from ipl_tui.networks.host_order import HostOrderSocket, for_host
-from ipl_tui.networks.interface import Ability, Interface, Method, Network, RawSocket, SendError, State, broadcasts_of
-from ipl_tui.networks.routes import loopback_name
-from ipl_tui.networks.wire import ETHERTYPE_IPV4, GONE, LINUX, Kept, WireInterface
+from ipl_tui.networks.interface import (
+    Ability,
+    Interface,
+    Method,
+    Network,
+    RawSocket,
+    Route,
+    SendError,
+    State,
+    broadcasts_of,
+)
+from ipl_tui.networks.kernel.devices import devices, nameable, own_addresses
+from ipl_tui.networks.kernel.host_order import HostOrderSocket, for_host
+from ipl_tui.networks.kernel.routes import loopback_name, route_to
+from ipl_tui.networks.socket_interface import ETHERTYPE_IPV4, GONE, LINUX, Kept, SocketInterface
 from ipl_tui.packets.link_layer import ETHERNET
 
 if TYPE_CHECKING:
@@ -54,7 +64,7 @@ NEIGHBOUR_COMPLETE = 0x2  # ATF_COM in linux/if_arp.h: the entry's hardware addr
 
 
 @dataclass(frozen=True)
-class KernelInterface(WireInterface):
+class KernelInterface(SocketInterface):
     """An interface of this machine, in the network namespace of the thread that uses it."""
 
     name: str
@@ -68,6 +78,7 @@ class KernelInterface(WireInterface):
     asks_arp: bool = False
     rewritten: frozenset[str] = field(default=Interface.rewritten if LINUX else frozenset(), init=False)
     network: str = field(default="kernel", init=False)
+    of_this_machine: bool = field(default=True, init=False)
     hears_all: bool = field(default=True, init=False)
     owner: str = field(default="this machine", init=False)
     remedy_for_no_route: str = field(default="send from another interface, or add a route", init=False)
@@ -179,7 +190,7 @@ class KernelInterface(WireInterface):
     def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
         if deaf:
             return super().open_protocol(proto, deaf)
-        from ipl_tui.networks.arrivals import ArrivalSocket, Door, PacketTap, frame_tap
+        from ipl_tui.networks.kernel.arrivals import ArrivalSocket, Door, PacketTap, frame_tap
 
         open_tap = PacketTap if LINUX else frame_tap
         doors = []
@@ -204,8 +215,6 @@ class KernelInterface(WireInterface):
     def _loopback_beside(self) -> str:
         """The loopback interface, by which this machine's own packets to this interface's addresses come; nothing
         where that is this one, or is off."""
-        from ipl_tui.networks.routes import loopback_name
-
         name = loopback_name()
         return name if not self.loopback and self.addresses and _is_up(name) else ""
 
@@ -238,6 +247,9 @@ class KernelInterface(WireInterface):
 
     def is_own(self, address: str) -> bool:
         return IPv4Address(address).is_loopback or address in own_addresses()
+
+    def route(self, destination: str) -> Route | None:
+        return route_to(destination)
 
     def _router_for(self, destination: IPv4Address) -> IPv4Address | None:
         # Read at every need, routes change; and not conf.route, which can't tell "no route" from "on this link".
@@ -305,6 +317,12 @@ class KernelNetwork(Network):
                 )
             )
         return interfaces
+
+    def way_out(self, destination: str) -> Interface | None:
+        if IPv4Address(destination).is_loopback:
+            return self.find(loopback_name())
+        route = route_to(destination)
+        return self.find(route.interface) if route is not None else None
 
     def way_to(self, destination: str, interface: Interface) -> Interface:
         if any(address.ip.is_loopback for address in interface.addresses) or not interface.is_own(destination):

@@ -12,7 +12,7 @@ import pytest
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.frames import Batch
-from ipl_tui.capture.packet_socket import PacketSocket
+from ipl_tui.networks.sandbox.packet_socket import PacketSocket
 from tests.conftest import Host, Pair, inside, run_ip, wait_until
 
 ENDED = "It has ended."

@@ -17,10 +17,10 @@ from scapy.packet import Packet, Raw
 from scapy.supersocket import SuperSocket
 
 from ipl_tui.capture.filters import attach_arrivals, attach_protocol
-from ipl_tui.networks import arrivals, kernel
-from ipl_tui.networks.arrivals import ArrivalSocket, Door, take_in
 from ipl_tui.networks.interface import SendError
-from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
+from ipl_tui.networks.kernel import KernelInterface, KernelNetwork, arrivals
+from ipl_tui.networks.kernel import network as kernel
+from ipl_tui.networks.kernel.arrivals import ArrivalSocket, Door, take_in
 from ipl_tui.networks.reassembly import cut
 from ipl_tui.packets.craft import Draft, craft
 from tests.conftest import Pair, inside, run_ip, wait_until
@@ -242,7 +242,7 @@ def test_elsewhere_scapy_listens_to_frames(lo: KernelInterface, monkeypatch: pyt
     monkeypatch.setattr(conf, "L2listen", listen)
     monkeypatch.setattr(kernel, "LINUX", False)
     monkeypatch.setattr(KernelInterface, "_open_raw", lambda *_: socket.socket(socket.AF_INET, socket.SOCK_RAW, 253))
-    monkeypatch.setattr("ipl_tui.networks.wire.LINUX", False)
+    monkeypatch.setattr("ipl_tui.networks.socket_interface.LINUX", False)
     with lo.open_protocol(253) as listening:
         heard = listening.recv()
     assert isinstance(heard, IP) and bytes(heard) == PACKET

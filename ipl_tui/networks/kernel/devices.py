@@ -7,23 +7,13 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface
 
 from ipl_tui.networks.interface import State
-
-# linux/netlink.h, rtnetlink.h, if_link.h, if_addr.h, if.h
-NLMSG_ERROR, NLMSG_DONE = 2, 3
-NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
-RTM_NEWLINK, RTM_GETLINK, RTM_NEWADDR, RTM_GETADDR = 16, 18, 20, 22
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU = 1, 3, 4
-IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST = 1, 2, 4
-IFF_UP, IFF_LOOPBACK, IFF_RUNNING, IFF_NOARP = 0x1, 0x8, 0x40, 0x80
-LONGEST_MESSAGE = 1 << 16  # bytes
+from ipl_tui.networks.rtnetlink import Rtnetlink
 
 
 @dataclass(frozen=True)
@@ -55,8 +45,8 @@ def devices() -> list[Device]:
 def own_addresses() -> set[str]:
     """The dotted quads of all interfaces."""
     if sys.platform == "linux":
-        with suppress(OSError):
-            return {str(address.ip) for _, address, _ in _dump_addresses()}
+        with suppress(OSError), Rtnetlink() as kernel:
+            return {socket.inet_ntoa(each.address) for each in kernel.addresses()}
     import psutil
 
     return {entry.address for entries in psutil.net_if_addrs().values() for entry in entries}
@@ -73,65 +63,27 @@ def nameable(name: str) -> bool:
 
 def _ask_netlink() -> list[Device]:
     """Raises OSError."""
-    found: dict[int, Device] = {}
-    for message in _dump(RTM_GETLINK, RTM_NEWLINK, struct.pack("=BxHiII", socket.AF_UNSPEC, 0, 0, 0, 0)):
-        _, _, index, flags, _ = struct.unpack_from("=BxHiII", message)
-        values = _attributes(message, 16)
-        up, running = flags & IFF_UP, flags & IFF_RUNNING
-        found[index] = Device(
-            name=os.fsdecode(values[IFLA_IFNAME].rstrip(b"\0")),
-            state="up" if running else "no carrier" if up else "down",
-            loopback=bool(flags & IFF_LOOPBACK),
-            arp=not flags & (IFF_LOOPBACK | IFF_NOARP),
-            mtu=struct.unpack("=I", values[IFLA_MTU])[0],
-            hardware_address=values.get(IFLA_ADDRESS, b""),
+    with Rtnetlink() as kernel:
+        links, addresses = kernel.links(), kernel.addresses()
+    found = {
+        link.number: Device(
+            name=os.fsdecode(link.name),
+            state="up" if link.running else "no carrier" if link.up else "down",
+            loopback=link.loopback,
+            arp=link.arp,
+            mtu=link.mtu,
+            hardware_address=link.hardware_address,
         )
-    for index, address, broadcasts in _dump_addresses():
-        if known := found.get(index):
-            found[index] = replace(
+        for link in links
+    }
+    for each in addresses:
+        if known := found.get(each.link):
+            address = IPv4Interface((each.address, each.prefix_length))
+            broadcasts = [IPv4Address(each.broadcast)] if each.broadcast else []
+            found[each.link] = replace(
                 known, addresses=(*known.addresses, address), broadcasts=(*known.broadcasts, *broadcasts)
             )
     return list(found.values())
-
-
-def _dump_addresses() -> Iterator[tuple[int, IPv4Interface, list[IPv4Address]]]:
-    """Each IPv4 address with the index of its interface, and its network's broadcast if it has one. Raises OSError."""
-    for message in _dump(RTM_GETADDR, RTM_NEWADDR, struct.pack("=BBBBI", socket.AF_INET, 0, 0, 0, 0)):
-        family, length, _, _, index = struct.unpack_from("=BBBBI", message)
-        values = _attributes(message, 8)
-        # Of a link between two points IFA_ADDRESS is the other end's.
-        if family == socket.AF_INET and (own := values.get(IFA_LOCAL) or values.get(IFA_ADDRESS)):
-            broadcasts = [IPv4Address(values[IFA_BROADCAST])] if IFA_BROADCAST in values else []
-            yield index, IPv4Interface((own, length)), broadcasts
-
-
-def _dump(question: int, answer: int, body: bytes) -> Iterator[bytes]:
-    """What rtnetlink has of a kind, a message each, without its header. Raises OSError."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
-        kernel.send(struct.pack("=IHHII", 16 + len(body), question, NLM_F_REQUEST | NLM_F_DUMP, 0, 0) + body)
-        while True:
-            data = kernel.recv(LONGEST_MESSAGE)
-            at = 0
-            while at < len(data):
-                length, kind = struct.unpack_from("=IH", data, at)
-                if kind == NLMSG_DONE:
-                    return
-                if kind == NLMSG_ERROR:
-                    (error,) = struct.unpack_from("=i", data, at + 16)
-                    raise OSError(-error, os.strerror(-error))
-                if kind == answer:
-                    yield data[at + 16 : at + length]
-                at += length + 3 & ~3
-
-
-def _attributes(message: bytes, at: int) -> dict[int, bytes]:
-    """The values that follow a message's own header of `at` bytes, by their kind."""
-    values = {}
-    while at + 4 <= len(message):
-        size, kind = struct.unpack_from("=HH", message, at)
-        values[kind] = message[at + 4 : at + size]
-        at += max(size, 4) + 3 & ~3
-    return values
 
 
 def _ask_psutil() -> list[Device]:

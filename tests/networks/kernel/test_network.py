@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,10 @@ def refusal(interface: Interface, packet: bytes, method: Method) -> str:
     with pytest.raises(SendError) as problem:
         interface.send(packet, method)
     return str(problem.value)
+
+
+def is_running(namespace: str, name: str) -> bool:
+    return "state UP" in run_ip("-n", namespace, "link", "show", name)
 
 
 def test_states(veth: Pair) -> None:
@@ -135,6 +140,8 @@ def test_the_interface_is_removed_and_replaced(client: Interface, veth: Pair, me
     run_ip("-n", veth.client.namespace, "address", "add", "10.0.1.10/24", "dev", "c0")
     run_ip("-n", veth.client.namespace, "link", "set", "c0", "up")
     run_ip("-n", veth.server.namespace, "link", "set", "s1", "up")
+    for namespace, name in ((veth.client.namespace, "c0"), (veth.server.namespace, "s1")):
+        wait_until(partial(is_running, namespace, name))
     with closing(Wire(veth.server.namespace, "s1")) as wire:
         client.send(datagram("10.0.1.255"), method)  # broadcast: nobody needs to be asked for an address
         assert wire.wait_for(lambda packet: packet[9] == 253) == datagram("10.0.1.255")

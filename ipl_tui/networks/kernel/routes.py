@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import socket
-import struct
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv4Address
+
+from ipl_tui.networks.interface import Route
+from ipl_tui.networks.rtnetlink import Rtnetlink
 
 DISCARD = 9
 """A UDP port; nothing is sent to it."""
-
-RTM_NEWROUTE, RTM_GETROUTE, NLM_F_REQUEST = 24, 26, 1  # linux/rtnetlink.h, linux/netlink.h
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC = 1, 4, 5, 7
-
-
-@dataclass(frozen=True)
-class Route:
-    """What the kernel decides for a destination."""
-
-    interface: str
-    """The name of the interface that the packets leave by."""
-    source: str
-    """The dotted quad that they come from."""
-    router: str = ""
-    """Who takes them; nothing where they need no router."""
 
 
 def route_to(destination: str) -> Route | None:
@@ -45,25 +31,12 @@ def loopback_name() -> str:
 
 def ask_netlink(destination: str) -> Route | None:
     """What rtnetlink(7) says, by all tables and rules; it alone tells interfaces with the same address apart."""
-    attributes = struct.pack("=HH", 8, RTA_DST) + socket.inet_aton(destination)
-    message = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, 0) + attributes
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
-        kernel.send(struct.pack("=IHHII", 16 + len(message), RTM_GETROUTE, NLM_F_REQUEST, 0, 0) + message)
-        answer = kernel.recv(65536)
-    length, kind = struct.unpack_from("=IH", answer)
-    if kind != RTM_NEWROUTE:  # an error: no route, or one that forbids
+    with Rtnetlink() as kernel:
+        route = kernel.route(socket.inet_aton(destination))
+    if route is None:
         return None
-    values = {}
-    at = 16 + 12  # after the headers of netlink and of the route
-    while at < length:
-        size, name = struct.unpack_from("=HH", answer, at)
-        values[name] = answer[at + 4 : at + size]
-        at += size + 3 & ~3
-    if RTA_OIF not in values:
-        return None
-    interface = socket.if_indextoname(struct.unpack("=I", values[RTA_OIF])[0])
-    router = socket.inet_ntoa(values[RTA_GATEWAY]) if RTA_GATEWAY in values else ""
-    return Route(interface, socket.inet_ntoa(values.get(RTA_PREFSRC, bytes(4))), router)
+    router = socket.inet_ntoa(route.router) if route.router else ""
+    return Route(socket.if_indextoname(route.link), socket.inet_ntoa(route.source), router)
 
 
 def ask_socket(destination: str) -> Route | None:
