@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from ipl_tui.networks.plan import Link
+from ipl_tui.networks.topology import Link
 
 if TYPE_CHECKING:  # both load Scapy, which the first screen must not wait for
     from scapy.supersocket import SuperSocket

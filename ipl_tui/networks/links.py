@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ipl_tui.networks.interface import LinkError
-from ipl_tui.networks.plan import LARGEST_MTU, SMALLEST_MTU, Link
+from ipl_tui.networks.topology import LARGEST_MTU, SMALLEST_MTU, Link
 
 LONGEST_LATENCY = 60.0
 """Seconds."""

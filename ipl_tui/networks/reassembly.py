@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
-from ipl_tui.networks.plan import Port
+from ipl_tui.networks.topology import Port
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.fields import LONGEST_DATAGRAM
 from ipl_tui.packets.options import Options, for_later_fragments

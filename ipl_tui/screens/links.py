@@ -16,7 +16,7 @@ from textual.widgets import Input, Label, Static
 
 from ipl_tui.networks.interface import LinkError, Network
 from ipl_tui.networks.links import set_value
-from ipl_tui.networks.plan import Link
+from ipl_tui.networks.topology import Link
 
 COLUMNS = {"latency": "Latency, ms", "loss": "Loss, %", "mtu": "MTU, bytes"}
 

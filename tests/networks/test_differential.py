@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from ipl_tui.networks.interface import Network, SendError
-from ipl_tui.networks.plan import LINKS, PATH
 from ipl_tui.networks.sandbox import SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
+from ipl_tui.networks.topology import LINKS, PATH
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.fields import read_header
 from ipl_tui.packets.icmp import ERROR_TYPES

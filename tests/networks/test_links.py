@@ -4,7 +4,7 @@ import pytest
 
 from ipl_tui.networks.interface import LinkError
 from ipl_tui.networks.links import check_link, describe_link, read_link
-from ipl_tui.networks.plan import LINKS, Link
+from ipl_tui.networks.topology import LINKS, Link
 
 SANDBOX = tuple(Link(link.ends, link.mtu, None, None) for link in LINKS)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP
 from scapy.packet import Raw
 
-from ipl_tui.networks.plan import PATH
 from ipl_tui.networks.reassembly import MOST_BYTES, MOST_DATAGRAMS, Arrival, Lost, Reassembly, cut, write_checksum
+from ipl_tui.networks.topology import PATH
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.options import Options
 

@@ -11,7 +11,7 @@ from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.paths import changes
 from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Interface
-from ipl_tui.networks.plan import LINKS, PATH, Link
+from ipl_tui.networks.topology import LINKS, PATH, Link
 from ipl_tui.networks.trail import Trail, in_brief
 from ipl_tui.packets.craft import Draft, craft
 from tests.fake_interface import FakeInterface, FakeNetwork

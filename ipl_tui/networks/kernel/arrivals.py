@@ -24,8 +24,8 @@ from scapy.packet import Packet
 from scapy.supersocket import SimpleSocket, SuperSocket
 
 from ipl_tui.capture.filters import attach_protocol
-from ipl_tui.networks.plan import Port
 from ipl_tui.networks.reassembly import MORE_FRAGMENTS, OFFSET, Arrival, Reassembly
+from ipl_tui.networks.topology import Port
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.fields import SHORTEST_HEADER
 from ipl_tui.packets.ipv4 import header_length, without_padding

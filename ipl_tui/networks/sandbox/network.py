@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.networks.interface import Ability, LinkError, Method, SendError
 from ipl_tui.networks.links import check_link
-from ipl_tui.networks.plan import HOSTS, LINKS, Host, Link, Port
-from ipl_tui.networks.planned import PlannedInterface, PlannedNetwork
 from ipl_tui.networks.sandbox.process import ENDED, HelperProcess, SandboxError
 from ipl_tui.networks.socket_interface import LINUX, Kept, SocketInterface
+from ipl_tui.networks.topology import HOSTS, LINKS, Host, Link, Port
+from ipl_tui.networks.topology_network import TopologyInterface, TopologyNetwork
 
 if TYPE_CHECKING:
     from scapy.supersocket import SuperSocket
@@ -30,7 +30,7 @@ _TRY_AGAIN = 2.0  # seconds after which what was forbidden may be permitted
 _ETH_P_ARP = 0x0806
 
 
-class SandboxInterface(PlannedInterface, SocketInterface):
+class SandboxInterface(TopologyInterface, SocketInterface):
     """A port of one of the sandbox's hosts."""
 
     network = "sandbox"
@@ -112,7 +112,7 @@ class SandboxInterface(PlannedInterface, SocketInterface):
             return []
 
     def _router_for(self, destination: IPv4Address) -> IPv4Address | None:
-        return self._plan.gateway
+        return self._host.gateway
 
     def _known_neighbour(self, hop: IPv4Address) -> bytes:
         return b""  # what the hosts' kernels know is not seen from here
@@ -127,7 +127,7 @@ class SandboxInterface(PlannedInterface, SocketInterface):
         return f"{doing} on {self.name} failed: {error.strerror}."
 
 
-class SandboxNetwork(PlannedNetwork[SandboxInterface]):
+class SandboxNetwork(TopologyNetwork[SandboxInterface]):
     """Three hosts in namespaces of this machine's kernel. They are made when they are first used."""
 
     name = "sandbox"

@@ -15,7 +15,7 @@ from pathlib import Path
 from select import select
 from typing import Any
 
-from ipl_tui.networks.plan import Host, Link
+from ipl_tui.networks.topology import Host, Link
 
 ENDED = "The sandbox has ended: its helper process is gone. Choose it again (F2) for a new one."
 

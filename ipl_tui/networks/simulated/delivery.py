@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ipl_tui.networks.plan import Host
 from ipl_tui.networks.reassembly import MORE_FRAGMENTS, OFFSET, Arrival, Lost, Reassembly
 from ipl_tui.networks.simulated.effects import Deliver, Outcome, discard
 from ipl_tui.networks.simulated.messages import (
@@ -20,6 +19,7 @@ from ipl_tui.networks.simulated.messages import (
 )
 from ipl_tui.networks.simulated.protocols import Protocols
 from ipl_tui.networks.simulated.replies import Replies, goes_back
+from ipl_tui.networks.topology import Host
 from ipl_tui.packets.fields import PROTOCOLS
 
 TAKEN_PROTOCOLS = {2: "IGMP", 103: "PIM", 136: "UDP-Lite"}

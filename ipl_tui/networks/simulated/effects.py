@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ipl_tui.networks.plan import Host, Port
+from ipl_tui.networks.topology import Host, Port
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from ipaddress import IPv4Address
 
 from scapy.layers.l2 import ARP, Ether
 
-from ipl_tui.networks.plan import Port
 from ipl_tui.networks.simulated.effects import Effect, Sent, Transmit, Unreachable, discard
 from ipl_tui.networks.simulated.neighbours import Neighbours, Outgoing
 from ipl_tui.networks.simulated.routing import UNSPECIFIED, Routing, is_group, is_multicast
+from ipl_tui.networks.topology import Port
 
 ETHERTYPE_IPV4, ETHERTYPE_ARP = b"\x08\x00", b"\x08\x06"
 ETHERNET_BROADCAST = b"\xff" * 6

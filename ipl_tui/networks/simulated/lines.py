@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
-from ipl_tui.networks.plan import PATH, Link, Port
+from ipl_tui.networks.topology import PATH, Link, Port
 
 
 @dataclass(frozen=True)

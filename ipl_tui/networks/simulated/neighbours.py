@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from ipl_tui.networks.plan import Port
+from ipl_tui.networks.topology import Port
 
 MOST_KNOWN, MOST_ASKED = 128, 64
 """Neighbours; the one that is longest there makes room."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from ipl_tui.networks.interface import Ability, Method, RawSocket, SendError
 from ipl_tui.networks.links import check_link
-from ipl_tui.networks.plan import LINKS, Host, Link, Port
-from ipl_tui.networks.planned import PlannedInterface, PlannedNetwork
 from ipl_tui.networks.refusals import no_header
 from ipl_tui.networks.simulated.lines import Lines
+from ipl_tui.networks.topology import LINKS, Host, Link, Port
+from ipl_tui.networks.topology_network import TopologyInterface, TopologyNetwork
 from ipl_tui.packets.fields import SHORTEST_HEADER
 
 if TYPE_CHECKING:  # they load Scapy
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # they load Scapy
     from ipl_tui.networks.simulated.simulation import Simulation
 
 
-class SimulatedInterface(PlannedInterface):
+class SimulatedInterface(TopologyInterface):
     """A port of one of the simulated hosts."""
 
     network = "simulated"
@@ -66,7 +66,7 @@ class SimulatedInterface(PlannedInterface):
         """Nothing is kept from send to send."""
 
 
-class SimulatedNetwork(PlannedNetwork[SimulatedInterface]):
+class SimulatedNetwork(TopologyNetwork[SimulatedInterface]):
     """Three hosts in memory, and the frames between them."""
 
     name = "simulated"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
 from ipl_tui.networks.interface import SendError
-from ipl_tui.networks.plan import Port
 from ipl_tui.networks.reassembly import DONT_FRAGMENT, cut, write_checksum
 from ipl_tui.networks.refusals import (
     impossible_header,
@@ -21,6 +20,7 @@ from ipl_tui.networks.simulated.ethernet import Ethernet
 from ipl_tui.networks.simulated.neighbours import Outgoing
 from ipl_tui.networks.simulated.path_mtus import PathMtus
 from ipl_tui.networks.simulated.routing import ALL_SYSTEMS, UNSPECIFIED, Routing
+from ipl_tui.networks.topology import Port
 from ipl_tui.packets.fields import LONGEST_DATAGRAM, SHORTEST_HEADER
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ipl_tui.networks.plan import Port
+from ipl_tui.networks.topology import Port
 from ipl_tui.packets.fields import LONGEST_DATAGRAM
 
 MOST_PATH_MTUS = 128

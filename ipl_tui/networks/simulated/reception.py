@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 
-from ipl_tui.networks.plan import Port
 from ipl_tui.networks.reassembly import Arrival
 from ipl_tui.networks.simulated.delivery import Delivery
 from ipl_tui.networks.simulated.effects import Outcome, discard
@@ -21,6 +20,7 @@ from ipl_tui.networks.simulated.routing import (
     is_group,
     is_multicast,
 )
+from ipl_tui.networks.topology import Port
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.fields import SHORTEST_HEADER
 from ipl_tui.packets.options import Options, fill_in

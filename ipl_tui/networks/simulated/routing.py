@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Interface
 
-from ipl_tui.networks.plan import Host, Port
+from ipl_tui.networks.topology import Host, Port
 
 LIMITED_BROADCAST, UNSPECIFIED = b"\xff" * 4, bytes(4)
 MULTICAST, LOOPBACK = 0xE0, 127

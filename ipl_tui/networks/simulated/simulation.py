@@ -15,12 +15,12 @@ from itertools import count
 from typing import NamedTuple
 
 from ipl_tui.networks.interface import Method, SendError
-from ipl_tui.networks.plan import HOSTS, Port
 from ipl_tui.networks.refusals import no_neighbour
 from ipl_tui.networks.simulated.effects import Deliver, Discard, Effect, Sent, Transmit, Unreachable
 from ipl_tui.networks.simulated.lines import Lines
 from ipl_tui.networks.simulated.queue_socket import ProtocolSocket, QueueRawSocket, QueueSocket
 from ipl_tui.networks.simulated.stack import Stack
+from ipl_tui.networks.topology import HOSTS, Port
 from ipl_tui.packets.link_layer import ETHERNET
 
 Listener = ProtocolSocket | QueueRawSocket

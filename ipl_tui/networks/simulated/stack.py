@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address
 
-from ipl_tui.networks.plan import Host, Port
 from ipl_tui.networks.reassembly import Arrival, Reassembly
 from ipl_tui.networks.simulated.delivery import Delivery
 from ipl_tui.networks.simulated.effects import Effect, Outcome, ToItself, Unreachable, discard
@@ -28,6 +27,7 @@ from ipl_tui.networks.simulated.protocols import Protocols
 from ipl_tui.networks.simulated.reception import Reception, fill_in_options
 from ipl_tui.networks.simulated.replies import Replies, goes_back
 from ipl_tui.networks.simulated.routing import Routing
+from ipl_tui.networks.topology import Host, Port
 
 
 class Stack:

@@ -11,10 +11,10 @@ from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import ARP
 
 from ipl_tui.networks.interface import Ability, Interface, LinkError, Method
-from ipl_tui.networks.plan import PATH, SERVER, Link
 from ipl_tui.networks.sandbox import network as module
 from ipl_tui.networks.sandbox.network import SandboxNetwork
 from ipl_tui.networks.sandbox.process import SandboxError
+from ipl_tui.networks.topology import PATH, SERVER, Link
 from tests.networks.sandbox.common import (
     CLIENT,
     METHODS,

@@ -7,10 +7,10 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
 
-from ipl_tui.networks.plan import HOSTS, PATH, Port
 from ipl_tui.networks.reassembly import write_checksum
 from ipl_tui.networks.simulated.effects import Deliver, Discard, Effect, Transmit
 from ipl_tui.networks.simulated.stack import Stack
+from ipl_tui.networks.topology import HOSTS, PATH, Port
 from ipl_tui.packets.checksum import internet_checksum
 
 CLIENT, ROUTER, SERVER = HOSTS

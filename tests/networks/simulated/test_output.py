@@ -7,10 +7,10 @@ from scapy.layers.inet import IP
 from scapy.layers.l2 import ARP
 
 from ipl_tui.networks.interface import SendError
-from ipl_tui.networks.plan import Port
 from ipl_tui.networks.simulated.effects import Deliver, Sent, Transmit
 from ipl_tui.networks.simulated.neighbours import INTERVAL, REQUESTS
 from ipl_tui.networks.simulated.stack import Stack
+from ipl_tui.networks.topology import Port
 from tests.networks.simulated.hosts import (
     BROADCAST,
     C0,

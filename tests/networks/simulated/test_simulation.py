@@ -18,10 +18,10 @@ from ipl_tui.exchange.engine import Terms
 from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.networks.interface import SendError
-from ipl_tui.networks.plan import LINKS, Port
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.networks.simulated.effects import Effect, Sent, Transmit
 from ipl_tui.networks.simulated.stack import Stack
+from ipl_tui.networks.topology import LINKS, Port
 from tests.networks.simulated.watching import (
     CLIENT,
     NOBODY,

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from scapy.layers.inet import ICMP
 
 from ipl_tui.networks.interface import SendError
-from ipl_tui.networks.plan import PATH, Port
 from ipl_tui.networks.reassembly import MOST_BYTES, MOST_DATAGRAMS, write_checksum
 from ipl_tui.networks.simulated.effects import Sent, Unreachable
 from ipl_tui.networks.simulated.neighbours import INTERVAL, MOST_ASKED, MOST_KNOWN
+from ipl_tui.networks.topology import PATH, Port
 from ipl_tui.packets.checksum import internet_checksum
 from tests.networks.simulated.hosts import (
     CLIENT_ADDRESS,

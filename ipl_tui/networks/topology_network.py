@@ -8,11 +8,11 @@ from ipaddress import IPv4Address
 from typing import Generic, TypeVar
 
 from ipl_tui.networks.interface import Interface, Method, Network, Route, broadcasts_of
-from ipl_tui.networks.plan import HOSTS, PATH, SERVER, Host, Link, Port, default_destination
+from ipl_tui.networks.topology import HOSTS, PATH, SERVER, Host, Link, Port, default_destination
 from ipl_tui.packets.link_layer import ETHERNET
 
 
-class PlannedInterface(Interface):
+class TopologyInterface(Interface):
     """A port of one of the plan's hosts. Its MTU is always that of its link."""
 
     state = "up"
@@ -25,7 +25,7 @@ class PlannedInterface(Interface):
         self.hardware_address = port.hardware_address
         self.mtu = mtu
         self.destination = default_destination(port)
-        self._plan = host
+        self._host = host
         self._own = {each.address.ip for each in host.ports}
         self._broadcasts = broadcasts_of(each.address for each in host.ports)
 
@@ -39,23 +39,23 @@ class PlannedInterface(Interface):
     def route(self, destination: str) -> Route | None:
         if self.is_own(destination):
             return Route(self.name, self.source_for(destination))
-        target, router = IPv4Address(destination), self._plan.gateway
-        near = next((port for port in self._plan.ports if target in port.address.network), None)
+        target, router = IPv4Address(destination), self._host.gateway
+        near = next((port for port in self._host.ports if target in port.address.network), None)
         if near is not None:
             return Route(near.name, str(near.address.ip))
         if router is None:
             return None
-        near = next(port for port in self._plan.ports if router in port.address.network)
+        near = next(port for port in self._host.ports if router in port.address.network)
         return Route(near.name, str(near.address.ip), str(router))
 
     def broadcasts(self) -> frozenset[IPv4Address]:
         return self._broadcasts
 
 
-Planned = TypeVar("Planned", bound=PlannedInterface)
+AnInterface = TypeVar("AnInterface", bound=TopologyInterface)
 
 
-class PlannedNetwork(Network, Generic[Planned]):
+class TopologyNetwork(Network, Generic[AnInterface]):
     """The plan's four interfaces, in the order of its path; its server answers ClientMessage."""
 
     private = True
@@ -66,7 +66,7 @@ class PlannedNetwork(Network, Generic[Planned]):
         self._interfaces = {port.name: self._make_interface(hosts[port.name], port, mtus[port.name]) for port in PATH}
 
     @abstractmethod
-    def _make_interface(self, host: Host, port: Port, mtu: int) -> Planned:
+    def _make_interface(self, host: Host, port: Port, mtu: int) -> AnInterface:
         """The interface at a port."""
 
     def interfaces(self) -> list[Interface]:

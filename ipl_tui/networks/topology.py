@@ -1,4 +1,4 @@
-"""The plan that the simulated network and the sandbox share: three hosts and the two links between them.
+"""The topology that the simulated network and the sandbox share, the plan: three hosts and the two links between them.
 
 client c0 10.0.1.10/24 ── r0 10.0.1.1 [router] r1 10.0.2.1 ── s0 10.0.2.20/24 server
 """
