@@ -211,7 +211,7 @@ async def test_controls_are_shown_escaped(text: bytes) -> None:
 
 async def test_the_names_of_interfaces_in_a_file_are_text_too() -> None:
     async with panes() as (_, _, shown):
-        assert "[b]lab1\\x1b… " in shown.show(FRAMES[0], 1)
+        assert "[b]lab1\\x1b[m " in shown.show(FRAMES[0], 1)
 
 
 async def test_a_frame_of_absurd_times_and_lengths_has_its_row() -> None:
