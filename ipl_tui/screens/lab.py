@@ -672,7 +672,9 @@ class LabScreen(Screen[None]):
         outcome = await asyncio.to_thread(self.send, order, interface, stop, tell)
         if interface is not self.interface:  # another was chosen meanwhile, and nobody else lets go of this one
             await asyncio.to_thread(interface.close)
-        done = f"Sent {outcome.sent:,} × {len(order.packet)} bytes, {order.method}, on {interface.name}"
+        way = self.network.way_to(destination_of(order), interface) if order.method == "kernel" else interface
+        done = f"Sent {outcome.sent:,} × {len(order.packet)} bytes, {order.method}, on {way.name}"
+        done += "" if way is interface else f": {destination_of(order)} is this machine's own address"
         if outcome.problem:
             composer.refuse(outcome.problem + (f" ({outcome.sent:,} were sent)" if outcome.sent else ""))
         else:

@@ -153,7 +153,7 @@ class TestSending:
                 answer = await until_seen(pilot, "ServerResponse")
                 assert "↻" in answer and "↩ answers 1" in answer
                 assert {lab.trail.interface(number) for number in (1, 2, 3, 4)} == {"lo"}
-                await until_seen(pilot, "Sent 1 × 33 bytes, kernel, on c0")
+                await until_seen(pilot, "Sent 1 × 33 bytes, kernel, on lo: 10.0.1.10 is this machine's own")
 
     async def test_a_repeat_shows_its_progress_and_can_be_stopped(self, running: Running) -> None:
         async with running() as (pilot, lab):
