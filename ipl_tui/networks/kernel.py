@@ -179,6 +179,8 @@ class KernelInterface(WireInterface):
     def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
         if deaf:
             return super().open_protocol(proto, deaf)
+        if not nameable(self.name):
+            raise SendError(self._unnameable("a packet socket"))
         from ipl_tui.networks.arrivals import ArrivalSocket, Door, PacketTap, frame_tap
 
         open_tap = PacketTap if LINUX else frame_tap

@@ -230,6 +230,9 @@ class LabScreen(Screen[None]):
         self.grid, self.grid_meaning = HeaderGrid(id="header-grid"), Meaning(id="header-meaning")
         self.fields, self.meaning = PacketTree(id="tree"), Meaning(id="field-meaning")
         self.dump = HexDump(id="hex")
+        # Kept, for what ends late looks for nothing on a screen that is being taken down.
+        self.header_pane = Vertical(self.grid, self.grid_meaning, id="header")
+        self.fields_pane = Vertical(self.fields, self.meaning, self.dump, id="fields")
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="selectors"):
@@ -248,13 +251,8 @@ class LabScreen(Screen[None]):
             yield self.path_line
         with Horizontal(id="lower"):
             yield self.composer
-            with Vertical(id="header"):
-                yield self.grid
-                yield self.grid_meaning
-            with Vertical(id="fields"):
-                yield self.fields
-                yield self.meaning
-                yield self.dump
+            yield self.header_pane
+            yield self.fields_pane
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -603,8 +601,8 @@ class LabScreen(Screen[None]):
         kind = cut if dissection.ipv4 else ": not IPv4"
         if 0 < stop - start < SHORTEST_HEADER:
             kind = f": only {stop - start} of its bytes are here"
-        self.query_one("#header").border_title = f"{PANES['header']} of packet {frame.number}{kind}"
-        self.query_one("#fields").border_title = f"{PANES['fields']} of packet {frame.number}{cut}"
+        self.header_pane.border_title = f"{PANES['header']} of packet {frame.number}{kind}"
+        self.fields_pane.border_title = f"{PANES['fields']} of packet {frame.number}{cut}"
 
     @on(PacketTree.NodeChosen)
     def node_chosen(self, event: PacketTree.NodeChosen) -> None:

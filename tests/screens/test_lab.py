@@ -33,7 +33,7 @@ from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.key_bar import KeyBar
 from ipl_tui.widgets.packet_list import PacketList
-from tests.conftest import WITHOUT_RIGHTS, Pair, Wire, inside, run_ip
+from tests.conftest import WITHOUT_RIGHTS, Pair, Wire, inside, run_ip, wait_until
 from tests.screen import seen, until, until_seen
 from tests.screens.conftest import Running
 
@@ -100,6 +100,29 @@ class TestExchange:
             # What came second is the objection to protocol 254, which nobody holds, and none to 253.
             quoted = lab.store.frame(2).data[14 + 20 + 8 :]
             assert quoted[9] == 254
+
+    async def test_leaving_while_dissectors_are_being_loaded_ends_nothing_in_disorder(
+        self, running: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        labs: list[LabScreen] = []
+        loaded = threading.Event()
+
+        def load_until_the_screen_is_gone() -> None:
+            wait_until(lambda: bool(labs) and not labs[0].children, 20)
+            loaded.set()
+
+        def stop_late(lab: LabScreen) -> None:
+            assert loaded.wait(20)
+            stop_all(lab)
+
+        stop_all = LabScreen.stop_all
+        monkeypatch.setattr("ipl_tui.screens.lab.load_rest", load_until_the_screen_is_gone)
+        monkeypatch.setattr(LabScreen, "stop_all", stop_late)
+        async with running(filter=f"ip proto {PROTOCOL}", responder=True) as (pilot, lab):
+            await pilot.press("f5")
+            await until(pilot, lambda: lab.shown > 0)
+            labs.append(lab)
+        assert loaded.is_set()
 
     async def test_f6_turns_the_responder_on_and_off(self, running: Running) -> None:
         async with running(filter=f"ip proto {PROTOCOL}") as (pilot, lab):
