@@ -53,6 +53,10 @@ def test_every_command_takes_them(odd: None) -> None:
     assert r"  x\xff\xfey  up  10.9.9.1/24" in listed
     assert SENTENCE in run("sniff", "-i", NOT_UTF8, status=1)
     assert "33 bytes, kernel, on x\\xff\\xfey" in run("send", "-i", NOT_UTF8, "--dst", "10.9.9.77", status=0)
+    assert SENTENCE in run("server", "-i", NOT_UTF8, status=1)
+    assert SENTENCE in run("client", "-i", NOT_UTF8, "--dst", "10.9.9.77", status=1)
+    unanswered = "client", "-i", NOT_UTF8, "--dst", "10.9.9.77", "--engine", "socket", "--timeout", "0.1"
+    assert r"Sent on x\xff\xfey" in run(*unanswered, status=1)
     assert SENTENCE in run("doctor", "-i", NOT_UTF8, status=1)
     leaving = r"packets to 10.9.9.9 leave by x\xff\xfey, from 10.9.9.1"
     assert leaving in run("doctor", "-i", STEERING, "--dst", "10.9.9.9", status=0)

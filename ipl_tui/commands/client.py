@@ -70,6 +70,7 @@ def command(wanted: Wanted) -> None:
             wanted.framing or "none",
         )
         ending.enter_context(closing(client))
+        stays = not place.network.private and place.interface.is_own(destination)
         replies: list[Reply] = []
         warned = False
         try:
@@ -77,12 +78,12 @@ def command(wanted: Wanted) -> None:
                 print_request(client, destination, wanted)
                 replies.append(client.ask(wanted.timeout))
                 print_reply(replies[-1], place, wanted)
-                warned = warned or warn_of_second(client, destination)
+                warned = warned or warn_of_second(client, destination, stays)
         except KeyboardInterrupt:
             print_summary(replies, interrupted=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
         if not warned and not wanted.over_tcp and not place.network.private and replies[-1].response is not None:
-            warn_of_second(client, destination, SECOND_ANSWER)
+            warn_of_second(client, destination, stays, SECOND_ANSWER)
     if len(replies) > 1:
         print_summary(replies)
     if any(reply.response is None for reply in replies):
@@ -110,12 +111,16 @@ def print_reply(reply: Reply, place: Place, wanted: Wanted) -> None:
         print_packet(reply.response, wanted.over_tcp)
 
 
-def warn_of_second(client: Client, destination: str, seconds: float = 0) -> bool:
-    """Say that more answers than questions came, if so, waiting so long for one."""
+def warn_of_second(client: Client, destination: str, stays: bool, seconds: float = 0) -> bool:
+    """Say that more answers than questions came, if so, waiting so long for one; whether they stay on this machine."""
     if not client.surplus(seconds):
         return False
+    twice = ""
+    if stays:
+        twice = ", or a Scapy program without conf.use_pcap, which sees each packet on loopback twice"
     echo(
-        f"A second answer came from {destination}: probably two servers listen there, or another client here asks too.",
+        f"A second answer came from {destination}: probably two servers listen there{twice}, "
+        "or another client here asks too.",
         fg="yellow",
         err=True,
     )

@@ -175,7 +175,7 @@ class AsyncioClient:
         self._source, self._destination, self._port = target.source, target.destination, target.port
         self._server = f"{target.destination}:{target.port}"
         self._runner = asyncio.Runner()
-        self._runner.get_loop()  # makes it: Ctrl+C while it is made would leave half a one
+        self._loop = self._runner.get_loop()  # made now: Ctrl+C while it is made would leave half a one
         self._asking = Lock()
         self._task: asyncio.Task[Any] | None = None
         """The one that asks."""
@@ -183,6 +183,8 @@ class AsyncioClient:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._answers = Messages(SERVER_RESPONSE, target.framing)
         """What arrives on the connection."""
+        self._answered = False
+        """Whether an answer has come on the connection."""
         self._other = b""
         """What came last for the question that is not the answer."""
 
@@ -204,7 +206,12 @@ class AsyncioClient:
             except asyncio.CancelledError:  # by close()
                 pass
             finally:
-                asking.close()  # Ctrl+C may come before it begins
+                # Ctrl+C leaves it half-way, or comes before it begins: close() runs the loop once more.
+                left = asyncio.all_tasks(self._loop)
+                for task in left:
+                    task.cancel()
+                if not left:
+                    asking.close()
                 self._task = None
         return Reply(self._server, CLIENT_MESSAGE, None, time.perf_counter() - begun, CLOSED)
 
@@ -228,7 +235,7 @@ class AsyncioClient:
         except TimeoutError:
             reason = self._why_silent()
         except EOFError:
-            reason = f"{self._server} ended the connection{self._what_came(', after ')}."
+            reason = f"{self._server} ended the connection{self._what_came(', after ') or self._perhaps}."
         except OSError as error:
             reason = self._why_not(error)
         await self._disconnect()
@@ -241,6 +248,7 @@ class AsyncioClient:
         writer.write(frame(CLIENT_MESSAGE, self._framing))
         while (message := await read_message(reader, self._answers)) != SERVER_RESPONSE:
             self._other = message
+        self._answered = True
         return Reply(self._server, CLIENT_MESSAGE, SERVER_RESPONSE, time.perf_counter() - begun)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -257,7 +265,7 @@ class AsyncioClient:
     async def _disconnect(self) -> None:
         if self._streams is not None:
             _, writer = self._streams
-            self._streams = None
+            self._streams, self._answered = None, False
             self._answers = Messages(SERVER_RESPONSE, self._framing)
             writer.close()
             with suppress(OSError):
@@ -276,9 +284,16 @@ class AsyncioClient:
             return f"{self._server} does not answer TCP's request for a connection."
         if came := self._what_came(" sent "):
             return f"{self._server}{came}."
+        return f"{self._server} took the message and sent nothing{self._perhaps}."
+
+    @property
+    def _perhaps(self) -> str:
+        """What may be behind it that nothing came, in words behind that."""
+        if self._answered:
+            return ": perhaps it reads one message a connection"
         expects = "a length before it" if self._framing == "none" else "no length before it"
         other = "length" if self._framing == "none" else "none"
-        return f"{self._server} took the message and sent nothing: perhaps it expects {expects} (--framing {other})."
+        return f": perhaps it expects {expects} (--framing {other})"
 
     def _why_not(self, error: OSError) -> str:
         match error.errno:

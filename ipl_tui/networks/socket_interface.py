@@ -119,14 +119,20 @@ class SocketInterface(Interface):
         sender.sendto(packet, (self.name, ETHERTYPE_IPV4, 0, 0, link_address))
 
     def _send_kernel(self, packet: bytes, destination: IPv4Address) -> None:
-        here = any(destination == address.ip for address in self.addresses)
-        if not here and self.is_own(str(destination)):
-            # Bound to this interface it would be routed past the one that holds the address, and lost.
-            with self._open_raw(socket.IPPROTO_RAW, bound=False) as sender:
-                sender.sendto(packet, (str(destination), 0))
+        if self.is_own_elsewhere(destination):
+            self.send_unbound(packet, destination)
         else:
             bound = self._socket("kernel", lambda: self._open_raw(socket.IPPROTO_RAW))
             bound.sendto(packet, (str(destination), 0))
+
+    def is_own_elsewhere(self, destination: IPv4Address) -> bool:
+        """Whether another interface of this host has the address: a packet bound to this one would be routed past
+        that, and lost."""
+        return destination not in [address.ip for address in self.addresses] and self.is_own(str(destination))
+
+    def send_unbound(self, packet: bytes, destination: IPv4Address) -> None:
+        with self._open_raw(socket.IPPROTO_RAW, bound=False) as sender:
+            sender.sendto(packet, (str(destination), 0))
 
     def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
         from scapy.layers.inet import IP

@@ -88,12 +88,13 @@ class Orders:
         self._quiet.close()
 
 
-def describe_outcome(given: Given, outcome: Outcome) -> str:
-    """How far an order got, or why not further; a sentence."""
+def describe_outcome(given: Given, outcome: Outcome, way: Interface) -> str:
+    """How far an order got, by the interface that took it, or why not further; a sentence."""
     if outcome.problem:
         return outcome.problem + (f" ({outcome.sent:,} were sent)" if outcome.sent else "")
     order = given.order
-    done = f"Sent {outcome.sent:,} × {len(order.packet)} bytes, {order.method}, on {given.interface.name}"
+    done = f"Sent {outcome.sent:,} × {len(order.packet)} bytes, {order.method}, on {way.name}"
+    done += "" if way is given.interface else f": {destination_of(order)} is this machine's own address"
     return done + ("" if outcome.sent == order.count else f"; stopped before {order.count:,}")
 
 

@@ -351,7 +351,8 @@ class Session:
         finally:
             self._orders.end(given)
         nowhere = "; nothing is captured now (F2)" if self.sniffer is None and not outcome.problem else ""
-        self._say("refusal" if outcome.problem else "order", describe_outcome(given, outcome) + nowhere)
+        way = self.network.way_to(destination_of(order), interface) if order.method == "kernel" else interface
+        self._say("refusal" if outcome.problem else "order", describe_outcome(given, outcome, way) + nowhere)
         self._look_for_sent()
         if given.watch.error is None and not outcome.problem:
             self._awaiting += 1

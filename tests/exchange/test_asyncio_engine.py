@@ -290,7 +290,7 @@ def test_a_server_that_says_nothing(lo: Interface) -> None:
          r'sent 396 bytes that are no ServerResponse: "' + r"\x1b[2J" * 10 + '".'),
         (b"", False, "length",
          "took the message and sent nothing: perhaps it expects no length before it (--framing none)."),
-        (b"", True, "none", "ended the connection."),
+        (b"", True, "none", "ended the connection: perhaps it expects a length before it (--framing length)."),
         (b"Server", True, "none", 'ended the connection, after 6 bytes that are no ServerResponse: "Server".'),
     ],
 )  # fmt: skip
@@ -311,6 +311,23 @@ def test_what_came_instead_of_the_answer_is_said(
                 stream.shutdown(socket.SHUT_WR)
             asking.join(10)
     assert replies.get(timeout=1).reason == f"127.0.0.1:{PORT} {reason}"
+
+
+def test_a_server_that_reads_once_and_keeps_the_connection_is_not_said_to_expect_a_length(lo: Interface) -> None:
+    replies: Queue[Reply] = Queue()
+    with (
+        socket.create_server(("127.0.0.1", PORT)) as listening,
+        closing(make_client("asyncio", lo, "127.0.0.1")) as client,
+    ):
+        asking = Thread(target=lambda: list(map(replies.put, map(client.ask, [10, 0.2]))))
+        asking.start()
+        with closing(listening.accept()[0]) as stream:
+            assert stream.recv(100) == CLIENT_MESSAGE
+            stream.sendall(SERVER_RESPONSE)
+            asking.join(10)
+    assert replies.get(timeout=1).response == SERVER_RESPONSE
+    said = "took the message and sent nothing: perhaps it reads one message a connection."
+    assert replies.get(timeout=1).reason == f"127.0.0.1:{PORT} {said}"
 
 
 def test_an_answer_in_two_reads_and_a_second_one_that_nobody_asked_for(lo: Interface) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ipl_tui.commands.common import place_of
 from ipl_tui.exchange.engine import Terms
-from ipl_tui.exchange.engines import RAW_ENGINES, make_client
+from ipl_tui.exchange.engines import RAW_ENGINES, make_client, make_server
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.packets.fields import read_header
@@ -74,3 +74,20 @@ def test_a_server_may_answer_for_an_own_address(two_addresses: None, name: str, 
 def test_a_server_on_an_interface_does_not_answer_for_another(two_addresses: None) -> None:
     with pytest.raises(SendError, match=r"^10\.5\.0\.1 is no address of c0"):
         Terms(KernelNetwork().find("c0"), source="10.5.0.1").require_addresses()
+
+
+@pytest.mark.parametrize("engine", RAW_ENGINES)
+@pytest.mark.parametrize("source", ["10.0.1.10", "10.5.0.1", "127.0.0.1"])
+def test_a_server_on_an_interface_answers_every_own_address_where_it_is(
+    two_addresses: None, engine: str, source: str
+) -> None:
+    server = make_server(engine, Terms(KernelNetwork().find("c0"), on_problem=pytest.fail))
+    server.start()
+    try:
+        with (
+            place_of(None, "10.0.1.10") as place,
+            closing(make_client(engine, place.interface, "10.0.1.10", source)) as client,
+        ):
+            assert client.ask(5).response is not None
+    finally:
+        server.stop()

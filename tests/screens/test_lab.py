@@ -29,12 +29,13 @@ from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.screens.save import SaveScreen
+from ipl_tui.session.session import Session
 from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.key_bar import KeyBar
 from ipl_tui.widgets.packet_list import PacketList
-from tests.conftest import WITHOUT_RIGHTS, Pair, Wire, inside, run_ip
+from tests.conftest import WITHOUT_RIGHTS, Pair, Wire, inside, run_ip, wait_until
 from tests.screen import seen, until, until_seen
 from tests.screens.conftest import Running
 
@@ -102,6 +103,29 @@ class TestExchange:
             quoted = lab.session.store.frame(2).data[14 + 20 + 8 :]
             assert quoted[9] == 254
 
+    async def test_leaving_while_dissectors_are_being_loaded_ends_nothing_in_disorder(
+        self, running: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        labs: list[LabScreen] = []
+        loaded = threading.Event()
+
+        def load_until_the_screen_is_gone() -> None:
+            wait_until(lambda: bool(labs) and not labs[0].children, 20)
+            loaded.set()
+
+        def stop_late(session: Session) -> None:
+            assert loaded.wait(20)
+            stop_all(session)
+
+        stop_all = Session._stop_all
+        monkeypatch.setattr("ipl_tui.session.session.load_rest", load_until_the_screen_is_gone)
+        monkeypatch.setattr(Session, "_stop_all", stop_late)
+        async with running(filter=f"ip proto {PROTOCOL}", responder=True) as (pilot, lab):
+            await pilot.press("f5")
+            await until(pilot, lambda: lab.details.number > 0)
+            labs.append(lab)
+        assert loaded.is_set()
+
     async def test_f6_turns_the_responder_on_and_off(self, running: Running) -> None:
         async with running(filter=f"ip proto {PROTOCOL}") as (pilot, lab):
             await pilot.press("f6")
@@ -154,7 +178,7 @@ class TestSending:
                 answer = await until_seen(pilot, "ServerResponse")
                 assert "↻" in answer and "↩ answers 1" in answer
                 assert {lab.session.trail.interface(number) for number in (1, 2, 3, 4)} == {"lo"}
-                await until_seen(pilot, "Sent 1 × 33 bytes, kernel, on c0")
+                await until_seen(pilot, "Sent 1 × 33 bytes, kernel, on lo: 10.0.1.10 is this machine's own")
 
     async def test_a_repeat_shows_its_progress_and_can_be_stopped(self, running: Running) -> None:
         async with running() as (pilot, lab):

@@ -182,7 +182,7 @@ class KernelInterface(SocketInterface):
 
     def open_raw(self, proto: int) -> RawSocket:
         raw = self._listen(proto)
-        return HostOrderSocket(raw) if sys.platform == "darwin" else raw
+        return HostOrderSocket(raw) if sys.platform == "darwin" else AnsweringSocket(raw, self)
 
     def open_stream(self) -> socket.socket:
         return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -190,6 +190,8 @@ class KernelInterface(SocketInterface):
     def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
         if deaf:
             return super().open_protocol(proto, deaf)
+        if not nameable(self.name):
+            raise SendError(self._unnameable("a packet socket"))
         from ipl_tui.networks.kernel.arrivals import ArrivalSocket, Door, PacketTap, frame_tap
 
         open_tap = PacketTap if LINUX else frame_tap
@@ -287,6 +289,25 @@ class KernelInterface(SocketInterface):
         if error.errno in GONE:
             return f"{self.name} is no longer there: choose another interface."
         return f"{doing} on {self.name} failed: {error.strerror}."
+
+
+class AnsweringSocket(socket.socket):
+    """A raw socket that sends by its interface, except to addresses that this machine has elsewhere: what comes from
+    those by loopback, is answered there."""
+
+    def __init__(self, raw: socket.socket, interface: KernelInterface) -> None:
+        """Take over an open socket."""
+        timeout = raw.gettimeout()
+        super().__init__(raw.family, raw.type, raw.proto, fileno=raw.detach())
+        self.settimeout(timeout)
+        self._interface = interface
+
+    def sendto(self, packet: bytes, address: tuple[str, int], /) -> int:  # type: ignore[override]  # flags: never needed
+        destination = IPv4Address(address[0])
+        if not self._interface.is_own_elsewhere(destination):
+            return super().sendto(packet, address)
+        self._interface.send_unbound(packet, destination)
+        return len(packet)
 
 
 class KernelNetwork(Network):
