@@ -134,9 +134,10 @@ class LabScreen(Screen[None]):
         self.packets.own = new.own
         if new.file is None and old.file is not None:
             self.packets.following = True  # what is captured now comes at its end
-        if new.following and not self.path_line.is_attached:
-            self.mount(self.path_line, after=self.packets)
-        self.path_line.display = new.following
+        if new.following != old.following:
+            if new.following and not self.path_line.is_attached:
+                self.mount(self.path_line, after=self.packets)
+            self.path_line.display = new.following
         self.show_packets()
         for said in new.said:
             if said.number >= self.heard:

@@ -48,6 +48,8 @@ class CaptureBar(Widget):
         """Packets in the list."""
         self.paused = False
         """Whether the list is held still."""
+        self.said = ""
+        """The line that tells the state."""
         self.button = Chooser("", id="interface", compact=True, tooltip="Where packets are captured and sent")
         self.line = Input(id="filter", compact=True, placeholder="all; try: ip proto 253")
         self.verdict = Label("", id="filter-verdict", markup=False)
@@ -104,7 +106,9 @@ class CaptureBar(Widget):
 
     def show_state(self) -> None:
         line = describe_state(self.snapshot, self.shown, self.paused, self.size.width)
-        self.state.update(Text(line), layout=False)
+        if line != self.said:
+            self.said = line
+            self.state.update(Text(line), layout=False)
 
     @on(Button.Pressed, "#interface")
     def ask_for_interface(self, event: Button.Pressed) -> None:
