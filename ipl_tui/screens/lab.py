@@ -51,6 +51,7 @@ from ipl_tui.screens.help import HelpScreen, Place
 from ipl_tui.screens.interfaces import InterfaceScreen
 from ipl_tui.screens.links import LinkScreen
 from ipl_tui.screens.save import SaveScreen
+from ipl_tui.session.rows import Rows
 from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import Cell, HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
@@ -224,7 +225,8 @@ class LabScreen(Screen[None]):
         self.sparkline = Sparkline(id="rate")
         self.trouble_line = Static(id="trouble", markup=False)
         self.pane_bar = PaneBar(PANES, id="panes")
-        self.packets = PacketList(store, self.joiner, self.trail, id="packets")
+        self.rows = Rows(store, self.joiner, self.trail)
+        self.packets = PacketList(self.rows, id="packets")
         self.path_line = PathLine(self.trail, id="path")
         self.composer = Composer(id="compose")
         self.grid, self.grid_meaning = HeaderGrid(id="header-grid"), Meaning(id="header-meaning")
@@ -288,7 +290,7 @@ class LabScreen(Screen[None]):
         await asyncio.to_thread(self.stop_all)
 
     def stop_all(self) -> None:
-        self.packets.dissector.close()
+        self.rows.dissector.close()
         if self.comparison is not None:
             self.comparison.close()
         if self.sniffer is not None:
@@ -391,7 +393,7 @@ class LabScreen(Screen[None]):
         def begin(numbers: list[int]) -> None:
             places = dict(zip(numbers, interfaces, strict=True))
             own = {number: own_addresses(each, network) for number, each in places.items()}
-            self.packets.own = {**self.packets.own, **own}
+            self.rows.own = {**self.rows.own, **own}
             for part in [places] if following else [{number: each} for number, each in places.items()]:
                 self.trail.follow(network, part)
 
@@ -496,7 +498,7 @@ class LabScreen(Screen[None]):
         if not gc.isenabled():  # as the command line starts
             gc.freeze()
             gc.enable()
-        self.packets.dissector.forget()
+        self.rows.dissector.forget()
         self.packets.forget_summaries()
         if self.shown:
             self.show_dissection()
@@ -566,7 +568,7 @@ class LabScreen(Screen[None]):
             return
         linktype = self.store.interfaces[frame.interface].linktype
         self.decoding.cancel()  # of a packet selected before
-        decoding = self.decoding = self.packets.dissector.dissect(frame.data, linktype, frame.length, patience=PROMPT)
+        decoding = self.decoding = self.rows.dissector.dissect(frame.data, linktype, frame.length, patience=PROMPT)
         if decoding.done():
             self.show_layers(frame, decoding.result())
             return

@@ -1,0 +1,1 @@
+"""A lab without a screen."""
