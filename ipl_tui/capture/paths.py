@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.store import Batch, Store
-from ipl_tui.packets.fields import FIELDS, SHORTEST_HEADER, read_header
+from ipl_tui.packets.fields import FIELDS, read_header
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER
 from ipl_tui.packets.link_layer import network_layer
 
 PATIENCE = 64_000_000_000

@@ -30,7 +30,8 @@ from ipl_tui.networks.sending import (
     caveats,
 )
 from ipl_tui.packets.craft import PRESETS, Crafted, Draft, craft, read_entries, write_entries
-from ipl_tui.packets.fields import ADDRESSES, FIELDS, LONGEST_DATAGRAM, Field
+from ipl_tui.packets.fields import ADDRESSES, FIELDS, Field
+from ipl_tui.packets.ipv4 import LONGEST_DATAGRAM
 
 if TYPE_CHECKING:
     from ipl_tui.capture.sniffer import CaptureSocket

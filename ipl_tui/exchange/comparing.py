@@ -38,8 +38,8 @@ from ipl_tui.exchange.reading import (
 )
 from ipl_tui.exchange.scapy_engine import ScapyClient
 from ipl_tui.networks.interface import Interface, SendError
-from ipl_tui.packets.fields import FIELD, SHORTEST_HEADER, read_header
-from ipl_tui.packets.ipv4 import without_padding
+from ipl_tui.packets.fields import FIELD, read_header
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER, without_padding
 from ipl_tui.packets.link_layer import network_layer
 
 TIMEOUT = 3.0

@@ -14,9 +14,9 @@ from scapy.layers.inet import TCP
 
 from ipl_tui.exchange.engine import PORT, Reply
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
-from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
+from ipl_tui.packets.fields import read_header
 from ipl_tui.packets.icmp import IcmpError, describe_error, error_about
-from ipl_tui.packets.ipv4 import header_length, payload_of
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER, header_length, payload_of
 
 TCP_PROTOCOL = 6
 SHORTEST_SEGMENT = 20

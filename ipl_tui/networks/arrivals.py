@@ -27,8 +27,7 @@ from ipl_tui.capture.filters import attach_protocol
 from ipl_tui.networks.plan import Port
 from ipl_tui.networks.reassembly import MORE_FRAGMENTS, OFFSET, Arrival, Reassembly
 from ipl_tui.packets.checksum import internet_checksum
-from ipl_tui.packets.fields import SHORTEST_HEADER
-from ipl_tui.packets.ipv4 import header_length, without_padding
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER, header_length, without_padding
 
 ETH_P_IP = 0x0800
 """A packet socket for this type alone gets what arrives and never what leaves: on loopback each packet once."""

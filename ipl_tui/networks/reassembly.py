@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from ipl_tui.networks.plan import Port
 from ipl_tui.packets.checksum import internet_checksum
-from ipl_tui.packets.fields import LONGEST_DATAGRAM
+from ipl_tui.packets.ipv4 import LONGEST_DATAGRAM
 from ipl_tui.packets.options import Options, for_later_fragments
 
 DONT_FRAGMENT, MORE_FRAGMENTS, OFFSET = 0x4000, 0x2000, 0x1FFF

@@ -26,7 +26,7 @@ from ipl_tui.networks.refusals import (
     no_route,
     own_address,
 )
-from ipl_tui.packets.fields import SHORTEST_HEADER
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER
 from ipl_tui.packets.link_layer import ETHERNET
 
 if TYPE_CHECKING:

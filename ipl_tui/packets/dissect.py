@@ -15,9 +15,9 @@ from scapy.packet import NoPayload, Packet, Padding, Raw, bind_bottom_up
 
 from .checksum import internet_checksum
 from .craft import payload_text
-from .fields import LONGEST_DATAGRAM, PROTOCOLS, SHORTEST_HEADER
+from .fields import PROTOCOLS
 from .icmp import ERROR_TYPES, describe_error
-from .ipv4 import header_length
+from .ipv4 import LONGEST_DATAGRAM, SHORTEST_HEADER, header_length
 from .link_layer import ETHERNET, network_layer
 from .text import printable
 

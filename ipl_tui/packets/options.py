@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .fields import LONGEST_HEADER, SHORTEST_HEADER
+from .ipv4 import LONGEST_HEADER, SHORTEST_HEADER
 
 END, NO_OPERATION = 0, 1
 RECORD_ROUTE, TIMESTAMP, COMMERCIAL_SECURITY, ROUTER_ALERT = 7, 68, 134, 148

@@ -41,8 +41,9 @@ from ipl_tui.networks.interface import Interface, Network, SendError, network_of
 from ipl_tui.networks.links import describe_link
 from ipl_tui.networks.sending import Order, Outcome, carry_out
 from ipl_tui.networks.trail import Trail
-from ipl_tui.packets.fields import FIELD, FIELDS, SHORTEST_HEADER, read_header
+from ipl_tui.packets.fields import FIELD, FIELDS, read_header
 from ipl_tui.packets.icmp import describe_error
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER
 from ipl_tui.packets.link_layer import ETHERNET
 from ipl_tui.packets.picture import show_value
 from ipl_tui.packets.text import printable

@@ -21,7 +21,7 @@ from ipl_tui.networks.simulated.ethernet import Ethernet
 from ipl_tui.networks.simulated.neighbours import Outgoing
 from ipl_tui.networks.simulated.path_mtus import PathMtus
 from ipl_tui.networks.simulated.routing import ALL_SYSTEMS, UNSPECIFIED, Routing
-from ipl_tui.packets.fields import LONGEST_DATAGRAM, SHORTEST_HEADER
+from ipl_tui.packets.ipv4 import LONGEST_DATAGRAM, SHORTEST_HEADER
 
 
 class Output:

@@ -26,7 +26,7 @@ from ipl_tui.networks.simulated.path_mtus import PathMtus
 from ipl_tui.networks.simulated.replies import Replies
 from ipl_tui.networks.simulated.routing import Routing
 from ipl_tui.packets.checksum import internet_checksum
-from ipl_tui.packets.fields import SHORTEST_HEADER
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER
 
 FRAGMENTATION_NEEDED = bytes([UNREACHABLE, 4])
 

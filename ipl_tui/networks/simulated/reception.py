@@ -22,7 +22,7 @@ from ipl_tui.networks.simulated.routing import (
     is_multicast,
 )
 from ipl_tui.packets.checksum import internet_checksum
-from ipl_tui.packets.fields import SHORTEST_HEADER
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER
 from ipl_tui.packets.options import Options, fill_in
 
 
