@@ -10,7 +10,7 @@ from ipl_tui.capture.pcapng import NO_TIME
 from ipl_tui.capture.store import Batch, Store
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.packets.icmp import ERROR_TYPES, ICMP_HEADER
-from ipl_tui.packets.ipv4 import ICMP, SHORTEST_HEADER, header_length, payload_of, without_padding
+from ipl_tui.packets.ipv4 import ICMP, SHORTEST_HEADER, header_length, is_fragment, payload_of, without_padding
 from ipl_tui.packets.link_layer import network_layer
 
 PATIENCE = 15_000_000_000
@@ -174,7 +174,7 @@ def _read_packet(packet: bytes) -> tuple[bytes, bytes, bytes] | None:
     """Source, destination and payload of a whole, unfragmented IPv4 packet that is exactly one of the two messages."""
     if len(packet) < SHORTEST_HEADER or packet[0] >> 4 != 4 or packet[9] != PROTOCOL:
         return None
-    if int.from_bytes(packet[6:8]) & 0x3FFF:  # more fragments follow, or an offset
+    if is_fragment(packet):
         return None
     payload = packet[header_length(packet) : int.from_bytes(packet[2:4])]  # what comes after is Ethernet's padding
     if header_length(packet) < SHORTEST_HEADER or payload not in (CLIENT_MESSAGE, SERVER_RESPONSE):
