@@ -198,7 +198,8 @@ def warn(*sentences: str) -> None:
 
 
 def print_packet(crafted: Crafted, payload: bytes) -> None:
-    from ipl_tui.packets.picture import hex_dump, picture
+    from ipl_tui.packets.hex import hex_dump
+    from ipl_tui.packets.picture import picture
 
     echo("\n".join([*picture(crafted.values, payload), "", *hex_dump(crafted.packet)]))
 

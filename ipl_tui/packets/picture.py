@@ -1,9 +1,10 @@
-"""RFC 791's picture of an IPv4 packet as lines of text: 32 bits wide, two columns a bit; and its bytes."""
+"""RFC 791's picture of an IPv4 packet as lines of text: 32 bits wide, two columns a bit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .fields import FIELDS, Field
+from .hex import as_text
 
 WIDTH = 65
 """Columns: 32 bits of two columns, and the last edge."""
@@ -13,8 +14,6 @@ SHORT_LABELS = {"reserved": "R", "df": "D", "mf": "M"}
 
 WORD = 4
 """Bytes in a row of the picture."""
-
-BYTES_PER_LINE = 16
 
 
 def row_of(field: Field) -> int:
@@ -55,7 +54,7 @@ def picture(values: Mapping[str, int | str | bytes], payload: bytes) -> list[str
         rows.append([_Cell(0, WIDTH - 1, f"Options, {_count(options)}", words)])
     if payload:
         room = WIDTH - 3  # a blank before it, and the edges
-        text = _text(payload[:room])
+        text = as_text(payload[:room])
         text = text if len(payload) <= room else f"{text[:-1]}…"
         rows.append([_Cell(0, WIDTH - 1, f"Payload, {_count(payload)}", (text,))])
     lines = [ruler()]
@@ -76,17 +75,6 @@ def ruler() -> str:
         start = min(bit * 2 + 1, WIDTH - 1 - len(text))
         line[start : start + len(text)] = text
     return "".join(line)
-
-
-def hex_dump(data: bytes) -> list[str]:
-    """Bytes, 16 a line: the offset, hexadecimal with a gap in the middle, and text with "·" for what is not ASCII."""
-    lines = []
-    for start in range(0, len(data), BYTES_PER_LINE):
-        line = data[start : start + BYTES_PER_LINE]
-        halves = (line[: BYTES_PER_LINE // 2].hex(" "), line[BYTES_PER_LINE // 2 :].hex(" "))
-        width = 3 * BYTES_PER_LINE // 2 - 1
-        lines.append(f"{start:04x}  {halves[0]:<{width}}  {halves[1]:<{width}}  {_text(line)}")
-    return lines
 
 
 @dataclass(frozen=True)
@@ -123,8 +111,3 @@ def _edge(above: Sequence[_Cell], below: Sequence[_Cell]) -> str:
 
 def _count(data: bytes) -> str:
     return f"{len(data):,} byte{'s' * (len(data) != 1)}"
-
-
-def _text(data: bytes) -> str:
-    """A column for each byte."""
-    return "".join(chr(byte) if 0x20 <= byte < 0x7F else "·" for byte in data)
