@@ -28,7 +28,7 @@ from contextlib import ExitStack, suppress
 from threading import Lock, Thread
 from typing import Any
 
-from ipl_tui.exchange.engine import CLOSED, NOT_EXACTLY, PATIENCE, Received, Reply, Terms
+from ipl_tui.exchange.engine import CLOSED, NOT_EXACTLY, TIMEOUT, Received, Reply, Terms
 from ipl_tui.exchange.framing import Framing, Messages, frame
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.limits import allow_files
@@ -64,7 +64,7 @@ class AsyncioServer:
     A client may ask as often as it likes; one that takes too long over a message, or takes no answers, is disconnected.
     """
 
-    def __init__(self, terms: Terms, patience: float = PATIENCE) -> None:
+    def __init__(self, terms: Terms, patience: float = TIMEOUT) -> None:
         """patience: how long a client may take over a message, in seconds."""
         self.terms = terms
         self.interface = terms.interface

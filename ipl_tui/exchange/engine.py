@@ -33,8 +33,8 @@ CLOSED = "The client was closed."
 GRACE = 2.0
 """Seconds that an answer is still waited for after an ICMP error: where a server only sniffs, its kernel objects."""
 
-PATIENCE = 15.0
-"""Seconds that an answer is waited for."""
+TIMEOUT = 15.0
+"""Seconds that one end of an exchange waits for the other, where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ def require_own(interface: Interface, source: str, destination: str = "") -> Non
         raise SendError(f"{source} is no address of {interface.full_name}; it has: {names}.")
 
 
-def make_server(engine: Engine, terms: Terms, patience: float = PATIENCE) -> Server:
+def make_server(engine: Engine, terms: Terms, patience: float = TIMEOUT) -> Server:
     """A server that is not started yet; over TCP a client may take `patience` seconds over a message."""
     if engine == "scapy":
         from ipl_tui.exchange.scapy_engine import ScapyServer

@@ -41,6 +41,7 @@ from ipl_tui.networks.interface import Interface, Network, SendError, network_of
 from ipl_tui.networks.links import describe_link
 from ipl_tui.networks.sending import Order, Outcome, carry_out
 from ipl_tui.networks.trail import Trail
+from ipl_tui.packets.budget import PROMPT
 from ipl_tui.packets.fields import FIELD, FIELDS, read_header
 from ipl_tui.packets.icmp import describe_error
 from ipl_tui.packets.ipv4 import SHORTEST_HEADER
@@ -73,10 +74,6 @@ if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
 
 PATIENCE = 3.0
 """Seconds after which an answer is missed: on one's own networks it takes milliseconds."""
-
-PROMPT = 0.02
-"""Seconds that the layers of a selected packet are waited for before something else is shown: ordinary ones are then
-shown once."""
 
 PROTOCOL_UNREACHABLE = 3, 2
 """Type and code (RFC 792)."""

@@ -20,14 +20,11 @@ from textual.strip import Strip
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.pcapng import NO_TIME
+from ipl_tui.packets.budget import PROMPT
 from ipl_tui.packets.text import printable
 from ipl_tui.session.rows import RECEIVED, SENT, Row, Rows, seconds_since, time_of_day
 
 TIMES = ("since the start", "since the previous packet", "time of day")
-
-PATIENCE = 0.02
-"""Seconds that a drawing waits for the summaries of its rows: a screen full of ordinary packets takes no longer, and
-its rows are then drawn once."""
 
 
 class PacketList(ScrollView, can_focus=True):
@@ -195,7 +192,7 @@ class PacketList(ScrollView, can_focus=True):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Draw some rows: what is out of view is not waited for."""
-        self.patient_until = time.monotonic() + PATIENCE
+        self.patient_until = time.monotonic() + PROMPT
         self.rows.await_only(range(self.top, self.top + self.page))
         return super().render_lines(crop)
 

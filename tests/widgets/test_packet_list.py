@@ -47,7 +47,7 @@ def arrive(
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are drawn once, when all that they say is known, however busy the machine is."""
-    monkeypatch.setattr(packet_list, "PATIENCE", 10)
+    monkeypatch.setattr(packet_list, "PROMPT", 10)
 
 
 @pytest.fixture
