@@ -12,7 +12,7 @@ from ipl_tui.packets.fields import FIELDS, read_header
 from ipl_tui.packets.ipv4 import MORE_FRAGMENTS, OFFSET, SHORTEST_HEADER, UNIT, flags_and_offset, header_length
 from ipl_tui.packets.link_layer import network_layer
 
-PATIENCE = 64_000_000_000
+LONGEST_HOP = 64_000_000_000
 """How long a packet may take to the next interface, in ns: the simulated network delays it by 60 s at most, ARP gives
 up after 3 s, and a second is for slow machines."""
 
@@ -142,7 +142,7 @@ class _Underway:
         """Remove those that have waited too long at this time."""
         while self.sightings:
             oldest = next(iter(self.sightings.values()))
-            if time - oldest.time <= PATIENCE:
+            if time - oldest.time <= LONGEST_HOP:
                 return
             self.remove(oldest)
 
