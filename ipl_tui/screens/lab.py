@@ -72,7 +72,7 @@ if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
     from ipl_tui.exchange.comparing import Comparison
     from ipl_tui.packets.dissect import Dissection
 
-PATIENCE = 3.0
+MISSED_AFTER = 3.0
 """Seconds after which an answer is missed: on one's own networks it takes milliseconds."""
 
 PROTOCOL_UNREACHABLE = 3, 2
@@ -679,7 +679,7 @@ class LabScreen(Screen[None]):
         composer.sending = False
         self.watch_order()
         if self.sent is not None and self.sent.error is None and not outcome.problem:
-            self.set_timer(PATIENCE, partial(self.explain_silence, order, interface, self.sent))
+            self.set_timer(MISSED_AFTER, partial(self.explain_silence, order, interface, self.sent))
 
     def send(self, order: Order, interface: Interface, stop: threading.Event, tell: Callable[[int], None]) -> Outcome:
         """Carry out an order, in a thread of its own: not before frames are captured, so that no answer is missed."""
@@ -729,7 +729,7 @@ class LabScreen(Screen[None]):
             order.method,
             way if way == self.beside else interface,
             self.network,
-            PATIENCE,
+            MISSED_AFTER,
             True,
             self.filter,
             served=served,
