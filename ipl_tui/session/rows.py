@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -62,22 +62,32 @@ class Row:
     """One of a kind at most, in the order of Note.kind."""
 
 
-def make_row(frame: Frame, interface: StoredInterface, summary: Summary, own: Container[str] = frozenset[str]()) -> Row:
+def make_row(frame: Frame, interface: StoredInterface, summary: Summary, own: Collection[str] = ()) -> Row:
     """The row of a frame by itself, without notes; `own` has the addresses of the interface's host."""
-    link_destination, link_source = (frame.data[at : at + 6].hex(":") for at in (0, 6))
-    is_from_us = summary.source in own or link_source in own
-    is_to_us = summary.destination in own or link_destination in own
     return Row(
         frame.number,
         frame.time,
         printable(interface.name),  # a file may name it anything
         summary.source,
-        (TO_ITSELF if is_to_us else SENT) if is_from_us else RECEIVED if is_to_us else PASSING,
+        _direction(frame, summary, own) if own else PASSING,
         summary.destination,
         summary.protocol,
         frame.length,
         ": ".join(filter(None, (frame.cut, summary.info))),
     )
+
+
+def _direction(frame: Frame, summary: Summary, own: Collection[str]) -> str:
+    """By the link header, or else by addresses."""
+    destination, source = (frame.data[at : at + 6].hex(":") for at in (0, 6))
+    match summary.source in own or source in own, summary.destination in own or destination in own:
+        case True, True:
+            return TO_ITSELF
+        case True, False:
+            return SENT
+        case False, True:
+            return RECEIVED
+    return PASSING
 
 
 def seconds_since(begin: int | None, time: int) -> str:
