@@ -32,6 +32,7 @@ def test_what_is_below_the_widgets_loads_no_textual() -> None:
         "ipl_tui.exchange.scapy_engine",
         "ipl_tui.exchange.socket_engine",
         "ipl_tui.diagnosis.unanswered",
+        "ipl_tui.session.rows",
         "ipl_tui.session.session",
     ]
     assert not {"textual", "rich"} & loaded_by(*below)

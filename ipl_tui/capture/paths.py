@@ -9,10 +9,11 @@ from typing import NamedTuple
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.store import Store
-from ipl_tui.packets.fields import FIELDS, SHORTEST_HEADER, read_header
+from ipl_tui.packets.fields import FIELDS, read_header
+from ipl_tui.packets.ipv4 import MORE_FRAGMENTS, OFFSET, SHORTEST_HEADER, UNIT, flags_and_offset, header_length
 from ipl_tui.packets.link_layer import network_layer
 
-PATIENCE = 64_000_000_000
+LONGEST_HOP = 64_000_000_000
 """How long a packet may take to the next interface, in ns: the simulated network delays it by 60 s at most, ARP gives
 up after 3 s, and a second is for slow machines."""
 
@@ -25,9 +26,6 @@ MOST_WAITING = 10_000
 MOST_COMPARED = 64
 """With how many different packets of one Identification a fragment is compared, the newest first: each comparison reads
 from the file. And with how many that took too long and don't fit a frame is compared, for the same payload."""
-
-UNIT = 8
-"""Bytes: what Fragment Offset counts in (RFC 791 §3.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +143,7 @@ class _Underway:
         """Remove those that have waited too long at this time."""
         while self.sightings:
             oldest = next(iter(self.sightings.values()))
-            if time - oldest.time <= PATIENCE:
+            if time - oldest.time <= LONGEST_HOP:
                 return
             self.remove(oldest)
 
@@ -371,14 +369,14 @@ def _read_piece(packet: bytes) -> tuple[_Piece, bytes]:
     A Total Length that says more than there is counts for what there is. Where the header makes no sense, the piece is
     the whole packet, which is no part of anything.
     """
-    length = (packet[0] & 15) * 4
+    length = header_length(packet)
     end = min(int.from_bytes(packet[2:4]), len(packet))
     if packet[0] >> 4 != 4 or not SHORTEST_HEADER <= length <= end:
         return _Piece(-1, -1, False, hash(packet)), packet
     payload = packet[length:end]
-    flags_offset = int.from_bytes(packet[6:8])
-    start = (flags_offset & 0x1FFF) * UNIT
-    return _Piece(start, start + len(payload), bool(flags_offset & 0x2000), hash(payload)), payload
+    flags_offset = flags_and_offset(packet)
+    start = (flags_offset & OFFSET) * UNIT
+    return _Piece(start, start + len(payload), bool(flags_offset & MORE_FRAGMENTS), hash(payload)), payload
 
 
 def _units(piece: _Piece, whole: _Piece) -> int:

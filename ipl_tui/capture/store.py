@@ -20,9 +20,12 @@ from ipl_tui.capture.formats.format import Kept, Record
 from ipl_tui.capture.formats.pcapng import SECTION_HEADER, Section
 from ipl_tui.capture.formats.table import format_for
 from ipl_tui.capture.frames import NO_TIME, Batch, Frame, StoredInterface, file_linktype
+from ipl_tui.capture.recent import Recent
 
 _CHUNK = 1 << 16
 _COPY = 1 << 20
+_RECENT = 8 << 20  # bytes of the frames that were read last: more than a screen full of the longest IPv4 packets
+_OVERHEAD = 256  # about the bytes that a frame takes besides its own
 
 
 class Store:
@@ -49,6 +52,7 @@ class Store:
         self._lock = threading.Lock()  # for the writer's position, with _size and _count
         self._reading = threading.Lock()  # for the reader's position: os.pread is not everywhere
         self._index: list[array[int]] = []  # file offsets, in chunks so that growing never copies them all
+        self._recent: Recent[Frame] = Recent(_RECENT)  # whoever asks for a frame, it is read once
         self._count = 0
         self._size = 0
         self._section = Section()
@@ -150,7 +154,10 @@ class Store:
         return self._count
 
     def frame(self, number: int) -> Frame:
-        """Read a frame back. Raises IndexError for a number that is not there, CaptureError if its bytes are gone."""
+        """A frame, from memory if it was read of late. Raises IndexError for a number that is not there, and
+        CaptureError if its bytes are gone."""
+        if (known := self._recent.get(number)) is not None:
+            return known
         at = self._offset(number)
         block = self._read(at, 2048)  # nearly always the whole frame in one read
         try:
@@ -164,7 +171,9 @@ class Store:
             raise CaptureError(
                 f"Packet {number:,} can't be read: {self.path} was changed by another program."
             ) from None
-        return Frame(number, time, data, length, interface)
+        frame = Frame(number, time, data, length, interface)
+        self._recent.put(number, frame, len(data) + _OVERHEAD)
+        return frame
 
     def time(self, number: int) -> int:
         """When a frame was captured, in ns since the epoch, or NO_TIME. Raises as frame()."""
@@ -216,6 +225,7 @@ class Store:
         with self._lock, self._reading:
             self._writer.close()
             self._reader.close()
+            self._recent.clear()
             if self._temporary or (self._made and not self.begun):
                 self.path.unlink(missing_ok=True)
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ipl_tui.commands.common import Place, Seconds, echo, interface_option, read_address
-from ipl_tui.exchange.engine import PATIENCE, PORT, Terms
+from ipl_tui.exchange.engine import PORT, TIMEOUT, Terms
 from ipl_tui.exchange.engines import ENGINE, ENGINES, RAW_ENGINES, TCP_ENGINES, make_server
 from ipl_tui.exchange.framing import Framing
 from ipl_tui.exchange.messages import PROTOCOL
@@ -86,7 +86,7 @@ def exchange_options(
         click.option(
             "--timeout",
             type=Seconds(0, LONGEST_TIMEOUT, min_open=True),
-            default=PATIENCE,
+            default=TIMEOUT,
             show_default=True,
             metavar="SECONDS",
             help=timeout,

@@ -30,14 +30,15 @@ from ipl_tui.networks.sending import (
     caveats,
 )
 from ipl_tui.packets.craft import PRESETS, Crafted, Draft, craft, read_entries, write_entries
-from ipl_tui.packets.fields import ADDRESSES, FIELDS, LONGEST_DATAGRAM, Field
+from ipl_tui.packets.fields import ADDRESSES, FIELDS, Field
+from ipl_tui.packets.ipv4 import LONGEST_DATAGRAM
 
 if TYPE_CHECKING:
     from ipl_tui.capture.sniffer import CaptureSocket
     from ipl_tui.exchange.awaiting import Answer, Awaiting
 
-PATIENCE, LONGEST_PATIENCE = 2.0, 3600.0
-"""Seconds that an answer is waited for."""
+USUAL_WAIT, LONGEST_WAIT = 2.0, 3600.0
+"""Seconds that --wait waits for an answer: where nothing else is said, and at most."""
 
 MOST_HEX = 8 * LONGEST_DATAGRAM
 """Characters read from standard input: "0x41, " is a long way to write a byte."""
@@ -99,11 +100,11 @@ def metavar(field: Field) -> str:
 @click.option(
     "--wait",
     "patience",
-    type=Seconds(0, LONGEST_PATIENCE, min_open=True),
+    type=Seconds(0, LONGEST_WAIT, min_open=True),
     is_flag=False,
-    flag_value=PATIENCE,
+    flag_value=USUAL_WAIT,
     metavar="[SECONDS]",
-    help=f"Wait for the answer, or an ICMP error about the packet: {PATIENCE:g} s if nothing else is said.",
+    help=f"Wait for the answer, or an ICMP error about the packet: {USUAL_WAIT:g} s if nothing else is said.",
 )
 @click.option("--show", is_flag=True, help="Print what comes back in full; with --wait.")
 @click.option("--dry-run", is_flag=True, help="Print the header as a picture, and the bytes; send nothing.")
@@ -197,7 +198,8 @@ def warn(*sentences: str) -> None:
 
 
 def print_packet(crafted: Crafted, payload: bytes) -> None:
-    from ipl_tui.packets.picture import hex_dump, picture
+    from ipl_tui.packets.hex import hex_dump
+    from ipl_tui.packets.picture import picture
 
     echo("\n".join([*picture(crafted.values, payload), "", *hex_dump(crafted.packet)]))
 

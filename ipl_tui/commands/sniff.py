@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ipl_tui.capture.sinks import Output, Relay
     from ipl_tui.capture.sniffer import Sniffer
     from ipl_tui.packets.dissect import Node
+    from ipl_tui.session.rows import Row
 
 ANYWHERE = "203.0.113.1"
 """An address that is nobody's (RFC 5737): only the default route leads there."""
@@ -292,28 +293,27 @@ class Printer:
     def text(self, frame: Frame) -> str:
         """What is printed of a frame."""
         from ipl_tui.capture.frames import NO_TIME
+        from ipl_tui.packets.budget import summarise
+        from ipl_tui.session.rows import make_row
 
         interface = self.interfaces[frame.interface]
         if self.view == "json":
             return as_json(frame, interface)
         if self.began is None and frame.time != NO_TIME:
             self.began = frame.time
-        line = as_line(frame, interface, self.began)
+        row = make_row(frame, interface, summarise(frame.data, interface.linktype, frame.length))
+        line = as_line(row, self.began)
         return line if self.view == "list" else Shown("\n".join([line, *decoded(frame, interface), ""]))
 
 
-def as_line(frame: Frame, interface: StoredInterface, began: int | None) -> Shown:
+def as_line(row: Row, began: int | None) -> Shown:
     """A packet in a line, as tshark's: number, seconds since the first, addresses, protocol, bytes, what it says."""
-    from ipl_tui.capture.frames import NO_TIME
-    from ipl_tui.packets.budget import summarise
+    from ipl_tui.session.rows import seconds_since
 
-    row = summarise(frame.data, interface.linktype, frame.length)
-    since = "-" if began is None or frame.time == NO_TIME else f"{(frame.time - began) / 1e9:.6f}"
-    when = shown(f"{frame.number:>5} {since:>12}", dim=True)
+    when = shown(f"{row.number:>5} {seconds_since(began, row.time):>12}", dim=True)
     addresses = shown(f"{row.source:<15} → {row.destination:<15}")
     protocol = shown(f"{row.protocol:<8}", fg="cyan")
-    info = ": ".join(filter(None, (frame.cut, row.info)))
-    return Shown(f"{when} {addresses} {protocol} " + shown(f"{frame.length:>5} {info}".rstrip()))
+    return Shown(f"{when} {addresses} {protocol} " + shown(f"{row.length:>5} {row.info}".rstrip()))
 
 
 def decoded(frame: Frame, interface: StoredInterface) -> list[Shown]:

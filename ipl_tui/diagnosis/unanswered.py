@@ -19,8 +19,8 @@ from ipl_tui.networks.interface import Interface, Method, Network
 from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.craft import Draft, craft
-from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
-from ipl_tui.packets.ipv4 import ICMP, header_length, payload_of, without_padding
+from ipl_tui.packets.fields import read_header
+from ipl_tui.packets.ipv4 import ICMP, SHORTEST_HEADER, header_length, payload_of, without_padding
 from ipl_tui.packets.link_layer import link_header, network_layer
 
 MOST_FRAMES = 5_000

@@ -6,9 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
-from ipl_tui.packets.fields import SHORTEST_HEADER
 from ipl_tui.packets.icmp import ICMP_HEADER, IcmpError, error_about, is_same
-from ipl_tui.packets.ipv4 import ICMP, payload_of, without_padding
+from ipl_tui.packets.ipv4 import ICMP, OFFSET, SHORTEST_HEADER, flags_and_offset, payload_of, without_padding
 from ipl_tui.packets.link_layer import network_layer
 
 REPLIES = {8: 0, 13: 14, 15: 16, 17: 18}
@@ -83,7 +82,7 @@ def is_answer(request: bytes, packet: bytes) -> bool:
         return False
     packet = without_padding(packet)
     back = packet[9] == request[9] and packet[12:20] == request[16:20] + request[12:16]
-    if not back or packet[0] >> 4 != 4 or int.from_bytes(packet[6:8]) & 0x1FFF:  # the rest of a fragmented one
+    if not back or packet[0] >> 4 != 4 or flags_and_offset(packet) & OFFSET:  # the rest of a fragmented one
         return False
     asked, answer = payload_of(request), payload_of(packet)
     if request[9] == ICMP:

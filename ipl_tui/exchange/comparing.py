@@ -25,8 +25,8 @@ from ipl_tui.exchange.reading import (
     read_datagrams,
 )
 from ipl_tui.networks.interface import Interface, SendError
-from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
-from ipl_tui.packets.ipv4 import without_padding
+from ipl_tui.packets.fields import read_header
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER, without_padding
 from ipl_tui.packets.link_layer import network_layer
 
 TIMEOUT = 3.0

@@ -26,8 +26,8 @@ CLOSED = "The client was closed."
 GRACE = 2.0
 """Seconds that an answer is still waited for after an ICMP error: where a server only sniffs, its kernel objects."""
 
-PATIENCE = 15.0
-"""Seconds that an answer is waited for."""
+TIMEOUT = 15.0
+"""Seconds that one end of an exchange waits for the other, where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Terms:
     it is not needed, and who takes no answers is read no more."""
     clock: Callable[[], float] = time.monotonic
     """What a second is measured with."""
-    patience: float = PATIENCE
+    patience: float = TIMEOUT
     """Seconds that a client of the asyncio engine may take over a message."""
     most: int | None = None
     """Answers after which nothing more is answered or told; None: no such limit."""

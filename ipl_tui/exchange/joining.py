@@ -9,12 +9,11 @@ from operator import itemgetter
 from ipl_tui.capture.frames import NO_TIME, Batch
 from ipl_tui.capture.store import Store
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
-from ipl_tui.packets.fields import SHORTEST_HEADER
 from ipl_tui.packets.icmp import ERROR_TYPES, ICMP_HEADER
-from ipl_tui.packets.ipv4 import ICMP, header_length, payload_of, without_padding
+from ipl_tui.packets.ipv4 import ICMP, SHORTEST_HEADER, header_length, is_fragment, payload_of, without_padding
 from ipl_tui.packets.link_layer import network_layer
 
-PATIENCE = 15_000_000_000
+LATEST_ANSWER = 15_000_000_000
 """How long after its request, in ns, a response still answers it."""
 
 SOON = 1_000_000_000
@@ -105,9 +104,9 @@ class Joiner:
             if conversation in self._queues:
                 if time - asked > max(SOON, 2 * self._slowest):
                     continue
-            elif time - asked <= PATIENCE:
+            elif time - asked <= LATEST_ANSWER:
                 self._slowest = max(self._slowest, time - asked)
-            if time - asked <= PATIENCE and (error is not None or not self._gone(conversation[0], asked)):
+            if time - asked <= LATEST_ANSWER and (error is not None or not self._gone(conversation[0], asked)):
                 self._responses[request] = number
                 self._join(number, Answer(request, time - asked, error))
                 if error is None:
@@ -117,7 +116,7 @@ class Joiner:
                         self._answered.popitem(last=False)
                 return
         request, asked = self._answered.get(conversation, (0, 0))
-        if request and error is None and time - asked <= PATIENCE:
+        if request and error is None and time - asked <= LATEST_ANSWER:
             self._join(number, Answer(request, time - asked, again=True))
 
     def _join(self, number: int, answer: Answer) -> None:
@@ -175,7 +174,7 @@ def _read_packet(packet: bytes) -> tuple[bytes, bytes, bytes] | None:
     """Source, destination and payload of a whole, unfragmented IPv4 packet that is exactly one of the two messages."""
     if len(packet) < SHORTEST_HEADER or packet[0] >> 4 != 4 or packet[9] != PROTOCOL:
         return None
-    if int.from_bytes(packet[6:8]) & 0x3FFF:  # more fragments follow, or an offset
+    if is_fragment(packet):
         return None
     payload = packet[header_length(packet) : int.from_bytes(packet[2:4])]  # what comes after is Ethernet's padding
     if header_length(packet) < SHORTEST_HEADER or payload not in (CLIENT_MESSAGE, SERVER_RESPONSE):

@@ -1,6 +1,6 @@
 """The two messages of the exchange, and the protocol number they travel under."""
 
-from ipl_tui.packets.fields import SHORTEST_HEADER
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER
 
 PROTOCOL = 253
 """For experiments and testing (RFC 3692 §2.1)."""

@@ -14,15 +14,13 @@ from scapy.layers.inet import TCP
 
 from ipl_tui.exchange.engine import PORT, Reply
 from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
-from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
+from ipl_tui.packets.fields import read_header
 from ipl_tui.packets.icmp import IcmpError, describe_error, error_about
-from ipl_tui.packets.ipv4 import header_length, payload_of
+from ipl_tui.packets.ipv4 import OFFSET, SHORTEST_HEADER, flags_and_offset, header_length, payload_of
 
 TCP_PROTOCOL = 6
 SHORTEST_SEGMENT = 20
 """Bytes of TCP's header without options."""
-FRAGMENT_OFFSET = 0x1FFF
-"""Its bits among the 16 that hold Flags and Fragment Offset."""
 
 
 class Captured(NamedTuple):
@@ -181,7 +179,7 @@ def read_segment(packet: bytes) -> TCP | None:
     header = header_length(packet)
     if (
         packet[9] != TCP_PROTOCOL
-        or int.from_bytes(packet[6:8]) & FRAGMENT_OFFSET
+        or flags_and_offset(packet) & OFFSET
         or header < SHORTEST_HEADER
         or len(packet) < header + SHORTEST_SEGMENT
     ):

@@ -41,6 +41,8 @@ from ipl_tui.exchange.unheard import Unheard
 from ipl_tui.exchange.waiting import Later
 from ipl_tui.networks.interface import Interface, RawSocket, SendError
 
+# The header's numbers are said here once more (packets/ipv4.py has them for all others): this is to be read alone.
+
 HEADER = struct.Struct("!BBHHHBBH4s4s")
 """The ten numbers of the 20 bytes, in network byte order ("!"): B has 8 bits, H has 16, 4s is 4 bytes as they are."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.store import Store
-from ipl_tui.packets.fields import SHORTEST_HEADER
 from ipl_tui.packets.icmp import IcmpError, error_about, is_same
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER
 from ipl_tui.packets.link_layer import network_layer
 
 MOST_FRAMES = 500

@@ -9,11 +9,16 @@ from operator import attrgetter
 
 from ipl_tui.networks.topology import Port
 from ipl_tui.packets.checksum import internet_checksum
-from ipl_tui.packets.fields import LONGEST_DATAGRAM
+from ipl_tui.packets.ipv4 import (
+    DONT_FRAGMENT,
+    LONGEST_DATAGRAM,
+    MORE_FRAGMENTS,
+    OFFSET,
+    UNIT,
+    flags_and_offset,
+    header_length,
+)
 from ipl_tui.packets.options import Options, for_later_fragments
-
-DONT_FRAGMENT, MORE_FRAGMENTS, OFFSET = 0x4000, 0x2000, 0x1FFF
-"""Bits of the header's bytes 6 and 7 (RFC 791 §3.1)."""
 
 MOST_DATAGRAMS = 64
 MOST_BYTES = 1 << 20
@@ -26,7 +31,7 @@ OVERHEAD = 512
 def write_checksum(packet: bytearray) -> None:
     """Write the right header checksum into a packet (RFC 1071)."""
     packet[10:12] = b"\0\0"
-    packet[10:12] = internet_checksum(bytes(packet[: (packet[0] & 15) * 4])).to_bytes(2)
+    packet[10:12] = internet_checksum(bytes(packet[: header_length(packet)])).to_bytes(2)
 
 
 def cut(packet: bytes, mtu: int, raw: bool = False) -> list[bytes]:
@@ -37,9 +42,9 @@ def cut(packet: bytes, mtu: int, raw: bool = False) -> list[bytes]:
     """
     if len(packet) <= mtu:
         return [packet]
-    length = (packet[0] & 15) * 4
+    length = header_length(packet)
     header, payload = bytearray(packet[:length]), packet[length:]
-    flags = int.from_bytes(packet[6:8])
+    flags = flags_and_offset(packet)
     fragments = []
     begin = 0
     while begin < len(payload):
@@ -50,7 +55,7 @@ def cut(packet: bytes, mtu: int, raw: bool = False) -> list[bytes]:
         header[2:4] = (length + size).to_bytes(2)
         # An offset beyond 8,191 runs into the flags: Linux lets it.
         header[6:8] = (
-            (flags & OFFSET) + begin // 8 | flags & DONT_FRAGMENT | (MORE_FRAGMENTS if more else 0)
+            (flags & OFFSET) + begin // UNIT | flags & DONT_FRAGMENT | (MORE_FRAGMENTS if more else 0)
         ).to_bytes(2)
         write_checksum(header)
         fragments.append(bytes(header) + payload[begin : begin + size])
@@ -76,12 +81,12 @@ class Arrival:
     @property
     def header(self) -> int:
         """Bytes of its header."""
-        return (self.packet[0] & 15) * 4
+        return header_length(self.packet)
 
     @property
     def flags(self) -> int:
         """Flags and Fragment Offset, 16 bits."""
-        return int.from_bytes(self.packet[6:8])
+        return flags_and_offset(self.packet)
 
     @property
     def source(self) -> bytes:
@@ -94,7 +99,7 @@ class Arrival:
     @property
     def begin(self) -> int:
         """Where a fragment begins in the datagram's payload, in bytes."""
-        return (self.flags & OFFSET) * 8
+        return (self.flags & OFFSET) * UNIT
 
     @property
     def end(self) -> int:

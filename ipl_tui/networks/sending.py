@@ -11,6 +11,7 @@ from ipl_tui.networks.interface import Interface, Method, SendError
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.craft import Problem
 from ipl_tui.packets.fields import read_header
+from ipl_tui.packets.ipv4 import header_length
 
 MOST_PACKETS = 100_000
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 0.001, 3600.0
@@ -57,7 +58,7 @@ def caveats(packet: bytes, method: Method, delivering: Method) -> list[Problem]:
         problems.append(Problem("len", f"The kernel will write its own Total Length, {len(packet)}{exact}.", False))
     if header["id"] == 0 and not header["df"]:
         problems.append(Problem("id", f"The kernel will choose an Identification in place of 0{exact}.", False))
-    if internet_checksum(packet[: 4 * (packet[0] & 0xF)]) != 0:
+    if internet_checksum(packet[: header_length(packet)]) != 0:
         problems.append(Problem("chksum", f"The kernel will write the right Header Checksum{exact}.", False))
     if header["src"] == "0.0.0.0":
         problems.append(Problem("src", f"The kernel will fill in a Source Address{exact}.", False))

@@ -26,7 +26,7 @@ from ipl_tui.networks.refusals import (
     no_route,
     own_address,
 )
-from ipl_tui.packets.fields import SHORTEST_HEADER
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER, header_length
 from ipl_tui.packets.link_layer import ETHERNET
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class SocketInterface(Interface):
 
     def _why_not_sent(self, packet: bytes, destination: IPv4Address, method: Method, error: OSError) -> str:
         """What the kernel objects to, and what would help."""
-        header = (packet[0] & 15) * 4
+        header = header_length(packet)
         match error.errno:
             case errno.ENODEV | errno.ENXIO | errno.EBADF:
                 return self._why_not_opened("Sending", error)
@@ -235,7 +235,7 @@ class SocketInterface(Interface):
                 return longer_than_link(len(packet), self.name, mtu)
             case errno.EMSGSIZE:
                 return longer_than_path(len(packet), destination)
-            case errno.EINVAL if method == "kernel" and not 20 <= header <= len(packet):
+            case errno.EINVAL if method == "kernel" and not SHORTEST_HEADER <= header <= len(packet):
                 return impossible_header(header, len(packet))
             case errno.EINVAL if method == "kernel":
                 return "The kernel refuses this header; exact sends it as it is."

@@ -43,7 +43,11 @@ class Budget:
 
 BUDGET = Budget()
 
-_PATIENCE = 10
+PROMPT = 0.02
+"""Seconds that drawing waits for dissecting: a screen full of ordinary packets takes no longer, and is then drawn
+once."""
+
+_BY_THE_CLOCK = 10
 """How many times its budget of time a dissection may take by the clock: others use the processor too."""
 _LOOK = 0.02
 """Seconds between two looks at what is being dissected."""
@@ -91,7 +95,7 @@ class _Run:
 
     def is_spent(self, budget: Budget) -> bool:
         passed = time.monotonic() - self.began
-        if self.clock is None or passed > _PATIENCE * budget.time:
+        if self.clock is None or passed > _BY_THE_CLOCK * budget.time:
             return passed > budget.time
         return time.clock_gettime(self.clock) - self.used > budget.time
 
@@ -282,7 +286,7 @@ class Dissector:
                 self._answer_with(job, str(error))
                 continue
             try:
-                answer = worker.ask(job.task, job.frame, job.linktype, job.length, _PATIENCE * self.budget.time)
+                answer = worker.ask(job.task, job.frame, job.linktype, job.length, _BY_THE_CLOCK * self.budget.time)
             except TooLong:
                 self._give_up(job, self._too_long)
             except TooMuch:

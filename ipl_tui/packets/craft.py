@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 from .checksum import internet_checksum
-from .fields import ADDRESSES, FIELD, FIELDS, LONGEST_DATAGRAM, LONGEST_HEADER, PROTOCOLS, SHORTEST_HEADER, Field
+from .fields import ADDRESSES, FIELD, FIELDS, PROTOCOLS, Field
+from .ipv4 import LONGEST_DATAGRAM, LONGEST_HEADER, SHORTEST_HEADER
 from .options import contradiction
 from .text import printable
 

@@ -14,9 +14,9 @@ from scapy.packet import NoPayload, Packet, Padding, Raw, bind_bottom_up
 
 from .checksum import internet_checksum
 from .craft import payload_text
-from .fields import LONGEST_DATAGRAM, PROTOCOLS, SHORTEST_HEADER
+from .fields import PROTOCOLS
 from .icmp import ERROR_TYPES, describe_error
-from .ipv4 import header_length
+from .ipv4 import LONGEST_DATAGRAM, SHORTEST_HEADER, header_length
 from .link_layer import ETHERNET, network_layer
 from .spans import field_spans, header_of, shown_fields
 from .text import printable
@@ -164,7 +164,7 @@ def undecoded(frame: bytes, linktype: int, length: int = 0, note: str = "") -> D
     All that is behind it is a layer "Raw" with the note, which is the summary's information too.
     """
     start = network_layer(frame, linktype)
-    end = start + header_length(frame[start:]) if start < min(len(frame), _LONGEST_LINK) else 0
+    end = start + header_length(frame, start) if start < min(len(frame), _LONGEST_LINK) else 0
     headers = [layer for layer in _parse(frame[:end], linktype, 0).layers if not isinstance(layer, Raw)]
     nodes, ipv4 = _nodes(headers, _Frame(frame, len(frame), max(len(frame), length)))
     rest = max((node.stop for node in nodes), default=0)
@@ -275,7 +275,7 @@ def _is_ipv4(layer: Packet) -> bool:
 def _end_of_datagram(frame: bytes, start: int) -> int:
     """Where Total Length ends the datagram; the frame's end if it says nonsense (0: the card will fill it in)."""
     length = int.from_bytes(frame[start + 2 : start + 4], "big")
-    header = 4 * (frame[start] & 0xF)
+    header = header_length(frame, start)
     return min(start + length, len(frame)) if length >= max(header, SHORTEST_HEADER) else len(frame)
 
 
@@ -326,7 +326,7 @@ def _fields(
 def _note(name: str, frame: _Frame, start: int) -> str:
     """What a receiver would say to a field of the IPv4 header at `start` (RFC 1122 §3.2.1)."""
     data = frame.data
-    claimed, here = 4 * (data[start] & 0xF), frame.length - start
+    claimed, here = header_length(data, start), frame.length - start
     length = int.from_bytes(data[start + 2 : start + 4], "big")
     were = "were on the wire" if frame.captured < frame.length else "are here"
     match name:
@@ -349,8 +349,9 @@ def _note(name: str, frame: _Frame, start: int) -> str:
 
 def _checksum_note(frame: bytes, start: int) -> str:
     """About the checksum of the IPv4 header at `start`; nothing if it is not all there, or too short to have one."""
-    header = frame[start : start + 4 * (frame[start] & 0xF)]
-    if len(header) < max(SHORTEST_HEADER, 4 * (frame[start] & 0xF)):
+    length = header_length(frame, start)
+    header = frame[start : start + length]
+    if len(header) < max(SHORTEST_HEADER, length):
         return ""
     if internet_checksum(header) == 0:
         return "correct"

@@ -5,12 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from types import MappingProxyType
 
-SHORTEST_HEADER = 20
-"""Bytes of a header without options."""
-LONGEST_HEADER = 60
-"""Bytes of a header with all the options that IHL can count."""
-LONGEST_DATAGRAM = 65_535
-"""Bytes of header and payload that Total Length can count."""
+from .ipv4 import SHORTEST_HEADER, header_length
 
 
 @dataclass(frozen=True)
@@ -120,7 +115,7 @@ def read_header(packet: bytes) -> dict[str, int | str | bytes]:
         if end > 8 * len(packet):
             break
         if field.name == "options":
-            values["options"] = packet[SHORTEST_HEADER : 4 * (packet[0] & 0xF)]
+            values["options"] = packet[SHORTEST_HEADER : header_length(packet)]
         else:
             value = header >> (8 * SHORTEST_HEADER - end) & ((1 << field.bits) - 1)
             values[field.name] = str(IPv4Address(value)) if field.name in ADDRESSES else value

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from types import MappingProxyType
 
-from .fields import SHORTEST_HEADER
-from .ipv4 import ICMP, payload_of
+from .ipv4 import ICMP, SHORTEST_HEADER, payload_of
 
 ICMP_HEADER = 8
 """Bytes, before what an error quotes."""

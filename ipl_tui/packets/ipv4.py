@@ -1,14 +1,34 @@
-"""The parts of an IPv4 packet as bytes, as far as its header can be believed."""
+"""The parts of an IPv4 packet as bytes (RFC 791 §3.1), as far as its header can be believed."""
 
-from .fields import SHORTEST_HEADER
+SHORTEST_HEADER = 20
+"""Bytes of a header without options."""
+LONGEST_HEADER = 60
+"""Bytes of a header with all the options that IHL can count."""
+LONGEST_DATAGRAM = 65_535
+"""Bytes of header and payload that Total Length can count."""
+
+DONT_FRAGMENT, MORE_FRAGMENTS, OFFSET = 0x4000, 0x2000, 0x1FFF
+"""Bits of the 16 that hold Flags and Fragment Offset."""
+UNIT = 8
+"""Bytes: what Fragment Offset counts in."""
 
 ICMP = 1
 """The protocol number (RFC 792)."""
 
 
-def header_length(packet: bytes) -> int:
-    """The bytes of the header by IHL; the packet may have fewer. It has one byte at least."""
-    return 4 * (packet[0] & 0xF)
+def header_length(packet: bytes | bytearray, start: int = 0) -> int:
+    """The bytes of the header that begins there, by IHL; there may be fewer. Its first byte is there."""
+    return 4 * (packet[start] & 0xF)
+
+
+def flags_and_offset(packet: bytes | bytearray) -> int:
+    """The 16 bits that hold Flags and Fragment Offset."""
+    return int.from_bytes(packet[6:8])
+
+
+def is_fragment(packet: bytes) -> bool:
+    """Whether a packet is a part of a datagram only: the first, a later one, or the last."""
+    return bool(flags_and_offset(packet) & (MORE_FRAGMENTS | OFFSET))
 
 
 def payload_of(packet: bytes) -> bytes:

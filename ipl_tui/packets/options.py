@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .fields import LONGEST_HEADER, SHORTEST_HEADER
+from .ipv4 import LONGEST_HEADER, SHORTEST_HEADER, header_length
 
 END, NO_OPERATION = 0, 1
 RECORD_ROUTE, TIMESTAMP, COMMERCIAL_SECURITY, ROUTER_ALERT = 7, 68, 134, 148
@@ -59,7 +59,7 @@ def fill_in(packet: bytearray, address: bytes, is_own: Callable[[bytes], bool], 
     `address` is the host's own that it writes, 4 bytes; `time` is in ms since midnight UT; `is_own` tells whether an
     address belongs to the host. The checksum stays as it was.
     """
-    return _fill_in(packet, (packet[0] & 15) * 4, address, is_own, time)
+    return _fill_in(packet, header_length(packet), address, is_own, time)
 
 
 def contradiction(options: bytes) -> str:

@@ -1,20 +1,22 @@
-"""RFC 791's picture of an IPv4 packet as lines of text: 32 bits wide, two columns a bit; and its bytes."""
+"""RFC 791's picture of an IPv4 packet as lines of text: 32 bits wide, two columns a bit."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from .fields import FIELDS, Field
+from .hex import as_text
 
 WIDTH = 65
 """Columns: 32 bits of two columns, and the last edge."""
 
 RULER = {0: "0", 4: "4", 8: "8", 14: "14", 16: "16", 19: "19", 31: "31"}
-SHORT_LABELS = {"reserved": "R", "df": "D", "mf": "M"}
+_SHORT_LABELS = {"reserved": "R", "df": "D", "mf": "M"}
 
 WORD = 4
 """Bytes in a row of the picture."""
-
-BYTES_PER_LINE = 16
 
 
 def row_of(field: Field) -> int:
@@ -30,11 +32,82 @@ def columns_of(field: Field) -> tuple[int, int]:
     return left, left + field.bits * 2
 
 
+def label_of(field: Field) -> str:
+    """A field's name, as the picture has room for it."""
+    return _SHORT_LABELS.get(field.name, field.label)
+
+
 def show_value(name: str, value: int | str | bytes) -> str:
     """A header value as the picture writes it: the checksum and the options in hex, the rest as it is."""
     if isinstance(value, bytes):
         return value.hex(" ") or "none"
     return f"0x{value:04x}" if name == "chksum" else str(value)
+
+
+class Part(NamedTuple):
+    """A piece of a line of the picture."""
+
+    kind: Literal["edge", "label", "value"]
+    text: str
+    field: str = ""
+    """The name of the header's field that a label or value belongs to; empty for what is none."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A cell of the picture: its left and right edge, what stands in the edge above it, and the lines inside."""
+
+    left: int
+    right: int
+    label: str
+    lines: Sequence[str]
+    field: str = ""
+    """The name of the field that it shows; empty for what is none."""
+
+    @classmethod
+    def of(cls, field: Field, value: str, label: str = "") -> Box:
+        """A field's cell with its value in one line, or with another label than its own."""
+        return cls(*columns_of(field), label or label_of(field), (value,), field.name)
+
+    @property
+    def room(self) -> int:
+        """Columns between its edges."""
+        return self.right - self.left - 1
+
+    @property
+    def heading(self) -> str:
+        """What stands in the edge: the label, between blanks where there is room, and cut where there is too little."""
+        return (f" {self.label} " if len(self.label) + 2 <= self.room else self.label)[: self.room]
+
+    def line(self, number: int) -> str:
+        """A line inside, with a blank before it where there is room; what is cut ends with "…"."""
+        text = self.lines[number]
+        text = f" {text}" if len(text) < self.room else text
+        return text.ljust(self.room) if len(text) <= self.room else f"{text[: self.room - 1]}…"
+
+
+def edge(above: Sequence[Box], below: Sequence[Box]) -> Iterator[Part]:
+    """The line between two rows of cells, with the headings of the lower one in it; there may be no upper or lower."""
+    ends_above, ends_below = ({x for box in row for x in (box.left, box.right)} for row in (above, below))
+
+    def line(start: int, stop: int) -> str:
+        shapes = ("╴┐┘┤" if x == WIDTH - 1 else "╶┌└├" if x == 0 else "─┬┴┼" for x in range(start, stop))
+        return "".join(shape[(x in ends_below) + 2 * (x in ends_above)] for x, shape in enumerate(shapes, start))
+
+    drawn = 0
+    for box in below:
+        yield Part("edge", line(drawn, box.left + 1))
+        yield Part("label", box.heading, box.field)
+        drawn = box.left + 1 + len(box.heading)
+    yield Part("edge", line(drawn, WIDTH))
+
+
+def inside(row: Sequence[Box], number: int = 0) -> Iterator[Part]:
+    """One of the lines inside a row of cells."""
+    for box in row:
+        yield Part("edge", "│")
+        yield Part("value", box.line(number), box.field)
+    yield Part("edge", "│")
 
 
 def picture(values: Mapping[str, int | str | bytes], payload: bytes) -> list[str]:
@@ -43,29 +116,27 @@ def picture(values: Mapping[str, int | str | bytes], payload: bytes) -> list[str
     Each cell has its field's label and value; one without a value is blank, for a field that is not in the packet.
     Options take a line for each word, the payload only one, which ends with "…" when it has more. All is printable.
     """
-    rows: list[list[_Cell]] = [[] for _ in range(5)]
+    rows: list[list[Box]] = [[] for _ in range(5)]
     for field in FIELDS:
         if field.name != "options":
             value = show_value(field.name, values[field.name]) if field.name in values else ""
-            label = SHORT_LABELS.get(field.name, field.label)
-            rows[row_of(field)].append(_Cell(*columns_of(field), label, (value,)))
+            rows[row_of(field)].append(Box.of(field, value))
     if options := values.get("options"):
         assert isinstance(options, bytes)
         words = [options[at : at + WORD].hex(" ") for at in range(0, len(options), WORD)]
-        rows.append([_Cell(0, WIDTH - 1, f"Options, {_count(options)}", words)])
+        rows.append([Box(0, WIDTH - 1, f"Options, {_count(options)}", words)])
     if payload:
         room = WIDTH - 3  # a blank before it, and the edges
-        text = _text(payload[:room])
+        text = as_text(payload[:room])
         text = text if len(payload) <= room else f"{text[:-1]}…"
-        rows.append([_Cell(0, WIDTH - 1, f"Payload, {_count(payload)}", (text,))])
+        rows.append([Box(0, WIDTH - 1, f"Payload, {_count(payload)}", (text,))])
     lines = [ruler()]
-    above: list[_Cell] = []
+    above: list[Box] = []
     for row in rows:
-        lines.append(_edge(above, row))
-        for number in range(len(row[0].lines)):
-            lines.append("".join(f"│{cell.line(number)}" for cell in row) + "│")
+        lines.append(_joined(edge(above, row)))
+        lines += [_joined(inside(row, number)) for number in range(len(row[0].lines))]
         above = row
-    lines.append(_edge(above, []))
+    lines.append(_joined(edge(above, [])))
     return lines
 
 
@@ -78,53 +149,9 @@ def ruler() -> str:
     return "".join(line)
 
 
-def hex_dump(data: bytes) -> list[str]:
-    """Bytes, 16 a line: the offset, hexadecimal with a gap in the middle, and text with "·" for what is not ASCII."""
-    lines = []
-    for start in range(0, len(data), BYTES_PER_LINE):
-        line = data[start : start + BYTES_PER_LINE]
-        halves = (line[: BYTES_PER_LINE // 2].hex(" "), line[BYTES_PER_LINE // 2 :].hex(" "))
-        width = 3 * BYTES_PER_LINE // 2 - 1
-        lines.append(f"{start:04x}  {halves[0]:<{width}}  {halves[1]:<{width}}  {_text(line)}")
-    return lines
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """A box of the picture: its left and right edge, what stands in the edge above it, and the lines inside."""
-
-    left: int
-    right: int
-    label: str
-    lines: Sequence[str]
-
-    @property
-    def room(self) -> int:
-        return self.right - self.left - 1
-
-    def line(self, number: int) -> str:
-        """A line inside, with a blank before it where there is room."""
-        text = self.lines[number]
-        return f" {text}".ljust(self.room) if len(text) < self.room else text
-
-
-def _edge(above: Sequence[_Cell], below: Sequence[_Cell]) -> str:
-    """The line between two rows, with the labels of the lower one in it."""
-    ends_above, ends_below = ({x for cell in row for x in (cell.left, cell.right)} for row in (above, below))
-    line = []
-    for x in range(WIDTH):
-        shapes = "╶┌└├" if x == 0 else "╴┐┘┤" if x == WIDTH - 1 else "─┬┴┼"
-        line.append(shapes[(x in ends_below) + 2 * (x in ends_above)])
-    for cell in below:
-        label = f" {cell.label} " if len(cell.label) + 2 <= cell.room else cell.label
-        line[cell.left + 1 : cell.left + 1 + len(label)] = label
-    return "".join(line)
+def _joined(parts: Iterable[Part]) -> str:
+    return "".join(part.text for part in parts)
 
 
 def _count(data: bytes) -> str:
     return f"{len(data):,} byte{'s' * (len(data) != 1)}"
-
-
-def _text(data: bytes) -> str:
-    """A column for each byte."""
-    return "".join(chr(byte) if 0x20 <= byte < 0x7F else "·" for byte in data)

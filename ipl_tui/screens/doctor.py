@@ -11,7 +11,6 @@ from rich.text import Text
 from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
@@ -19,6 +18,7 @@ from ipl_tui.diagnosis import firewall, wireshark
 from ipl_tui.diagnosis.checks import MARKS, Finding, Terminal, examine
 from ipl_tui.packets.text import printable
 from ipl_tui.session.session import Session
+from ipl_tui.widgets.scroller import Scroller
 
 
 class DoctorScreen(ModalScreen[None]):
@@ -27,8 +27,6 @@ class DoctorScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,d,q", "dismiss", "Back", id="doctor.back"),
         Binding("c", "copy", "Copy the tcpdump line", id="doctor.copy"),
-        Binding("j", "scroll('down')", "Down", show=False, id="doctor.down"),
-        Binding("k", "scroll('up')", "Up", show=False, id="doctor.up"),
     ]
 
     def __init__(self, examine: Callable[[], tuple[list[Finding], str]], without: str) -> None:
@@ -40,7 +38,7 @@ class DoctorScreen(ModalScreen[None]):
         self.findings = Static("Looking…", id="findings", markup=False)
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(classes="dialog"):
+        with Scroller(classes="dialog"):
             yield Label("What works here, and what doesn't (▲ is limited, ✖ fails)", classes="title")
             yield self.findings
             yield Label("c copies the tcpdump line, Esc goes back", classes="hint")
@@ -67,10 +65,6 @@ class DoctorScreen(ModalScreen[None]):
         if self.tcpdump:
             self.app.copy_to_clipboard(self.tcpdump)
             self.notify("The tcpdump line is copied.", title="tcpdump")
-
-    def action_scroll(self, way: str) -> None:
-        area = self.query_one(VerticalScroll)
-        area.scroll_down() if way == "down" else area.scroll_up()
 
 
 def examination(session: Session, destination: str, app: App[object]) -> DoctorScreen:

@@ -12,7 +12,7 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Label, Static
 
@@ -21,6 +21,7 @@ from ipl_tui.packets.fields import FIELDS
 from ipl_tui.packets.picture import show_value
 from ipl_tui.packets.text import printable
 from ipl_tui.widgets.key_bar import KeyBar
+from ipl_tui.widgets.scroller import Scroller
 
 if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
     from ipl_tui.exchange.comparing import Comparison, Exchange, Made
@@ -43,8 +44,6 @@ class EnginesScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "compare", "Compare", id="engines.compare", tooltip="One exchange with each engine"),
         Binding("escape,v,q", "dismiss", "Back", id="engines.back", tooltip="End it, and go back to the lab"),
-        Binding("j", "scroll('down')", "Down", show=False, id="engines.down"),
-        Binding("k", "scroll('up')", "Up", show=False, id="engines.up"),
     ]
 
     def __init__(self, comparison: Comparison) -> None:
@@ -57,7 +56,7 @@ class EnginesScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         ways = f"{self.comparison.interface.full_name} {self.comparison.source} → {self.comparison.destination}"
-        with VerticalScroll(id="engines"):
+        with Scroller(id="engines"):
             yield Label(Text(printable(f"The three engines compared, {ways}")), classes="title")
             yield self.plan
             with Horizontal(id="columns"):
@@ -68,11 +67,7 @@ class EnginesScreen(Screen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self.query_one(VerticalScroll).focus()
-
-    def action_scroll(self, way: str) -> None:
-        area = self.query_one(VerticalScroll)
-        area.scroll_down() if way == "down" else area.scroll_up()
+        self.query_one(Scroller).focus()
 
     @work(group="comparison")
     async def action_compare(self) -> None:

@@ -8,11 +8,11 @@ from typing import ClassVar
 from rich.table import Table
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
 from ipl_tui.widgets.place import Place
+from ipl_tui.widgets.scroller import Scroller
 
 TOUR = """\
 Compose a packet (2), send it with F5, watch it arrive in the list (1), and read its header (3) and fields (4). \
@@ -62,8 +62,6 @@ class HelpScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,f1,question_mark,q", "dismiss", "Back", id="help.back"),
         Binding("n", "numbers", "The course's numbers", show=False, id="help.numbers"),
-        Binding("j", "scroll('down')", "Down", show=False, id="help.down"),
-        Binding("k", "scroll('up')", "Up", show=False, id="help.up"),
     ]
 
     def __init__(self, places: Iterable[Place]) -> None:
@@ -71,7 +69,7 @@ class HelpScreen(ModalScreen[None]):
         self.places = list(places)
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(classes="dialog"):
+        with Scroller(classes="dialog"):
             yield Label("IPL: an Internet Protocol lab (n: the course's numbers)", classes="title")
             yield Static(TOUR, markup=False)
             yield Static(self.keys(), id="keys")
@@ -97,7 +95,3 @@ class HelpScreen(ModalScreen[None]):
 
     def action_numbers(self) -> None:
         self.query_one("#numbers-title").scroll_visible(top=True, animate=False)
-
-    def action_scroll(self, way: str) -> None:
-        area = self.query_one(VerticalScroll)
-        area.scroll_down() if way == "down" else area.scroll_up()

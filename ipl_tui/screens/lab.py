@@ -24,6 +24,7 @@ from ipl_tui.screens.help import HelpScreen
 from ipl_tui.screens.interfaces import InterfaceScreen
 from ipl_tui.screens.links import LinkScreen
 from ipl_tui.screens.save import save_capture
+from ipl_tui.session.rows import Rows
 from ipl_tui.session.session import Session
 from ipl_tui.session.snapshot import Said, Snapshot
 from ipl_tui.widgets.capture_bar import NORMAL, WIDE, CaptureBar
@@ -90,7 +91,8 @@ class LabScreen(Screen[None]):
         """Which order's packet the list went to, or would have; 0 before the first."""
         self.bar = CaptureBar(self.snapshot, id="bar")
         self.pane_bar = PaneBar(PANES, id="panes")
-        self.packets = PacketList(session.store, session.joiner, session.trail, session.dissector, id="packets")
+        self.rows = Rows(session.store, session.joiner, session.trail, session.dissector)
+        self.packets = PacketList(self.rows, id="packets")
         self.path_line = PathLine(session.trail, id="path")
         self.composer = Composer(id="compose")
         self.details = PacketDetails(session.store, session.trail, session.dissector, id="details")
@@ -131,7 +133,7 @@ class LabScreen(Screen[None]):
 
     def watch_snapshot(self, old: Snapshot, new: Snapshot) -> None:
         self.composer.interface, self.composer.sending = new.interface, new.sending
-        self.packets.own = new.own
+        self.rows.own = new.own
         if new.file is None and old.file is not None:
             self.packets.following = True  # what is captured now comes at its end
         if new.following != old.following:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
     from ipl_tui.capture.sniffer import Sniffer
     from ipl_tui.exchange.comparing import Comparison
 
-PATIENCE = 3.0
+MISSED_AFTER = 3.0
 """Seconds after which an answer is missed: on one's own networks it takes milliseconds."""
 
 PROTOCOL_UNREACHABLE = 3, 2
@@ -358,7 +358,7 @@ class Session:
             self._awaiting += 1
             self._tell()
             try:
-                await asyncio.sleep(PATIENCE)
+                await asyncio.sleep(MISSED_AFTER)
                 await self._explain_silence(given)
             finally:
                 self._awaiting -= 1
@@ -394,7 +394,7 @@ class Session:
             self.network,
             self.filter,
             self.responder is not None,
-            PATIENCE,
+            MISSED_AFTER,
         )
         sentence, offers_all = await asyncio.to_thread(explain_silence, case, self.store, self.trail)
         if sentence and watch is self._orders.last and watch.error is None and not self._orders.under_way:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -17,7 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from ipl_tui.packets.fields import FIELD, FIELDS, Field
-from ipl_tui.packets.picture import SHORT_LABELS, WIDTH, columns_of, row_of, ruler
+from ipl_tui.packets.picture import Box, Part, columns_of, edge, inside, label_of, row_of, ruler
 from ipl_tui.widgets.letters import KeepsLetters
 
 HEIGHT = 14
@@ -97,74 +97,46 @@ class HeaderGrid(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         base = self.rich_style
+        row, is_edge = (y - 1) // 2, y % 2 == 1
         if y == 0:
-            segments = [Segment(ruler(), base + self.part("edge"))]
-        elif y < HEIGHT and y % 2 == 1:
-            segments = list(self.edge((y - 1) // 2, base))
-        elif y < HEIGHT:
-            segments = list(self.cells((y - 2) // 2, base))
+            parts: Iterable[Part] = [Part("edge", ruler())]
+        elif y >= HEIGHT:
+            parts = []
+        elif is_edge:
+            parts = edge(self.boxes(row - 1), self.boxes(row))
         else:
-            segments = []
+            parts = inside(self.boxes(row))
+        segments = [Segment(part.text, base + self.style_of(part)) for part in parts]
         return Strip(segments).adjust_cell_length(self.size.width, base)
+
+    def boxes(self, row: int) -> list[Box]:
+        """The cells of a row, 0 to 5; none above and below them."""
+        fields = ROWS[row] if 0 <= row < len(ROWS) else ()
+        return [Box.of(field, self.value_of(field), self.label_of(field)) for field in fields]
+
+    def label_of(self, field: Field) -> str:
+        """Its name, and its mark if it has one."""
+        text, mark, (left, right) = label_of(field), self.marks.get(field.name, ""), columns_of(field)
+        if not mark:
+            return text
+        room = right - left - 1
+        return f"{text} {MARKS[mark]}" if len(text) + 2 <= room else f"{text[: room - 1]}{MARKS[mark]}"
+
+    def value_of(self, field: Field) -> str:
+        """What it holds, and what it held before if there is room."""
+        text, (left, right) = self.values.get(field.name, ""), columns_of(field)
+        was = self.earlier.get(field.name)
+        both = f"{text} (was {was})" if was else text
+        return both if len(both) < right - left - 1 else text
+
+    def style_of(self, part: Part) -> Style:
+        style = self.part(self.marks.get(part.field) or "label" if part.kind == "label" else part.kind)
+        if part.field and part.field == self.chosen:
+            return self.part("chosen") if part.kind == "value" else style + self.part("chosen")
+        return style
 
     def part(self, name: str) -> Style:
         return self.get_component_rich_style(f"header-grid--{name}")
-
-    def edge(self, row: int, base: Style) -> Iterator[Segment]:
-        """The line above a row, with the labels of its fields in it; the last one closes the picture."""
-        above = {x for f in ROWS[row - 1] for x in columns_of(f)} if row else set()
-        below = {x for f in ROWS[row] for x in columns_of(f)} if row < len(ROWS) else set()
-        line = base + self.part("edge")
-
-        def corner(x: int) -> str:
-            shape = (x in above, x in below, x == 0, x == WIDTH - 1)
-            return {
-                (False, True, True, False): "┌",
-                (False, True, False, True): "┐",
-                (True, False, True, False): "└",
-                (True, False, False, True): "┘",
-                (True, True, True, False): "├",
-                (True, True, False, True): "┤",
-                (True, True, False, False): "┼",
-                (True, False, False, False): "┴",
-                (False, True, False, False): "┬",
-            }.get(shape, "─")
-
-        if row == len(ROWS):
-            yield Segment("".join(map(corner, range(WIDTH))), line)
-            return
-        for field in ROWS[row]:
-            left, right = columns_of(field)
-            yield Segment(corner(left), line)
-            text, room = SHORT_LABELS.get(field.name, field.label), right - left - 1
-            mark = self.marks.get(field.name, "")
-            if mark:
-                text = f"{text[: max(0, room - 1)]}{MARKS[mark]}" if room < len(text) + 2 else f"{text} {MARKS[mark]}"
-            if len(text) + 2 <= room:
-                text = f" {text} "
-            style = self.part(mark or "label")
-            if field.name == self.chosen:
-                style += self.part("chosen")
-            yield Segment(text[:room], base + style)
-            yield Segment("".join(corner(x) for x in range(left + 1 + len(text[:room]), right)), line)
-        yield Segment(corner(WIDTH - 1), line)
-
-    def cells(self, row: int, base: Style) -> Iterator[Segment]:
-        """The line with the values of a row."""
-        line = base + self.part("edge")
-        for field in ROWS[row]:
-            left, right = columns_of(field)
-            room = right - left - 1
-            text = self.values.get(field.name, "")
-            if (was := self.earlier.get(field.name)) and len(both := f"{text} (was {was})") < room:
-                text = both
-            text = f" {text}" if len(text) < room else text
-            if len(text) > room:
-                text = text[: room - 1] + "…"
-            style = self.part("chosen") if field.name == self.chosen else self.part("value")
-            yield Segment("│", line)
-            yield Segment(text.ljust(room), base + style)
-        yield Segment("│", line)
 
 
 def field_at(x: int, y: int) -> Field | None:

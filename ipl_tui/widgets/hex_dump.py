@@ -12,13 +12,10 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from ipl_tui.packets.hex import HIDDEN, digits_column, hex_line, text_column, width
+
 NARROW, WIDE = 8, 16
 """Bytes in a line."""
-
-
-def cells_of(per_line: int) -> int:
-    """The width of a line of so many bytes: offset, hexadecimal with a gap in the middle, text."""
-    return 6 + 3 * per_line + 2 + per_line
 
 
 class HexDump(ScrollView, can_focus=True):
@@ -39,7 +36,7 @@ class HexDump(ScrollView, can_focus=True):
 
     @property
     def per_line(self) -> int:
-        return WIDE if self.scrollable_content_region.width >= cells_of(WIDE) else NARROW
+        return WIDE if self.scrollable_content_region.width >= width(WIDE) else NARROW
 
     def watch_data(self) -> None:
         self.span = (0, 0)
@@ -51,7 +48,7 @@ class HexDump(ScrollView, can_focus=True):
         self.watch_span(self.span)
 
     def fit(self) -> None:
-        self.virtual_size = Size(cells_of(self.per_line), -(-len(self.data) // self.per_line))
+        self.virtual_size = Size(width(self.per_line), -(-len(self.data) // self.per_line))
         self.refresh()
 
     def watch_span(self, span: tuple[int, int]) -> None:
@@ -60,17 +57,13 @@ class HexDump(ScrollView, can_focus=True):
             # Forced, for a scroll bar that other bytes need may not be there yet.
             self.scroll_to_region(line, animate=False, force=True, immediate=True)
 
-    def column_of(self, index: int) -> int:
-        """The column of the first digit of a line's byte."""
-        return 6 + 3 * index + (index >= self.per_line // 2)
-
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
         if offset is None:
             return
         for index in range(self.per_line):
-            text_column = self.column_of(self.per_line) + 1 + index
-            if offset.x in (self.column_of(index), self.column_of(index) + 1, text_column):
+            digits = digits_column(index, self.per_line)
+            if offset.x in (digits, digits + 1, text_column(index, self.per_line)):
                 byte = (self.scroll_offset.y + offset.y) * self.per_line + index
                 if byte < len(self.data):
                     self.post_message(self.ByteChosen(byte))
@@ -78,24 +71,17 @@ class HexDump(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         base, per_line = self.rich_style, self.per_line
         start = (self.scroll_offset.y + y) * per_line
-        line = self.data[start : start + per_line]
-        if not line:
+        if start >= len(self.data):
             return Strip.blank(self.size.width, base)
         chosen = base + self.get_component_rich_style("hex-dump--chosen")
         quiet = base + self.get_component_rich_style("hex-dump--quiet")
-        segments = [Segment(f"{start:04x}".ljust(6), base + self.get_component_rich_style("hex-dump--offset"))]
-        text = []
-        for index in range(per_line):
-            gap = "" if index + 1 < per_line else " "
-            middle = " " if index == per_line // 2 else ""
-            if index >= len(line):
-                segments.append(Segment(f"{middle}   {gap}", base))
-                continue
-            at, byte = start + index, line[index]
-            marked = self.span[0] <= at < self.span[1]
-            segments.append(Segment(middle, base))
-            segments.append(Segment(f"{byte:02x}", chosen if marked else base))
-            segments.append(Segment(f" {gap}", chosen if marked and at + 1 < self.span[1] and not gap else base))
-            shown = chr(byte) if 0x20 <= byte < 0x7F else "·"
-            text.append(Segment(shown, chosen if marked else base if shown != "·" else quiet))
-        return Strip([*segments, *text]).adjust_cell_length(self.size.width, base)
+        first, end = self.span
+        segments = []
+        for part in hex_line(self.data, start, per_line):
+            # Between two highlighted bytes, the gap is too.
+            is_chosen = first <= part.at < (end - 1 if part.kind == "gap" else end)
+            style = chosen if is_chosen else quiet if part.kind == "text" and part.text == HIDDEN else base
+            if part.kind == "offset":
+                style = base + self.get_component_rich_style("hex-dump--offset")
+            segments.append(Segment(part.text, style))
+        return Strip(segments).adjust_cell_length(self.size.width, base)

@@ -17,8 +17,9 @@ from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.frames import Frame
 from ipl_tui.capture.store import Store
 from ipl_tui.networks.trail import Trail
-from ipl_tui.packets.budget import Dissector
-from ipl_tui.packets.fields import FIELD, FIELDS, SHORTEST_HEADER, read_header
+from ipl_tui.packets.budget import PROMPT, Dissector
+from ipl_tui.packets.fields import FIELD, FIELDS, read_header
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER
 from ipl_tui.packets.picture import show_value
 from ipl_tui.widgets.header_grid import HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
@@ -28,10 +29,6 @@ from ipl_tui.widgets.place import Place
 
 if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
     from ipl_tui.packets.dissect import Dissection, Node
-
-PROMPT = 0.02
-"""Seconds that the layers of a selected packet are waited for before something else is shown: ordinary ones are then
-shown once."""
 
 TITLES = {"header": "3 Header", "fields": "4 Fields"}
 """The panes, and what stands above them while no packet is shown."""

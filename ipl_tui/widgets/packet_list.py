@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.cache import LRUCache
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive, var
@@ -22,22 +19,12 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.frames import NO_TIME, Frame
-from ipl_tui.capture.store import Store
-from ipl_tui.exchange.joining import Joiner
-from ipl_tui.networks.trail import Trail, in_brief
-from ipl_tui.packets.budget import SHARED, Dissector
+from ipl_tui.capture.frames import NO_TIME
+from ipl_tui.packets.budget import PROMPT
 from ipl_tui.packets.text import printable
-
-if TYPE_CHECKING:  # loads Scapy, which the first screen must not wait for
-    from ipl_tui.packets.dissect import Summary
+from ipl_tui.session.rows import RECEIVED, SENT, Row, Rows, seconds_since, time_of_day
 
 TIMES = ("since the start", "since the previous packet", "time of day")
-SENT, RECEIVED, TO_ITSELF, PASSING = "→", "←", "↻", "·"
-
-PATIENCE = 0.02
-"""Seconds that a drawing waits for the summaries of its rows: a screen full of ordinary packets takes no longer, and
-its rows are then drawn once."""
 
 
 class PacketList(ScrollView, can_focus=True):
@@ -87,21 +74,12 @@ class PacketList(ScrollView, can_focus=True):
     class Opened(Message):
         """The user wants to read the selected packet."""
 
-    def __init__(
-        self, store: Store, joiner: Joiner, trail: Trail, dissector: Dissector = SHARED, *, id: str | None = None
-    ) -> None:
+    def __init__(self, rows: Rows, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.store = store
-        self.joiner = joiner
-        self.trail = trail
-        self.own: Mapping[int, frozenset[str]] = {}
-        """The addresses of each of the store's interfaces, which tell what was sent and what received."""
+        self.rows = rows
+        rows.when_told = self.be_told
         self.elapsed = 0
         """From the first packet that has a time to the last that is shown, in ns."""
-        self.dissector = dissector
-        self.summaries: LRUCache[int, Summary] = LRUCache(1024)
-        self.awaited: dict[int, Future[Summary]] = {}
-        """The summaries that rows in view are still without."""
         self.patient_until = 0.0
         """When this drawing waits for summaries no longer, by the monotonic clock."""
         self.looks: dict[str, Style] = {}
@@ -115,8 +93,9 @@ class PacketList(ScrollView, can_focus=True):
             return
         first_new, self.count = self.count + 1, count
         with suppress(CaptureError):  # the rows say that the file was changed below us
-            if (last := self.store.time(count)) != NO_TIME and self.store.began is not None:
-                self.elapsed = last - self.store.began
+            store = self.rows.store
+            if (last := store.time(count)) != NO_TIME and store.began is not None:
+                self.elapsed = last - store.began
         self.fit()
         if not self.selected and count:
             self.select(1)
@@ -127,9 +106,13 @@ class PacketList(ScrollView, can_focus=True):
 
     def forget_summaries(self) -> None:
         """Dissect the rows anew: more protocols are known now."""
-        self.drop_awaited(self.awaited)
-        self.summaries.clear()
+        self.rows.forget()
         self.refresh()
+
+    def be_told(self) -> None:
+        """A summary has come: said by the dissector's thread, from which posting is safe."""
+        with suppress(RuntimeError):  # the app has ended
+            self.call_later(self.refresh)
 
     # Moving
 
@@ -209,13 +192,13 @@ class PacketList(ScrollView, can_focus=True):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Draw some rows: what is out of view is not waited for."""
-        self.patient_until = time.monotonic() + PATIENCE
-        self.drop_awaited([number for number in self.awaited if not self.top <= number < self.top + self.page])
+        self.patient_until = time.monotonic() + PROMPT
+        self.rows.await_only(range(self.top, self.top + self.page))
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
-        names = [printable(interface.name) for interface in self.store.interfaces]
+        names = [printable(interface.name) for interface in self.rows.store.interfaces]
         columns = Columns.fit(width, self.count, self.times, names, self.elapsed)
         number = self.top + y - 1
         if y == 0:
@@ -224,80 +207,36 @@ class PacketList(ScrollView, can_focus=True):
         if number > self.count:
             return Strip.blank(width, self.look())
         try:
-            segments = self.row(number, columns)
+            segments = self.draw(self.rows.row(number, self.patient_until), columns)
         except CaptureError as error:  # the file was changed below us
             segments = [Segment(printable(str(error)), self.look())]
         return Strip(segments).adjust_cell_length(width, self.look())
 
-    def row(self, number: int, columns: Columns) -> list[Segment]:
-        """A packet's line."""
-        frame = self.store.frame(number)
-        summary = self.summary(frame)
+    def draw(self, row: Row, columns: Columns) -> list[Segment]:
+        """A packet's line. Raises CaptureError."""
         base = self.look()
-        if selected := number == self.selected:
+        if selected := row.number == self.selected:
             base += self.look("selected")
-        direction = self.direction(frame, summary)
-        arrow = {SENT: "sent", RECEIVED: "received"}.get(direction)
+        arrow = {SENT: "sent", RECEIVED: "received"}.get(row.direction)
         line = columns.line(
-            f"▸{number}" if selected else str(number),
-            self.show_time(frame),
-            printable(self.store.interfaces[frame.interface].name),  # a file may name it anything
-            summary.source,
-            direction,
-            summary.destination,
-            summary.protocol,
-            str(frame.length),
+            f"▸{row.number}" if selected else str(row.number),
+            self.show_time(row),
+            row.interface,
+            row.source,
+            row.direction,
+            row.destination,
+            row.protocol,
+            str(row.length),
         )
-        info = ": ".join(filter(None, (frame.cut, summary.info)))
-        segments = [Segment(line, base + self.look(arrow) if arrow else base), Segment(info, base)]
-        loss, joined = self.trail.loss(number), self.joined(number, columns.roomy)
-        lost = f"✖ {loss}" if loss and columns.roomy else "✖" if loss else ""
-        before = [("hop", self.hop(number, columns.roomy)), ("lost", lost)]
-        after = [("answer", joined)]
-        if not columns.roomy:  # the info would push it out of view
-            before, after = [*before, ("answer", joined)], []
-        segments[1:1] = [Segment(f"{note} ", base + self.look(part)) for part, note in before if note]
-        segments += [Segment(f"  {note}", base + self.look(part)) for part, note in after if note]
+        segments = [Segment(line, base + self.look(arrow) if arrow else base), Segment(row.info, base)]
+        # Where there is little room, the info would push the answer out of view.
+        before = [note for note in row.notes if note.kind != "answer" or not columns.roomy]
+        segments[1:1] = [
+            Segment(f"{note.text if columns.roomy else note.brief} ", base + self.look(note.kind)) for note in before
+        ]
+        after = [note for note in row.notes if note not in before]
+        segments += [Segment(f"  {note.text}", base + self.look(note.kind)) for note in after]
         return [*segments, Segment(" " * self.size.width, base)]
-
-    def summary(self, frame: Frame) -> Summary:
-        """What a packet's row says: all of it, or until that is known what its first headers say."""
-        number = frame.number
-        known = self.summaries.get(number)
-        if known is not None:
-            return known
-        linktype = self.store.interfaces[frame.interface].linktype
-        awaited = self.awaited.get(number)
-        if awaited is None:
-            awaited = self.dissector.summarise(
-                frame.data, linktype, frame.length, patience=self.patient_until - time.monotonic()
-            )
-            if awaited.done():
-                self.summaries[number] = awaited.result()
-                return awaited.result()
-            self.awaited[number] = awaited
-            awaited.add_done_callback(self.be_told)
-        from ipl_tui.packets.dissect import glance  # loads Scapy
-
-        return glance(frame.data, linktype, frame.length)
-
-    def be_told(self, _: object) -> None:
-        """A summary has come: said by the dissector's thread, from which posting is safe."""
-        with suppress(RuntimeError):  # the app has ended
-            self.call_later(self.fill_in)
-
-    def fill_in(self) -> None:
-        """Take the summaries that have come, for the rows that were drawn without."""
-        come = [number for number, awaited in self.awaited.items() if awaited.done()]
-        for number in come:
-            self.summaries[number] = self.awaited.pop(number).result()
-        if come:
-            self.refresh()
-
-    def drop_awaited(self, numbers: Iterable[int]) -> None:
-        """Wait no longer for the summaries of some packets."""
-        for number in list(numbers):
-            self.awaited.pop(number).cancel()
 
     def look(self, part: str = "") -> Style:
         """The style of a part of a row, or of the row itself."""
@@ -310,56 +249,14 @@ class PacketList(ScrollView, can_focus=True):
         super().notify_style_update()
         self.looks.clear()
 
-    def show_time(self, frame: Frame) -> str:
-        """When a packet came: seconds to the microsecond, or the time of day; "-" where nobody wrote it down."""
-        if frame.time == NO_TIME:
-            return "-"
+    def show_time(self, row: Row) -> str:
+        """When a packet came: seconds to the microsecond, or the time of day; "-" where nobody wrote it down. Raises
+        CaptureError."""
         if self.times == TIMES[2]:
-            second, part = divmod(frame.time, 10**9)
-            try:
-                of_day = datetime.fromtimestamp(second)
-            except (ValueError, OverflowError, OSError):  # no year from 1 to 9999; nobody knows its summer time either
-                of_day = datetime(1970, 1, 1) + timedelta(seconds=second % 86_400)
-            return f"{of_day:%H:%M:%S}.{part // 1000:06d}"
-        since = self.store.began if self.times == TIMES[0] else self.store.time(max(1, frame.number - 1))
-        return "-" if since in (None, NO_TIME) else f"{(frame.time - since) / 1e9:.6f}"
-
-    def direction(self, frame: Frame, summary: Summary) -> str:
-        """Where a packet went, seen from the interface it was captured on: by the link header or else by addresses."""
-        own = self.own.get(frame.interface, frozenset())
-        destination, source = (frame.data[at : at + 6].hex(":") for at in (0, 6))
-        match summary.source in own or source in own, summary.destination in own or destination in own:
-            case True, True:
-                return TO_ITSELF
-            case True, False:
-                return SENT
-            case False, True:
-                return RECEIVED
-        return PASSING
-
-    def hop(self, number: int, roomy: bool) -> str:
-        """Which frame was this packet one interface earlier, and what changed since."""
-        if (before := self.trail.paths.previous(number)) is None:
-            return ""
-        changed = in_brief(self.trail.changes(number))
-        return f"⇢ {before}{f', {changed}' if changed else ''}" if roomy else f"⇢{before}{'Δ' * bool(changed)}"
-
-    def joined(self, number: int, roomy: bool) -> str:
-        """What the packet answers or is about, or what came back for it; said where the request began, not at each
-        hop."""
-        answer, previous = self.joiner.request_of(number), self.trail.paths.previous
-        if previous(answer.request if answer is not None else number) is not None:
-            return ""
-        if answer is not None:
-            if answer.error is not None:
-                return f"↯ about {answer.request}, {answer.delay / 1e6:.1f} ms" if roomy else f"↯{answer.request}"
-            sign, what = ("↩↩", "second answer to") if answer.again else ("↩", "answers")
-            return f"↩ {what} {answer.request}, {answer.delay / 1e6:.1f} ms" if roomy else f"{sign}{answer.request}"
-        if (response := self.joiner.response_of(number)) is not None:
-            back = self.joiner.request_of(response)
-            word = "answered" if back is None or back.error is None else "refused"
-            return f"{word} by {response}" if roomy else f"↪{response}"
-        return ""
+            return time_of_day(row.time)
+        if self.times == TIMES[1]:
+            return seconds_since(self.rows.time_before(row.number), row.time)
+        return seconds_since(self.rows.store.began, row.time)
 
 
 @dataclass(frozen=True)

@@ -440,7 +440,7 @@ def test_the_second_try_with_a_higher_ttl(lab: Lab) -> None:
 def test_patience_ends(lab: Lab) -> None:
     lab.see("c0", 0, P)
     lab.see("c0", 1, P)
-    lab.see("r0", paths_module.PATIENCE / MILLISECOND + 1, P, P)
+    lab.see("r0", paths_module.LONGEST_HOP / MILLISECOND + 1, P, P)
     assert lab.joins() == {3: 2}
 
 
@@ -466,7 +466,7 @@ def test_what_has_arrived_waits_no_more(lab: Lab, monkeypatch: pytest.MonkeyPatc
 def test_nothing_is_left_of_what_was_forgotten(lab: Lab) -> None:
     for where in PATH:
         lab.see(where, 0, P, BIG, BACK)
-    lab.see("s0", paths_module.PATIENCE, packet(id=9))
+    lab.see("s0", paths_module.LONGEST_HOP, packet(id=9))
     underway = lab.paths._underway
     assert len(underway.sightings) == len(underway.awaited) == 1, "the last one"
 

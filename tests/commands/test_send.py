@@ -24,7 +24,7 @@ from ipl_tui.exchange.messages import CLIENT_MESSAGE
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.packets.fields import FIELDS, read_header
-from ipl_tui.packets.picture import hex_dump
+from ipl_tui.packets.hex import hex_dump
 from tests.conftest import Pair, Wire, inside
 from tests.fake_interface import FakeInterface, FakeNetwork
 

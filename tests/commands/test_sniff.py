@@ -30,7 +30,8 @@ from ipl_tui.capture.frames import Frame, StoredInterface
 from ipl_tui.capture.store import Store
 from ipl_tui.commands.sniff import Printer, View, as_json, as_line, decoded
 from ipl_tui.packets import dissect as dissecting
-from ipl_tui.packets.budget import SHARED, Budget
+from ipl_tui.packets.budget import SHARED, Budget, summarise
+from ipl_tui.session.rows import make_row
 from tests.conftest import run_ip, wait_until
 
 APP = (sys.executable, "-m", "ipl_tui", "sniff")
@@ -445,7 +446,8 @@ def test_whatever_the_bytes_what_is_printed_is_harmless(data: bytes, time: int, 
         parsed = json.loads(text, parse_float=Decimal)
         assert (parsed["time"] * 10**9, parsed["length"], parsed["interface"]) == (time, len(frame), name)
         assert parsed["layers"]
-        for line in [as_line(packet, interface, 0), *decoded(packet, interface)]:
+        row = make_row(packet, interface, summarise(frame, linktype, len(frame)))
+        for line in [as_line(row, 0), *decoded(packet, interface)]:
             assert line.replace("\x1b[", "").isprintable()
             assert line.count("\x1b") <= 4  # ours
 
@@ -597,7 +599,8 @@ def test_a_packet_that_takes_too_long_is_told_in_every_form(monkeypatch: pytest.
     data = bytes(NETWORK / UDP(sport=40000, dport=53) / b"too hard")
     frame, interface = Frame(1, 0, data, len(data), 0), StoredInterface("lab0", 1)
     note = "not decoded: it took more than 0.02 s"
-    assert as_line(frame, interface, 0).endswith(f"   50 Raw, {note}")
+    row = make_row(frame, interface, summarise(data, 1))
+    assert as_line(row, 0).endswith(f"   50 Raw, {note}")
     assert f"###[ Raw ]###   {note}" in "\n".join(decoded(frame, interface))
     *_, ip, raw = json.loads(as_json(frame, interface))["layers"]
     assert ip["fields"]["src"] == "10.0.1.10"

@@ -21,9 +21,9 @@ from ipl_tui.exchange.watching import Watch
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.craft import Draft, craft
-from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
+from ipl_tui.packets.fields import read_header
 from ipl_tui.packets.icmp import error_about
-from ipl_tui.packets.ipv4 import without_padding
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER, without_padding
 
 NETWORK = SimulatedNetwork()
 """Only asked for its interfaces and links: nothing is sent on it."""

@@ -1,4 +1,4 @@
-"""RFC 791's picture of a packet as text, and the dump of its bytes."""
+"""RFC 791's picture of a packet as text."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.fields import FIELDS, read_header
-from ipl_tui.packets.picture import WIDTH, hex_dump, picture
+from ipl_tui.packets.picture import WIDTH, picture
 
 
 def drawn(packet: bytes) -> list[str]:
@@ -90,18 +90,3 @@ def test_every_field_has_its_cell() -> None:
     text = "\n".join(picture({**picked, "src": "255.255.255.255", "dst": "255.255.255.255"}, b""))
     for value in ("│ 15", "│ 63", "│ 3", "│ 65535", "│1│1│1│ 8191", "│ 255 ", "0xffff", "│ 255.255.255.255"):
         assert f"{value} " in text
-
-
-def test_the_dump_has_offset_bytes_and_text() -> None:
-    assert hex_dump(bytes(range(0x1A, 0x2D))) == [
-        "0000  1a 1b 1c 1d 1e 1f 20 21  22 23 24 25 26 27 28 29  ······ !\"#$%&'()",
-        "0010  2a 2b 2c                                          *+,",
-    ]
-    assert hex_dump(b"") == []
-
-
-@given(st.binary(max_size=100))
-def test_any_bytes_can_be_dumped(data: bytes) -> None:
-    lines = hex_dump(data)
-    assert b"".join(bytes.fromhex(line[6:54]) for line in lines) == data
-    assert all(line.isprintable() and len(line) <= 72 for line in lines)

@@ -130,7 +130,7 @@ class TestSilence:
 
     @pytest.fixture(autouse=True)
     def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(session, "PATIENCE", 0.3)
+        monkeypatch.setattr(session, "MISSED_AFTER", 0.3)
 
     async def send(self, pilot: Pilot[None], lab: LabScreen, payload: str = "", **fields: str) -> None:
         await settled(pilot, lab)

@@ -27,6 +27,7 @@ from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.networks.interface import Method
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
 from ipl_tui.packets.craft import Draft, craft
+from ipl_tui.packets.hex import digits_column
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.screens.save import SaveScreen
 from ipl_tui.session.session import Session
@@ -600,7 +601,7 @@ class TestReading:
             dump = lab.query_one(HexDump)
             assert dump.per_line == 8
             # Byte 24 of the frame is the first of the checksum: line 3, first byte.
-            await pilot.click(HexDump, offset=(1 + dump.column_of(0), 3))
+            await pilot.click(HexDump, offset=(1 + digits_column(0, dump.per_line), 3))
             await until(pilot, lambda: dump.span == (24, 26))
             assert lab.query_one("#header-grid", HeaderGrid).chosen == "chksum"
 

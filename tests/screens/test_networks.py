@@ -113,7 +113,7 @@ class TestExchange:
             assert not any("F6 turns" in line for line in seen(pilot.app))
 
     async def test_an_answer_that_is_lost_is_named(self, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("ipl_tui.session.session.PATIENCE", 0.3)
+        monkeypatch.setattr("ipl_tui.session.session.MISSED_AFTER", 0.3)
         with closing(SimulatedNetwork()) as network:
             async with running("simulated:client", networks=[network], filter="ip", follow=True) as (pilot, lab):
                 await settled(pilot, lab)

@@ -107,8 +107,7 @@ async def test_a_spent_budget_is_told_once_and_for_all(
         tried = len(slow.tried)
         for key in ("j", "j", "G", "g", "t", "j"):
             await pilot.press(key)
-        lab.packets.summaries.clear()  # as when so many packets were seen since that it is forgotten
-        lab.packets.refresh()
+        lab.packets.forget_summaries()  # as when so many packets were seen since that it is forgotten
         await until(pilot, lambda: sum(said in line for line in seen(pilot.app)) == 3)
         assert len(slow.tried) == tried
         assert not any(task == "dissect" for task, _ in slow.tried), "what has no row has no layers"

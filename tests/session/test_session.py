@@ -31,7 +31,7 @@ ETHERNET = 1
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "PATIENCE", 0.05)
+    monkeypatch.setattr(sessions, "MISSED_AFTER", 0.05)
 
 
 def capture_file(path: Path, count: int) -> Path:
@@ -187,7 +187,7 @@ class TestSilence:
     async def test_a_later_order_is_not_answered_with_an_earlier_one_s_silence(
         self, running: Running, network: SimulatedNetwork, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(sessions, "PATIENCE", 0.5)
+        monkeypatch.setattr(sessions, "MISSED_AFTER", 0.5)
         async with running(filter="ip proto 253") as told:
             await told.until(lambda now: now.answering)
             told.session.send(order())

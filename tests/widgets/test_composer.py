@@ -16,7 +16,7 @@ from textual.widgets import Button, Input, Select
 from ipl_tui.networks.sending import Order
 from ipl_tui.packets.craft import PRESETS, Draft, craft, write_entries
 from ipl_tui.packets.fields import FIELD, read_header
-from ipl_tui.packets.picture import SHORT_LABELS, columns_of
+from ipl_tui.packets.picture import columns_of
 from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import HeaderForm, value_line
 from tests.fake_interface import FakeInterface
@@ -131,7 +131,7 @@ class TestChecking:
             await enter(pilot, composer, field, text)
             await until(pilot, lambda: verdict(composer).startswith(f"▲ {sentence}"))
             assert "▲" in label_of(stage, composer, field)
-            await pilot.press("enter") if field not in SHORT_LABELS else composer.ask()
+            await pilot.press("enter") if FIELD[field].bits != 1 else composer.ask()
             await until(pilot, lambda: stage.said(Composer.SendAsked))
             sent = read_header(stage.said(Composer.SendAsked)[0].order.packet)[field]
             expected = {"src": text, "dst": text, "options": b"\x83\x27\0\0"}

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from textual.containers import Vertical
 
-from ipl_tui.widgets.hex_dump import NARROW, WIDE, HexDump, cells_of
+from ipl_tui.packets.hex import digits_column, width
+from ipl_tui.widgets.hex_dump import NARROW, WIDE, HexDump
 from tests.screen import seen, until, until_seen
 from tests.widgets.stage import staged
 
@@ -25,7 +26,7 @@ def highlighted(dump: HexDump, line: int) -> str:
 class TestBytes:
     async def test_sixteen_a_line_where_there_is_room(self) -> None:
         dump = HexDump()
-        async with staged(dump, size=(cells_of(WIDE), 5)) as (pilot, stage):
+        async with staged(dump, size=(width(WIDE), 5)) as (pilot, stage):
             dump.data = BYTES
             await pilot.pause()
             assert [line.rstrip() for line in seen(stage)[:3]] == [
@@ -36,7 +37,7 @@ class TestBytes:
 
     async def test_eight_a_line_where_there_is_less(self) -> None:
         dump = HexDump()
-        async with staged(dump, size=(cells_of(WIDE) - 1, 6)) as (pilot, stage):
+        async with staged(dump, size=(width(WIDE) - 1, 6)) as (pilot, stage):
             dump.data = BYTES
             await pilot.pause()
             assert dump.per_line == NARROW
@@ -50,7 +51,7 @@ class TestBytes:
 
     async def test_it_goes_from_one_to_the_other_with_the_window(self) -> None:
         dump = HexDump()
-        async with staged(dump, size=(cells_of(WIDE), 6)) as (pilot, stage):
+        async with staged(dump, size=(width(WIDE), 6)) as (pilot, stage):
             dump.data = BYTES
             await pilot.resize_terminal(60, 6)
             await until(pilot, lambda: any(line.startswith("0008") for line in seen(stage)))
@@ -156,5 +157,5 @@ class TestClicking:
             dump.span = (992, 993)
             await until_seen(pilot, "03e0  ")
             y, line = next((y, line) for y, line in enumerate(seen(stage)) if "03e0  " in line)
-            await pilot.click(offset=(line.index("03e0") + dump.column_of(2), y))
+            await pilot.click(offset=(line.index("03e0") + digits_column(2, dump.per_line), y))
             assert stage.said(HexDump.ByteChosen)[-1].offset == 994

@@ -28,6 +28,7 @@ from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.dissect import dissect, load_layers
 from ipl_tui.packets.fields import read_header
 from ipl_tui.packets.picture import show_value
+from ipl_tui.session.rows import Rows
 from ipl_tui.widgets.header_grid import HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.packet_list import PacketList
@@ -88,7 +89,7 @@ class Panes:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.interfaces = {linktype: store.add_interface(f"[b]lab{linktype}\x1b[m", linktype) for linktype in LINKTYPES}
-        self.list = PacketList(store, Joiner(store), Trail(store))
+        self.list = PacketList(Rows(store, Joiner(store), Trail(store)))
         self.tree, self.grid, self.hex = PacketTree(), HeaderGrid(), HexDump()
         for widget, height in ((self.list, 12), (self.tree, TREE_LINES), (self.hex, 10)):
             widget.styles.height = height
@@ -211,7 +212,7 @@ async def test_controls_are_shown_escaped(text: bytes) -> None:
 
 async def test_the_names_of_interfaces_in_a_file_are_text_too() -> None:
     async with panes() as (_, _, shown):
-        assert "[b]lab1\\x1b[m " in shown.show(FRAMES[0], 1)
+        assert " [b]lab1\\x1b[m " in shown.show(FRAMES[0], 1)
 
 
 async def test_a_frame_of_absurd_times_and_lengths_has_its_row() -> None:

@@ -16,6 +16,7 @@ from ipl_tui.capture.store import Store
 from ipl_tui.exchange.joining import Joiner
 from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.craft import Draft, craft
+from ipl_tui.session.rows import Rows
 from ipl_tui.widgets import packet_list
 from ipl_tui.widgets.packet_list import TIMES, Columns, PacketList, fit
 from tests.screen import seen, until, until_seen
@@ -46,7 +47,7 @@ def arrive(
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows are drawn once, when all that they say is known, however busy the machine is."""
-    monkeypatch.setattr(packet_list, "PATIENCE", 10)
+    monkeypatch.setattr(packet_list, "PROMPT", 10)
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def packets(store: Store) -> PacketList:
     """The list of that capture, as the lab has it."""
     joiner = Joiner(store)
     store.taps.append(joiner)
-    return PacketList(store, joiner, Trail(store), id="packets")
+    return PacketList(Rows(store, joiner, Trail(store)), id="packets")
 
 
 def rows(stage: Stage) -> list[str]:
@@ -109,7 +110,7 @@ class TestRows:
         self, store: Store, packets: PacketList, src: str, dst: str, mark: str
     ) -> None:
         arrive(store, [packet(src=src, dst=dst)])
-        packets.own = {0: frozenset({"10.0.1.10"})}
+        packets.rows.own = {0: frozenset({"10.0.1.10"})}
         async with staged(packets) as (_, stage):
             packets.show_up_to(1)
             assert f"{src}       {mark} {dst}" in " ".join(rows(stage)[0].split(maxsplit=2)[2:])
@@ -159,7 +160,7 @@ class TestRows:
             columns = Columns.fit(width, 3, TIMES[0], ["lab0"])
             starts = {
                 columns.line(
-                    str(n), packets.show_time(store.frame(n)), "", "10.0.1.10", "·", "10.0.1.20", "253", "25"
+                    str(n), packets.show_time(packets.rows.row(n)), "", "10.0.1.10", "·", "10.0.1.20", "253", "25"
                 ).index("·")
                 for n in (1, 2, 3)
             }
@@ -372,7 +373,7 @@ class Million(Store):
 async def test_only_the_rows_in_view_are_read_of_a_million() -> None:
     with Million() as store:
         store.add_interface("lab0", RAW_IP)
-        packets = PacketList(store, Joiner(store), Trail(store), id="packets")
+        packets = PacketList(Rows(store, Joiner(store), Trail(store)), id="packets")
         async with staged(packets) as (pilot, stage):
             packets.show_up_to(1_000_000)
             await until_seen(pilot, "number 1000000")
@@ -388,6 +389,32 @@ async def test_only_the_rows_in_view_are_read_of_a_million() -> None:
             await pilot.pause()
             assert len(store.read) < 10 * PAGE, "what arrives out of view is not drawn"
             assert numbers(stage) == list(range(1, PAGE + 1))
+
+
+class Counting(Store):
+    """Counts how often its file is read."""
+
+    reads = 0
+
+    def _read(self, start: int, size: int) -> bytes:
+        self.reads += 1
+        return super()._read(start, size)
+
+
+async def test_a_row_is_read_when_it_is_first_drawn_and_never_again() -> None:
+    with Counting() as store:
+        store.add_interface("lab0", RAW_IP)
+        arrive(store, [packet(b"ClientMessage"), packet(b"ServerResponse", "10.0.1.20", "10.0.1.10")] * 50)
+        packets = PacketList(Rows(store, Joiner(store), Trail(store)), id="packets")
+        async with staged(packets) as (pilot, stage):
+            packets.show_up_to(100)
+            await shows(pilot, stage, 84, 100)
+            assert store.reads == PAGE
+            await pilot.press("G", "k", "k", "j")
+            await until_seen(pilot, "▸99 ")
+            await pilot.press("t", "t", "t")
+            await pilot.pause()
+            assert store.reads == PAGE + 1, "and the time of the packet before the first in view"
 
 
 async def test_a_packet_without_a_time_shows_none_in_any_format(store: Store, packets: PacketList) -> None:

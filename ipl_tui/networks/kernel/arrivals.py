@@ -24,11 +24,10 @@ from scapy.packet import Packet
 from scapy.supersocket import SimpleSocket, SuperSocket
 
 from ipl_tui.capture.filters import attach_protocol
-from ipl_tui.networks.reassembly import MORE_FRAGMENTS, OFFSET, Arrival, Reassembly
+from ipl_tui.networks.reassembly import Arrival, Reassembly
 from ipl_tui.networks.topology import Port
 from ipl_tui.packets.checksum import internet_checksum
-from ipl_tui.packets.fields import SHORTEST_HEADER
-from ipl_tui.packets.ipv4 import header_length, without_padding
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER, header_length, is_fragment, without_padding
 
 ETH_P_IP = 0x0800
 """A packet socket for this type alone gets what arrives and never what leaves: on loopback each packet once."""
@@ -161,7 +160,7 @@ class ArrivalSocket(SuperSocket):
         while not self._ready:
             self.select([self], None)
         packet = self._ready.pop().read()
-        if packet and int.from_bytes(packet[6:8]) & (MORE_FRAGMENTS | OFFSET):
+        if packet and is_fragment(packet):
             packet = self._join(packet)
         return (IP, packet, None) if packet else (None, None, None)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 
-from ipl_tui.packets.fields import SHORTEST_HEADER
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER
 
 
 def for_host(packet: bytes) -> bytes:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ipl_tui.networks.reassembly import MORE_FRAGMENTS, OFFSET, Arrival, Lost, Reassembly
+from ipl_tui.networks.reassembly import Arrival, Lost, Reassembly
 from ipl_tui.networks.simulated.effects import Deliver, Outcome, discard
 from ipl_tui.networks.simulated.messages import (
     ICMP_HEADER,
@@ -21,6 +21,7 @@ from ipl_tui.networks.simulated.protocols import Protocols
 from ipl_tui.networks.simulated.replies import Replies, goes_back
 from ipl_tui.networks.topology import Host
 from ipl_tui.packets.fields import PROTOCOLS
+from ipl_tui.packets.ipv4 import is_fragment
 
 TAKEN_PROTOCOLS = {2: "IGMP", 103: "PIM", 136: "UDP-Lite"}
 """What else the kernel listens to itself, so that it is never unreachable; here there is nobody to talk to by it."""
@@ -46,7 +47,7 @@ class Delivery:
 
     def deliver(self, arrival: Arrival) -> Iterator[Outcome]:
         """Give a packet to the sockets and protocols of this host; a fragment when the others have come."""
-        if arrival.flags & (MORE_FRAGMENTS | OFFSET):
+        if is_fragment(arrival.packet):
             whole, all_lost = self._reassembly.add(arrival)
             for lost in all_lost:
                 for fragment in lost.fragments:

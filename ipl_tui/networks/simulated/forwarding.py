@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from ipl_tui.networks.reassembly import DONT_FRAGMENT, Arrival, cut, write_checksum
+from ipl_tui.networks.reassembly import Arrival, cut, write_checksum
 from ipl_tui.networks.simulated.effects import Outcome, discard
 from ipl_tui.networks.simulated.ethernet import Ethernet
 from ipl_tui.networks.simulated.messages import REDIRECT, TIME_EXCEEDED, UNREACHABLE, icmp
 from ipl_tui.networks.simulated.neighbours import Outgoing
 from ipl_tui.networks.simulated.replies import Replies
 from ipl_tui.networks.simulated.routing import Routing
+from ipl_tui.packets.ipv4 import DONT_FRAGMENT
 
 
 class Forwarding:

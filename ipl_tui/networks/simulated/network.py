@@ -16,7 +16,7 @@ from ipl_tui.networks.refusals import no_header
 from ipl_tui.networks.simulated.lines import Lines
 from ipl_tui.networks.topology import LINKS, Host, Link, Port
 from ipl_tui.networks.topology_network import TopologyInterface, TopologyNetwork
-from ipl_tui.packets.fields import SHORTEST_HEADER
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER
 
 if TYPE_CHECKING:  # they load Scapy
     from scapy.supersocket import SuperSocket

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 
 from ipl_tui.networks.interface import SendError
-from ipl_tui.networks.reassembly import DONT_FRAGMENT, cut, write_checksum
+from ipl_tui.networks.reassembly import cut, write_checksum
 from ipl_tui.networks.refusals import (
     impossible_header,
     longer_than_link,
@@ -21,7 +21,7 @@ from ipl_tui.networks.simulated.neighbours import Outgoing
 from ipl_tui.networks.simulated.path_mtus import PathMtus
 from ipl_tui.networks.simulated.routing import ALL_SYSTEMS, UNSPECIFIED, Routing
 from ipl_tui.networks.topology import Port
-from ipl_tui.packets.fields import LONGEST_DATAGRAM, SHORTEST_HEADER
+from ipl_tui.packets.ipv4 import DONT_FRAGMENT, LONGEST_DATAGRAM, SHORTEST_HEADER, flags_and_offset, header_length
 
 
 class Output:
@@ -55,20 +55,20 @@ class Output:
             raise _no_route(destination, routing.host.ports[0])
         out, hop = way
         self._check_size(packet, None if own else out)
-        header = (packet[0] & 15) * 4
+        header = header_length(packet)
         if not SHORTEST_HEADER <= header <= len(packet):
             raise SendError(impossible_header(header, len(packet)))
         ready = bytearray(packet)
         ready[2:4] = len(packet).to_bytes(2)
         if ready[12:16] == UNSPECIFIED:
             ready[12:16] = destination if own and destination != UNSPECIFIED else out.address.ip.packed
-        if ready[4:6] == b"\0\0" and not int.from_bytes(ready[6:8]) & DONT_FRAGMENT:
+        if ready[4:6] == b"\0\0" and not flags_and_offset(ready) & DONT_FRAGMENT:
             ready[4:6] = self.identify()
         write_checksum(ready)
         if own:
             return iter((ToItself(bytes(ready), own),))
         mtu = self._path_mtus.mtu(destination, out, now)
-        if len(ready) > mtu and int.from_bytes(ready[6:8]) & DONT_FRAGMENT:
+        if len(ready) > mtu and flags_and_offset(ready) & DONT_FRAGMENT:
             raise SendError(longer_than_path(len(packet), IPv4Address(destination)))
         return self.send(bytes(ready), cut(bytes(ready), mtu, raw=True), out, hop, now)
 

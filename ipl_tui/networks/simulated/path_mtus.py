@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ipl_tui.networks.topology import Port
-from ipl_tui.packets.fields import LONGEST_DATAGRAM
+from ipl_tui.packets.ipv4 import LONGEST_DATAGRAM
 
 MOST_PATH_MTUS = 128
 """Destinations whose path MTU is known; the one noted first makes room."""

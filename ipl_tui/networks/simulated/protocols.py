@@ -26,7 +26,7 @@ from ipl_tui.networks.simulated.path_mtus import PathMtus
 from ipl_tui.networks.simulated.replies import Replies
 from ipl_tui.networks.simulated.routing import Routing
 from ipl_tui.packets.checksum import internet_checksum
-from ipl_tui.packets.fields import SHORTEST_HEADER
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER, header_length
 
 FRAGMENTATION_NEEDED = bytes([UNREACHABLE, 4])
 
@@ -66,7 +66,7 @@ class Protocols:
     def _learn_path_mtu(self, arrival: Arrival, mtu: int, quoted: bytes) -> None:
         """Note how long a packet its way takes, as a router said about one (RFC 1191 §6): only if somebody listens to
         its protocol, for the kernel leaves it to the sockets that may have sent it."""
-        header = (quoted[0] & 15) * 4 if quoted else 0
+        header = header_length(quoted) if quoted else 0
         if SHORTEST_HEADER <= header <= len(quoted) - 8 and self._listeners[arrival.port.name, quoted[9]] > 0:
             self._path_mtus.learn(quoted[16:20], mtu, arrival.received)
 

@@ -22,7 +22,7 @@ from ipl_tui.networks.simulated.routing import (
 )
 from ipl_tui.networks.topology import Port
 from ipl_tui.packets.checksum import internet_checksum
-from ipl_tui.packets.fields import SHORTEST_HEADER
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER, header_length
 from ipl_tui.packets.options import Options, fill_in
 
 
@@ -91,7 +91,7 @@ class Reception:
 
 def fill_in_options(packet: bytearray, routing: Routing, port: Port, now: float) -> Options:
     """Do what a packet's options ask of a host with these addresses, where it arrived at that port."""
-    if packet[0] & 15 == 5:
+    if header_length(packet) == SHORTEST_HEADER:
         return Options()
     destination, source = bytes(packet[16:20]), bytes(packet[12:16])
     address = destination if routing.is_own(destination) else routing.source_towards(source, port)
@@ -102,7 +102,7 @@ def header_fault(data: bytes) -> str:
     """Why data is not a packet that a host takes (RFC 1122 §3.2.1, RFC 1812 §5.2.2); nothing if it is one."""
     if len(data) < SHORTEST_HEADER:
         return f"its {len(data)} bytes are less than a header of {SHORTEST_HEADER} (RFC 1812 §5.2.2)"
-    version, header, length = data[0] >> 4, (data[0] & 15) * 4, int.from_bytes(data[2:4])
+    version, header, length = data[0] >> 4, header_length(data), int.from_bytes(data[2:4])
     if version != 4:
         return f"its Version is {version}, and only 4 is IPv4 (RFC 1122 §3.2.1.1)"
     if header < SHORTEST_HEADER:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ipl_tui.networks.reassembly import OFFSET, Arrival, cut
+from ipl_tui.networks.reassembly import Arrival, cut
 from ipl_tui.networks.simulated.effects import Outcome, ToItself, discard
 from ipl_tui.networks.simulated.messages import ICMP_HEADER, ICMP_PROTOCOL, TCP_PROTOCOL, complete, since_midnight
 from ipl_tui.networks.simulated.output import Output
 from ipl_tui.networks.simulated.path_mtus import PathMtus
 from ipl_tui.networks.simulated.routing import LOOPBACK, UNSPECIFIED, Routing
 from ipl_tui.networks.topology import Port
-from ipl_tui.packets.fields import LONGEST_DATAGRAM, SHORTEST_HEADER
 from ipl_tui.packets.icmp import describe_error
+from ipl_tui.packets.ipv4 import LONGEST_DATAGRAM, OFFSET, SHORTEST_HEADER
 from ipl_tui.packets.options import answer
 
 QUERIES = (0, 8, 13, 14, 15, 16, 17, 18)
