@@ -35,9 +35,9 @@ def command(context: click.Context, name: str | None, destination: str) -> None:
     """Say what works here and what doesn't, and how to mend it. Sends nothing; ends with 1 if something fails."""
     from ipl_tui.diagnosis.checks import examine
     from ipl_tui.diagnosis.wireshark import tcpdump_line, why_no_tcpdump
-    from ipl_tui.exchange.messages import PROTOCOL
     from ipl_tui.networks.kernel import KernelNetwork
     from ipl_tui.networks.sandbox import SandboxNetwork
+    from ipl_tui.packets.messages import PROTOCOL
 
     with place_of(name, destination, anyhow=True, stay=True) as place:
         interface = place.interface

@@ -12,16 +12,16 @@ from ipl_tui.capture.filters import FilterError, compile_filter
 from ipl_tui.capture.store import Store
 from ipl_tui.diagnosis.checks import check_route, check_translation
 from ipl_tui.diagnosis.firewall import eats, read_rules
-from ipl_tui.exchange.awaiting import is_answer
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE, is_client_message
 from ipl_tui.exchange.responder import would_answer
 from ipl_tui.networks.interface import Interface, Method, Network
-from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
 from ipl_tui.packets.ipv4 import ICMP, header_length, payload_of, without_padding
 from ipl_tui.packets.link_layer import link_header, network_layer
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE, is_client_message
+from ipl_tui.tracking.awaiting import is_answer
+from ipl_tui.tracking.tracker import Trail
 
 MOST_FRAMES = 5_000
 """Frames that are searched for an answer; among more it would be lost in other traffic."""

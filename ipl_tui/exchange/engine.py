@@ -11,9 +11,9 @@ from typing import Literal, Protocol, get_args
 
 from ipl_tui.exchange.framing import Framing
 from ipl_tui.exchange.limit import RATE, Limit
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.exchange.waiting import Later, Ours
 from ipl_tui.networks.interface import Interface, SendError
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 
 Engine = Literal["scapy", "socket", "asyncio"]
 """How the exchange is done: with Scapy, with a raw socket at byte level, or with asyncio over TCP."""

@@ -13,10 +13,10 @@ from typing import NamedTuple
 from scapy.layers.inet import TCP
 
 from ipl_tui.exchange.engine import PORT, Reply
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
 from ipl_tui.packets.icmp import IcmpError, describe_error, error_about
 from ipl_tui.packets.ipv4 import header_length, payload_of
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 
 TCP_PROTOCOL = 6
 SHORTEST_SEGMENT = 20

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from ipl_tui.exchange.engine import Engine, Server, Terms, make_server
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
 from ipl_tui.exchange.waiting import DELAY, Ours
 from ipl_tui.networks.interface import Interface
 from ipl_tui.packets.ipv4 import payload_of
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL
 
 
 def would_answer(place: Interface, packet: bytes) -> bool:

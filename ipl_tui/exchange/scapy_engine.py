@@ -23,11 +23,11 @@ from scapy.sessions import DefaultSession
 from scapy.supersocket import SuperSocket
 
 from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, Terms
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.exchange.objections import Objections
 from ipl_tui.exchange.waiting import Later
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.packets.ipv4 import payload_of, without_padding
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 
 LOOK = 0.05
 """Seconds between two looks at whether ICMP objects, while an answer is waited for."""

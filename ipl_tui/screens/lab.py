@@ -31,19 +31,16 @@ from ipl_tui.capture.filters import FilterError, compile_filter
 from ipl_tui.capture.recording import Recording
 from ipl_tui.capture.store import Frame, Store
 from ipl_tui.exchange.engine import RAW_ENGINES, Engine, Server
-from ipl_tui.exchange.joining import Joiner
-from ipl_tui.exchange.messages import PROTOCOL, is_client_message
 from ipl_tui.exchange.quiet import Quiet
 from ipl_tui.exchange.responder import Responder, would_answer
 from ipl_tui.exchange.waiting import DELAY
-from ipl_tui.exchange.watching import Watch
 from ipl_tui.networks.interface import Interface, Network, SendError, network_of
 from ipl_tui.networks.links import describe_link
 from ipl_tui.networks.sending import Order, Outcome, carry_out
-from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.fields import FIELD, FIELDS, SHORTEST_HEADER, read_header
 from ipl_tui.packets.icmp import describe_error
 from ipl_tui.packets.link_layer import ETHERNET
+from ipl_tui.packets.messages import PROTOCOL, is_client_message
 from ipl_tui.packets.picture import show_value
 from ipl_tui.packets.text import printable
 from ipl_tui.screens.engines import ENGINE_TITLES, EnginesScreen
@@ -51,6 +48,9 @@ from ipl_tui.screens.help import HelpScreen, Place
 from ipl_tui.screens.interfaces import InterfaceScreen
 from ipl_tui.screens.links import LinkScreen
 from ipl_tui.screens.save import SaveScreen
+from ipl_tui.tracking.answers import Joiner
+from ipl_tui.tracking.sent import Watch
+from ipl_tui.tracking.tracker import Trail
 from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import Cell, HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump

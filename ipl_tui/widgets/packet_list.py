@@ -24,10 +24,10 @@ from textual.strip import Strip
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.pcapng import NO_TIME
 from ipl_tui.capture.store import Frame, Store
-from ipl_tui.exchange.joining import Joiner
-from ipl_tui.networks.trail import Trail, in_brief
 from ipl_tui.packets.budget import SHARED, Dissector
 from ipl_tui.packets.text import printable
+from ipl_tui.tracking.answers import Joiner
+from ipl_tui.tracking.tracker import Trail, in_brief
 
 if TYPE_CHECKING:  # loads Scapy, which the first screen must not wait for
     from ipl_tui.packets.dissect import Summary

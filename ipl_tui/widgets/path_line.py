@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import Static
 
-from ipl_tui.networks.trail import Trail, in_brief
+from ipl_tui.tracking.tracker import Trail, in_brief
 
 MOST_FRAMES = 4
 """Numbers of fragments that are named at one interface."""

@@ -20,13 +20,13 @@ from ipl_tui.diagnosis.unanswered import (
     look_into,
     offers_all,
 )
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.networks.interface import find_interface
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
 from ipl_tui.networks.links import read_link
 from ipl_tui.networks.simulated import SimulatedNetwork
-from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.craft import PRESETS, Draft, craft
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.tracking.tracker import Trail
 from tests.conftest import Pair, inside, run_ip
 
 ECHO = next(preset.draft for preset in PRESETS if "echo" in preset.name)

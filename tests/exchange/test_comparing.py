@@ -21,7 +21,6 @@ from ipl_tui.capture.sniffer import CaptureSocket
 from ipl_tui.exchange import comparing, socket_engine
 from ipl_tui.exchange.comparing import Capture, Comparison, Exchange, captured, given_to_scapy
 from ipl_tui.exchange.engine import ENGINES, PORT, RAW_ENGINES, Client, Engine, Reply, Terms, make_client, make_server
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
 from ipl_tui.exchange.reading import is_closed
 from ipl_tui.networks.interface import Interface, Network, SendError
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
@@ -29,6 +28,7 @@ from ipl_tui.networks.sandbox import SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.fields import FIELDS
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL
 from tests.conftest import Pair, Wire, inside, wait_until
 from tests.fake_interface import FakeInterface
 

@@ -8,22 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipl_tui.capture.paths import Paths, changes
 from ipl_tui.capture.pcapng import NO_TIME
 from ipl_tui.capture.store import Batch, Store
 from ipl_tui.diagnosis.unanswered import Unanswered, asks, explain, find_answers, find_fate, look_into
-from ipl_tui.exchange.awaiting import Awaiting, is_answer
 from ipl_tui.exchange.engine import Reply
-from ipl_tui.exchange.joining import Joiner
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE, is_client_message
 from ipl_tui.exchange.reading import Captured, gains, is_asked, is_closed, read_connection, read_datagrams
-from ipl_tui.exchange.watching import Watch
 from ipl_tui.networks.simulated import SimulatedNetwork
-from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
 from ipl_tui.packets.icmp import error_about
 from ipl_tui.packets.ipv4 import without_padding
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE, is_client_message
+from ipl_tui.tracking.answers import Joiner
+from ipl_tui.tracking.awaiting import Awaiting, is_answer
+from ipl_tui.tracking.hops import Paths, changes
+from ipl_tui.tracking.sent import Watch
+from ipl_tui.tracking.tracker import Trail
 
 NETWORK = SimulatedNetwork()
 """Only asked for its interfaces and links: nothing is sent on it."""

@@ -21,11 +21,11 @@ from ipl_tui.capture.files import Pipe
 from ipl_tui.capture.sniffer import PcapySocket
 from ipl_tui.capture.store import Batch, Store
 from ipl_tui.exchange.engine import Terms
-from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.networks.interface import Method
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
 from ipl_tui.packets.craft import Draft, craft
+from ipl_tui.packets.messages import PROTOCOL
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.screens.save import SaveScreen
 from ipl_tui.widgets.composer import Composer

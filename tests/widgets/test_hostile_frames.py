@@ -22,11 +22,11 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 
 from ipl_tui.capture.store import Batch, Store
-from ipl_tui.exchange.joining import Joiner
-from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.dissect import dissect, load_layers
 from ipl_tui.packets.fields import read_header
 from ipl_tui.packets.picture import show_value
+from ipl_tui.tracking.answers import Joiner
+from ipl_tui.tracking.tracker import Trail
 from ipl_tui.widgets.header_grid import HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.packet_list import PacketList

@@ -13,9 +13,9 @@ from textual.pilot import Pilot
 
 from ipl_tui.capture.pcapng import NO_TIME
 from ipl_tui.capture.store import Batch, Frame, Store
-from ipl_tui.exchange.joining import Joiner
-from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.craft import Draft, craft
+from ipl_tui.tracking.answers import Joiner
+from ipl_tui.tracking.tracker import Trail
 from ipl_tui.widgets import packet_list
 from ipl_tui.widgets.packet_list import TIMES, Columns, PacketList, fit
 from tests.screen import seen, until, until_seen

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipl_tui.capture.store import Store
 from ipl_tui.widgets.path_line import PathLine
-from tests.networks.test_trail import Told
 from tests.screen import until_seen
+from tests.tracking.test_tracker import Told
 from tests.widgets.stage import staged
 
 

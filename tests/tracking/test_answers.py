@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipl_tui.capture.store import Batch, Store
-from ipl_tui.exchange import joining
-from ipl_tui.exchange.joining import Answer, Joiner
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.tracking import answers as joining
+from ipl_tui.tracking.answers import Answer, Joiner
 
 SECOND = 1_000_000_000
 CLIENT, SERVER = "10.0.1.10", "10.0.1.20"

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP
 
 from ipl_tui.capture.store import Batch, Store
-from ipl_tui.exchange import watching
-from ipl_tui.exchange.watching import Watch
 from ipl_tui.packets.icmp import IcmpError
+from ipl_tui.tracking import sent as watching
+from ipl_tui.tracking.sent import Watch
 
 ETHERNET = bytes(12) + b"\x08\x00"
 SENT = bytes(IP(src="10.0.1.10", dst="10.0.2.20", proto=253, id=1) / b"a payload of some length")

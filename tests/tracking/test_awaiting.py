@@ -11,8 +11,8 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
-from ipl_tui.exchange.awaiting import Awaiting, is_answer
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.tracking.awaiting import Awaiting, is_answer
 
 RAW_IP, ETHERNET = 101, 1
 MILLISECOND = 1_000_000

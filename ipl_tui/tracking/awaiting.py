@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.packets.fields import SHORTEST_HEADER
 from ipl_tui.packets.icmp import ICMP_HEADER, IcmpError, error_about, is_same
 from ipl_tui.packets.ipv4 import ICMP, payload_of, without_padding
 from ipl_tui.packets.link_layer import network_layer
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 
 REPLIES = {8: 0, 13: 14, 15: 16, 17: 18}
 """The ICMP queries (RFC 792, RFC 950), and what answers them."""

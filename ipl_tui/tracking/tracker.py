@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ipl_tui.capture.paths import Change, Paths, changes
 from ipl_tui.capture.store import Frame, Store
 from ipl_tui.networks.interface import Interface, Network
 from ipl_tui.packets.fields import FIELD, read_header
 from ipl_tui.packets.link_layer import network_layer
+from ipl_tui.tracking.hops import Change, Paths, changes
 
 
 class Trail:

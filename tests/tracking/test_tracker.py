@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from ipl_tui.capture.paths import changes
 from ipl_tui.capture.store import Batch, Store
 from ipl_tui.networks.interface import Interface
 from ipl_tui.networks.plan import LINKS, PATH, Link
-from ipl_tui.networks.trail import Trail, in_brief
 from ipl_tui.packets.craft import Draft, craft
+from ipl_tui.tracking.hops import changes
+from ipl_tui.tracking.tracker import Trail, in_brief
 from tests.fake_interface import FakeInterface, FakeNetwork
 
 MAC = {port.name: port.hardware_address for port in PATH}

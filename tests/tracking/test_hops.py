@@ -10,9 +10,9 @@ from scapy.layers.inet import ICMP, IP, UDP, IPOption_RR, fragment
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet
 
-from ipl_tui.capture import paths as paths_module
-from ipl_tui.capture.paths import Change, Journey, Paths, Stop, changes
 from ipl_tui.capture.store import Batch, Store
+from ipl_tui.tracking import hops as paths_module
+from ipl_tui.tracking.hops import Change, Journey, Paths, Stop, changes
 
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000

@@ -8,11 +8,11 @@ from operator import itemgetter
 
 from ipl_tui.capture.pcapng import NO_TIME
 from ipl_tui.capture.store import Batch, Store
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.packets.fields import SHORTEST_HEADER
 from ipl_tui.packets.icmp import ERROR_TYPES, ICMP_HEADER
 from ipl_tui.packets.ipv4 import ICMP, header_length, payload_of, without_padding
 from ipl_tui.packets.link_layer import network_layer
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 
 PATIENCE = 15_000_000_000
 """How long after its request, in ns, a response still answers it."""
