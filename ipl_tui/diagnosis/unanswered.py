@@ -19,14 +19,13 @@ from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
 from ipl_tui.packets.ipv4 import ICMP, header_length, payload_of, without_padding
 from ipl_tui.packets.link_layer import link_header, network_layer
-from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE, is_client_message
-from ipl_tui.tracking.awaiting import is_answer
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.tracking.matching import is_answer, is_echo_request
 from ipl_tui.tracking.tracker import Trail
 
 MOST_FRAMES = 5_000
 """Frames that are searched for an answer; among more it would be lost in other traffic."""
 
-ECHO_REQUEST = 8
 DESTINATION_UNREACHABLE, PROTOCOL_UNREACHABLE = 3, 2
 """ICMP's type and code (RFC 792)."""
 WITHOUT_FILTER = "Ctrl+O captures without it."
@@ -82,11 +81,6 @@ def explain(case: Unanswered) -> str:
 def offers_all(sentence: str) -> bool:
     """Whether explain() has said that the lab's capture filter is in the way, and how to go on without it."""
     return sentence.endswith(WITHOUT_FILTER)
-
-
-def asks(packet: bytes) -> bool:
-    """Whether an IPv4 packet asks for an answer: a ClientMessage or an ICMP echo request (RFC 792)."""
-    return is_client_message(packet) or _is_echo(packet, ECHO_REQUEST)
 
 
 def look_into(case: Unanswered, store: Store, trail: Trail, after: int, number: int) -> Unanswered | None:
@@ -175,7 +169,7 @@ def _header(case: Unanswered) -> str:
         return "it is a fragment, and its receiver waits for the others"
     if values["ttl"] == 0:
         return "its Time to Live is 0: no router forwards it"
-    if _is_echo(packet, ECHO_REQUEST) and internet_checksum(_payload(packet)) != 0:
+    if is_echo_request(packet) and internet_checksum(_payload(packet)) != 0:
         return "its ICMP checksum is wrong: receivers drop it in silence"
     return ""
 
@@ -220,7 +214,7 @@ def _hides_errors(case: Unanswered) -> bool:
 def _nobody_answers(case: Unanswered) -> str:
     """What is known of servers: all about the networks that no other program reaches, nothing about others."""
     packet = case.seen or case.packet
-    if not case.network.answers or _is_echo(packet, ECHO_REQUEST):
+    if not case.network.answers or is_echo_request(packet):
         return ""
     destination = str(IPv4Address(packet[16:20]))
     if case.servers and destination not in case.servers:
@@ -325,8 +319,3 @@ def _is_rewritten(case: Unanswered) -> bool:
 
 def _payload(packet: bytes) -> bytes:
     return payload_of(without_padding(packet))
-
-
-def _is_echo(packet: bytes, kind: int) -> bool:
-    payload = payload_of(packet) if len(packet) >= SHORTEST_HEADER else b""
-    return len(payload) >= 8 and packet[9] == ICMP and payload[0] == kind

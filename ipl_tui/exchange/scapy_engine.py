@@ -28,6 +28,7 @@ from ipl_tui.exchange.waiting import Later
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.packets.ipv4 import payload_of, without_padding
 from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.tracking.matching import is_answer
 
 LOOK = 0.05
 """Seconds between two looks at whether ICMP objects, while an answer is waited for."""
@@ -151,6 +152,7 @@ class ScapyClient:
         self._destination = destination
         self.request = IP(src=source, dst=destination, proto=proto) / Raw(CLIENT_MESSAGE)
         """Not built yet: its `fields` are what is given here, the rest Scapy fills in."""
+        self._request = bytes(self.request)
         self._answers: SimpleQueue[tuple[float, bytes] | None] = SimpleQueue()
         self._asked = self._answered = 0
         """Questions, and answers to any of them."""
@@ -167,13 +169,9 @@ class ScapyClient:
 
     def _arrived(self, packet: Packet) -> None:
         """Keep it if it is the answer."""
-        now, asked = time.perf_counter(), self.request
-        answer = _datagram(packet, asked.proto)
-        if (
-            answer is not None
-            and (answer.src, answer.dst) == (asked.dst, asked.src)
-            and payload_of(_bytes(answer)) == SERVER_RESPONSE
-        ):
+        now = time.perf_counter()
+        answer = _datagram(packet, self.request.proto)
+        if answer is not None and is_answer(self._request, _bytes(answer)):
             self._answered += self._asked > 0
             self._answers.put((now, _bytes(answer)))
 

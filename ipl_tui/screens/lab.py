@@ -40,7 +40,7 @@ from ipl_tui.networks.sending import Order, Outcome, carry_out
 from ipl_tui.packets.fields import FIELD, FIELDS, SHORTEST_HEADER, read_header
 from ipl_tui.packets.icmp import describe_error
 from ipl_tui.packets.link_layer import ETHERNET
-from ipl_tui.packets.messages import PROTOCOL, is_client_message
+from ipl_tui.packets.messages import PROTOCOL
 from ipl_tui.packets.picture import show_value
 from ipl_tui.packets.text import printable
 from ipl_tui.screens.engines import ENGINE_TITLES, EnginesScreen
@@ -49,6 +49,7 @@ from ipl_tui.screens.interfaces import InterfaceScreen
 from ipl_tui.screens.links import LinkScreen
 from ipl_tui.screens.save import SaveScreen
 from ipl_tui.tracking.answers import Joiner
+from ipl_tui.tracking.matching import is_client_message
 from ipl_tui.tracking.sent import Watch
 from ipl_tui.tracking.tracker import Trail
 from ipl_tui.widgets.composer import Composer
@@ -715,9 +716,9 @@ class LabScreen(Screen[None]):
     @work(exclusive=True, group="silence")
     async def explain_silence(self, order: Order, interface: Interface, watch: Watch) -> None:
         """Say why a packet that asks for an answer may have got none, unless it did, or another was sent since."""
-        from ipl_tui.diagnosis.unanswered import Unanswered, asks, explain, look_into, offers_all
+        from ipl_tui.diagnosis.unanswered import Unanswered, explain, look_into, offers_all
 
-        if watch is not self.sent or watch.error is not None or not asks(order.packet):
+        if watch is not self.sent or watch.error is not None or not watch.asks:
             return
         if interface is not self.interface or self.sniffer is None:
             return

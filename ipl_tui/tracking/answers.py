@@ -8,11 +8,9 @@ from operator import itemgetter
 
 from ipl_tui.capture.pcapng import NO_TIME
 from ipl_tui.capture.store import Batch, Store
-from ipl_tui.packets.fields import SHORTEST_HEADER
-from ipl_tui.packets.icmp import ERROR_TYPES, ICMP_HEADER
-from ipl_tui.packets.ipv4 import ICMP, header_length, payload_of, without_padding
 from ipl_tui.packets.link_layer import network_layer
-from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.tracking.matching import carries, quoted_by, read_error
 
 PATIENCE = 15_000_000_000
 """How long after its request, in ns, a response still answers it."""
@@ -160,24 +158,9 @@ def _read_message(frame: bytes, linktype: int) -> tuple[bytes, bytes, bytes, tup
     """Source, destination and payload of a packet that is exactly one of the two messages; with an ICMP error that is
     about a ClientMessage, those that it quotes, and its type and code."""
     packet = frame[network_layer(frame, linktype) :]
-    if len(packet) < SHORTEST_HEADER or packet[0] >> 4 != 4:
-        return None
-    packet = without_padding(packet)
-    payload = payload_of(packet)
-    if packet[9] == ICMP and len(payload) >= ICMP_HEADER and payload[0] in ERROR_TYPES:
-        quoted = _read_packet(payload[ICMP_HEADER:])
-        return (*quoted, (payload[0], payload[1])) if quoted and quoted[2] == CLIENT_MESSAGE else None
-    message = _read_packet(packet)
-    return (*message, None) if message else None
-
-
-def _read_packet(packet: bytes) -> tuple[bytes, bytes, bytes] | None:
-    """Source, destination and payload of a whole, unfragmented IPv4 packet that is exactly one of the two messages."""
-    if len(packet) < SHORTEST_HEADER or packet[0] >> 4 != 4 or packet[9] != PROTOCOL:
-        return None
-    if int.from_bytes(packet[6:8]) & 0x3FFF:  # more fragments follow, or an offset
-        return None
-    payload = packet[header_length(packet) : int.from_bytes(packet[2:4])]  # what comes after is Ethernet's padding
-    if header_length(packet) < SHORTEST_HEADER or payload not in (CLIENT_MESSAGE, SERVER_RESPONSE):
-        return None
-    return packet[12:16], packet[16:20], payload
+    if quoted := quoted_by(packet):
+        error = read_error(packet)
+        is_ours = carries(quoted, CLIENT_MESSAGE)
+        return (quoted[12:16], quoted[16:20], CLIENT_MESSAGE, (error.type, error.code)) if is_ours else None
+    message = next((each for each in (CLIENT_MESSAGE, SERVER_RESPONSE) if carries(packet, each)), None)
+    return (packet[12:16], packet[16:20], message, None) if message is not None else None

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.store import Store
-from ipl_tui.packets.fields import SHORTEST_HEADER
-from ipl_tui.packets.icmp import IcmpError, error_about, is_same
 from ipl_tui.packets.link_layer import network_layer
+from ipl_tui.tracking.matching import IcmpError, asks, error_about, is_sent_as
 
 MOST_FRAMES = 500
 """Frames that are looked at after sending: what has not come back among so many is lost in other traffic."""
@@ -28,6 +27,11 @@ class Watch:
         self._looked = self.after
         self._last = self.after + MOST_FRAMES
 
+    @property
+    def asks(self) -> bool:
+        """Whether an answer to it can be expected."""
+        return asks(self.packet)
+
     def look(self) -> None:
         """Look at what has been captured since."""
         end = min(len(self._store), self._last)
@@ -41,9 +45,7 @@ class Watch:
             self._see(frame.number, frame.data[network_layer(frame.data, linktype) :])
 
     def _see(self, number: int, packet: bytes) -> None:
-        if len(packet) < SHORTEST_HEADER:
-            return
-        if not self.sent_as and (packet.startswith(self.packet) or is_same(self.packet, packet)):
+        if not self.sent_as and is_sent_as(self.packet, packet):
             self.sent_as = number
         elif not self.error:
             self.error = error_about(self.packet, packet)

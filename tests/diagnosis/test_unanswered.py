@@ -13,7 +13,6 @@ from ipl_tui.capture.store import Batch, Store
 from ipl_tui.diagnosis import unanswered
 from ipl_tui.diagnosis.unanswered import (
     Unanswered,
-    asks,
     explain,
     find_answers,
     find_fate,
@@ -26,6 +25,7 @@ from ipl_tui.networks.links import read_link
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.packets.craft import PRESETS, Draft, craft
 from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.tracking.matching import asks
 from ipl_tui.tracking.tracker import Trail
 from tests.conftest import Pair, inside, run_ip
 
@@ -323,11 +323,6 @@ class TestAnswers:
             store.append(store.add_interface("c0", 1), Batch(b"x" * 60, [(1, 0, 20, 20)]))
             store.close()
             assert look_into(sent(), store, Trail(store), 0, 0) is None
-
-
-def test_only_a_client_message_and_an_echo_request_ask() -> None:
-    assert asks(REQUEST) and asks(PING)
-    assert not asks(RESPONSE) and not asks(REPLY) and not asks(b"") and not asks(REQUEST[:10])
 
 
 def test_without_a_frame_there_is_no_fate() -> None:

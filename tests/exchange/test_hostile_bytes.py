@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 from ipl_tui.capture.pcapng import NO_TIME
 from ipl_tui.capture.store import Batch, Store
-from ipl_tui.diagnosis.unanswered import Unanswered, asks, explain, find_answers, find_fate, look_into
+from ipl_tui.diagnosis.unanswered import Unanswered, explain, find_answers, find_fate, look_into
 from ipl_tui.exchange.engine import Reply
 from ipl_tui.exchange.reading import Captured, gains, is_asked, is_closed, read_connection, read_datagrams
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
-from ipl_tui.packets.icmp import error_about
 from ipl_tui.packets.ipv4 import without_padding
-from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE, is_client_message
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.tracking.answers import Joiner
-from ipl_tui.tracking.awaiting import Awaiting, is_answer
+from ipl_tui.tracking.awaiting import Awaiting
 from ipl_tui.tracking.hops import Paths, changes
+from ipl_tui.tracking.matching import asks, error_about, is_answer, is_client_message
 from ipl_tui.tracking.sent import Watch
 from ipl_tui.tracking.tracker import Trail
 

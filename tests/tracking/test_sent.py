@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP
 
 from ipl_tui.capture.store import Batch, Store
-from ipl_tui.packets.icmp import IcmpError
 from ipl_tui.tracking import sent as watching
+from ipl_tui.tracking.matching import IcmpError
 from ipl_tui.tracking.sent import Watch
 
 ETHERNET = bytes(12) + b"\x08\x00"
