@@ -24,7 +24,6 @@ def test_what_is_below_the_widgets_loads_no_textual() -> None:
         "ipl_tui.networks.sandbox",
         "ipl_tui.networks.simulated.simulation",
         "ipl_tui.tracking.tracker",
-        "ipl_tui.tracking.answers",
         "ipl_tui.exchange.asyncio_engine",
         "ipl_tui.exchange.comparing",
         "ipl_tui.exchange.scapy_engine",

@@ -7,9 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
-from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.filters import FilterError, compile_filter
-from ipl_tui.capture.store import Store
 from ipl_tui.diagnosis.checks import check_route, check_translation
 from ipl_tui.diagnosis.firewall import eats, read_rules
 from ipl_tui.exchange.responder import would_answer
@@ -18,13 +16,10 @@ from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
 from ipl_tui.packets.ipv4 import ICMP, header_length, payload_of, without_padding
-from ipl_tui.packets.link_layer import link_header, network_layer
+from ipl_tui.packets.link_layer import link_header
 from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
-from ipl_tui.tracking.matching import is_answer, is_echo_request
-from ipl_tui.tracking.tracker import Trail
-
-MOST_FRAMES = 5_000
-"""Frames that are searched for an answer; among more it would be lost in other traffic."""
+from ipl_tui.tracking.fate import Fate
+from ipl_tui.tracking.matching import is_echo_request
 
 DESTINATION_UNREACHABLE, PROTOCOL_UNREACHABLE = 3, 2
 """ICMP's type and code (RFC 792)."""
@@ -83,49 +78,12 @@ def offers_all(sentence: str) -> bool:
     return sentence.endswith(WITHOUT_FILTER)
 
 
-def look_into(case: Unanswered, store: Store, trail: Trail, after: int, number: int) -> Unanswered | None:
-    """The case with what the capture and the network know of the packet, whose first frame has this number (0: none);
-    None if it was answered after the frame `after`, or where that can't be told."""
-    try:
-        seen = trail.packet(number) if number else b""
-        if len(seen) < SHORTEST_HEADER:  # it tells nothing
-            seen = b""
-        answers = find_answers(store, after, seen or case.packet)
-        if answers is None or any(trail.interface(answer) == case.interface.name for answer in answers):
-            return None
-        fate = find_fate(trail, number)
-        answer = answers[0] if answers else 0
-        fate_of_answer = find_fate(trail, answer)
-    except CaptureError:  # the file was changed by another program
+def look_into(case: Unanswered, fate: Fate) -> Unanswered | None:
+    """The case with what became of its packet; None if it was answered where it was sent, or that can't be told."""
+    if fate.unknown or case.interface.name in fate.answered_on:
         return None
-    return replace(case, seen=seen, fate=fate, answer=answer, fate_of_answer=fate_of_answer)
-
-
-def find_answers(store: Store, after: int, request: bytes) -> list[int] | None:
-    """The numbers of the frames after one that hold an answer to an IPv4 packet; None where too many came to say so.
-
-    Raises CaptureError.
-    """
-    end = len(store)
-    if end > after + MOST_FRAMES:
-        return None
-    found = []
-    for number in range(after + 1, end + 1):
-        frame = store.frame(number)
-        if is_answer(request, frame.data[network_layer(frame.data, store.interfaces[frame.interface].linktype) :]):
-            found.append(number)
-    return found
-
-
-def find_fate(trail: Trail, number: int) -> str:
-    """What became of a frame's packet (0: it was not seen), as far as its hops were captured and the network knows.
-
-    Raises CaptureError.
-    """
-    hops = [number] if number else []
-    for hop in hops:
-        hops.extend(trail.paths.following(hop))
-    return next((lost for hop in hops if (lost := trail.loss(hop))), "")
+    answer = next(iter(fate.answers), 0)
+    return replace(case, seen=fate.packet, fate=fate.lost, answer=answer, fate_of_answer=fate.answer_lost)
 
 
 # What may be the reason, the most certain first. Each gives it as the end of a sentence, or nothing.

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -48,10 +48,9 @@ from ipl_tui.screens.help import HelpScreen, Place
 from ipl_tui.screens.interfaces import InterfaceScreen
 from ipl_tui.screens.links import LinkScreen
 from ipl_tui.screens.save import SaveScreen
-from ipl_tui.tracking.answers import Joiner
 from ipl_tui.tracking.matching import is_client_message
-from ipl_tui.tracking.sent import Watch
-from ipl_tui.tracking.tracker import Trail
+from ipl_tui.tracking.sent import Sent
+from ipl_tui.tracking.tracker import Tracker
 from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import Cell, HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
@@ -181,10 +180,8 @@ class LabScreen(Screen[None]):
         """Whether the user wants ClientMessage answered; None: as the network does it."""
         self.engine: Engine = options.engine
         """What the responder answers with: one of the raw engines."""
-        self.trail = Trail(store)
-        store.taps.append(self.trail.paths)
-        self.joiner = Joiner(store, self.trail.is_gone)
-        store.taps.append(self.joiner)
+        self.tracker = Tracker(store, self.tell_tracked)
+        store.taps.append(self.tracker)
         self.beside: Interface | None = None
         """Loopback, captured on as well since something was sent to another address of this machine's own."""
         self.file = options.read
@@ -205,7 +202,7 @@ class LabScreen(Screen[None]):
         """Keeps the kernel from objecting to the answers to what was sent."""
         self.stop_sending = threading.Event()
         self.stop_reading = threading.Event()
-        self.sent: Watch | None = None
+        self.sent: Sent | None = None
         """What comes of the last order's packet."""
         self.going_to_sent = False
         """Whether the list is to go to that packet once it is there."""
@@ -225,8 +222,8 @@ class LabScreen(Screen[None]):
         self.sparkline = Sparkline(id="rate")
         self.trouble_line = Static(id="trouble", markup=False)
         self.pane_bar = PaneBar(PANES, id="panes")
-        self.packets = PacketList(store, self.joiner, self.trail, id="packets")
-        self.path_line = PathLine(self.trail, id="path")
+        self.packets = PacketList(store, self.tracker, id="packets")
+        self.path_line = PathLine(self.tracker, id="path")
         self.composer = Composer(id="compose")
         self.grid, self.grid_meaning = HeaderGrid(id="header-grid"), Meaning(id="header-meaning")
         self.fields, self.meaning = PacketTree(id="tree"), Meaning(id="field-meaning")
@@ -294,6 +291,7 @@ class LabScreen(Screen[None]):
             self.comparison.close()
         if self.sniffer is not None:
             self.sniffer.stop()
+        self.tracker.close()
         self.responding.close()
         self.quiet.close()
         self.interface.close()
@@ -394,7 +392,7 @@ class LabScreen(Screen[None]):
             own = {number: own_addresses(each, network) for number, each in places.items()}
             self.packets.own = {**self.packets.own, **own}
             for part in [places] if following else [{number: each} for number, each in places.items()]:
-                self.trail.follow(network, part)
+                self.tracker.follow(network, part)
 
         def be_ready() -> None:
             self.show_trouble("")
@@ -411,8 +409,10 @@ class LabScreen(Screen[None]):
     @work(group="file")
     async def read_file(self, source: Path | Pipe) -> None:
         """Own the capture until it has been filled from a file, or from a pipe for as long as that is open."""
+        is_file = isinstance(source, Path) and source.is_file()  # what comes through a pipe is live
         try:
-            await self.recording.read(source, self.filter, self.stop_reading)
+            with self.tracker.behind() if is_file else nullcontext():
+                await self.recording.read(source, self.filter, self.stop_reading)
         except CaptureError as error:
             self.show_trouble(str(error))
         self.show_capture()
@@ -429,11 +429,23 @@ class LabScreen(Screen[None]):
             self.told_tap_problem = True
             self.notify(printable(self.store.tap_problem), title="Joining", severity="error", markup=False)
 
+    def tell_tracked(self) -> None:
+        """More is known of a file's packets: said by the tracker's thread, from which posting is safe."""
+        with suppress(RuntimeError):  # the lab has ended
+            self.call_later(self.show_tracked)
+
+    def show_tracked(self) -> None:
+        self.packets.refresh()
+        self.show_state()
+
     def show_state(self) -> None:
         captured, shown = len(self.store), self.packets.count
         counts = f"{captured:,} captured · {shown:,} shown · {self.dropped_by_kernel():,} dropped"
         if self.file is not None:
             state, counts = f"○ {printable(self.file.name)}", f"{captured:,} packets · {shown:,} shown"
+            joined, _ = self.tracker.progress
+            if joined < captured:
+                counts += f" · answers joined up to {joined:,}"
         elif self.sniffer is not None:
             state = "● capturing" + (" path" if self.following else "")
         elif self.trouble:
@@ -586,10 +598,10 @@ class LabScreen(Screen[None]):
 
     def show_layers(self, frame: Frame, dissection: Dissection) -> None:
         self.dump.data = frame.data
-        changed = self.trail.changes(self.shown)
+        changed = self.tracker.changes(self.shown)
         was = {change.field: show_value(change.field, change.before) for change in changed}
-        hop = self.trail.paths.previous(self.shown)
-        before = f"on {self.trail.interface(hop)}" if hop is not None else ""
+        hop = self.tracker.previous(self.shown)
+        before = f"on {self.tracker.interface(hop)}" if hop is not None else ""
         remarks = {FIELD[name].scapy: f"was {value} {before}" for name, value in was.items()}
         self.fields.show(dissection.layers, remarks)
         grid = self.grid
@@ -645,7 +657,7 @@ class LabScreen(Screen[None]):
     def begin_order(self, event: Composer.SendAsked) -> None:
         self.composer.sending = True
         self.capture_way(event.order)
-        self.sent = Watch(self.store, event.order.packet)
+        self.sent = Sent(self.store, event.order.packet)
         self.going_to_sent = self.objecting_to_sent = True
         self.stop_sending = threading.Event()
         self.carry_out(event.order, self.interface, self.stop_sending)
@@ -714,7 +726,7 @@ class LabScreen(Screen[None]):
             self.composer.say(f"{watch.error.source} says {describe_error(*error)}{advice}", "warning")
 
     @work(exclusive=True, group="silence")
-    async def explain_silence(self, order: Order, interface: Interface, watch: Watch) -> None:
+    async def explain_silence(self, order: Order, interface: Interface, watch: Sent) -> None:
         """Say why a packet that asks for an answer may have got none, unless it did, or another was sent since."""
         from ipl_tui.diagnosis.unanswered import Unanswered, explain, look_into, offers_all
 
@@ -739,7 +751,7 @@ class LabScreen(Screen[None]):
         )
 
         def find_out() -> str:
-            case = look_into(sent, self.store, self.trail, watch.after, watch.sent_as)
+            case = look_into(sent, self.tracker.fate_of(watch))
             return explain(case) if case is not None else ""
 
         sentence = await asyncio.to_thread(find_out)

@@ -10,7 +10,7 @@ from ipl_tui.capture.pcapng import NO_TIME
 from ipl_tui.capture.store import Batch, Store
 from ipl_tui.packets.link_layer import network_layer
 from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
-from ipl_tui.tracking.matching import carries, quoted_by, read_error
+from ipl_tui.tracking.matching import quoted_by, read_error, read_message
 
 PATIENCE = 15_000_000_000
 """How long after its request, in ns, a response still answers it."""
@@ -20,6 +20,9 @@ SOON = 1_000_000_000
 
 MOST_JOINS = 100_000
 MOST_WAITING = 10_000
+
+MESSAGES = CLIENT_MESSAGE, SERVER_RESPONSE
+"""What a frame has in it that is joined: all others are passed over."""
 
 Conversation = tuple[int, bytes, bytes]
 """The interface, and the addresses of client and server."""
@@ -39,7 +42,7 @@ class Answer:
     """Whether the request had been answered before: probably two servers listen there."""
 
 
-class Joiner:
+class Answers:
     """A tap for Store.taps: called in the thread that appends, asked from any.
 
     A response goes to the oldest unanswered request of the same interface with source and destination swapped, and an
@@ -74,7 +77,7 @@ class Joiner:
         """Look for the two messages in a batch whose first frame has this number."""
         linktype = self._interfaces[interface].linktype
         # Searching all bytes at once costs a frame of unrelated traffic nearly nothing.
-        found = {*_find(batch, CLIENT_MESSAGE), *_find(batch, SERVER_RESPONSE)}
+        found = {position for message in MESSAGES for position in _find(batch, message)}
         for position in sorted(found):
             time, start, captured, _ = batch.records[position]
             if time == NO_TIME:
@@ -158,9 +161,10 @@ def _read_message(frame: bytes, linktype: int) -> tuple[bytes, bytes, bytes, tup
     """Source, destination and payload of a packet that is exactly one of the two messages; with an ICMP error that is
     about a ClientMessage, those that it quotes, and its type and code."""
     packet = frame[network_layer(frame, linktype) :]
-    if quoted := quoted_by(packet):
-        error = read_error(packet)
-        is_ours = carries(quoted, CLIENT_MESSAGE)
-        return (quoted[12:16], quoted[16:20], CLIENT_MESSAGE, (error.type, error.code)) if is_ours else None
-    message = next((each for each in (CLIENT_MESSAGE, SERVER_RESPONSE) if carries(packet, each)), None)
-    return (packet[12:16], packet[16:20], message, None) if message is not None else None
+    if (message := read_message(packet)) in MESSAGES:
+        return packet[12:16], packet[16:20], message, None
+    quoted = quoted_by(packet)
+    if read_message(quoted) != CLIENT_MESSAGE:
+        return None
+    error = read_error(packet)
+    return quoted[12:16], quoted[16:20], CLIENT_MESSAGE, (error.type, error.code)

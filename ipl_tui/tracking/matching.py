@@ -89,13 +89,15 @@ def asks(packet: bytes) -> bool:
 # Answers
 
 
-def carries(seen: bytes, message: bytes, proto: int = PROTOCOL) -> bool:
-    """Whether a packet is whole, by this protocol, and has exactly this message, up to its Total Length."""
-    if len(seen) < SHORTEST_HEADER or seen[0] >> 4 != 4 or seen[9] != proto:
-        return False
+def read_message(seen: bytes, proto: int = PROTOCOL) -> bytes:
+    """The payload, up to Total Length, of a packet by this protocol; nothing for another, for a fragment, and where the
+    header makes no sense."""
+    if len(seen) < SHORTEST_HEADER or seen[9] != proto or seen[0] >> 4 != 4:
+        return b""
     header = header_length(seen)
-    is_whole = not int.from_bytes(seen[6:8]) & (MORE_FRAGMENTS | OFFSET)
-    return is_whole and header >= SHORTEST_HEADER and seen[header : int.from_bytes(seen[2:4])] == message
+    if header < SHORTEST_HEADER or int.from_bytes(seen[6:8]) & (MORE_FRAGMENTS | OFFSET):
+        return b""
+    return seen[header : int.from_bytes(seen[2:4])]
 
 
 def goes_back(request: bytes, seen: bytes) -> bool:
@@ -114,7 +116,7 @@ def is_answer(request: bytes, seen: bytes) -> bool:
         return False
     asked, answer = payload_of(request), payload_of(without_padding(seen))
     if asked == CLIENT_MESSAGE:
-        return carries(seen, SERVER_RESPONSE, request[9])
+        return read_message(seen, request[9]) == SERVER_RESPONSE
     if request[9] == ICMP:
         enough = min(len(asked), len(answer)) >= ICMP_HEADER
         return enough and REPLIES.get(asked[0]) == answer[0] and asked[4:8] == answer[4:8]

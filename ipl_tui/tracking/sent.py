@@ -11,7 +11,7 @@ MOST_FRAMES = 500
 """Frames that are looked at after sending: what has not come back among so many is lost in other traffic."""
 
 
-class Watch:
+class Sent:
     """Looks for one packet in what is captured after it was sent."""
 
     def __init__(self, store: Store, packet: bytes) -> None:

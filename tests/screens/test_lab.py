@@ -152,7 +152,7 @@ class TestSending:
                 await until(pilot, lambda: len(lab.store) == 4)
                 answer = await until_seen(pilot, "ServerResponse")
                 assert "↻" in answer and "↩ answers 1" in answer
-                assert {lab.trail.interface(number) for number in (1, 2, 3, 4)} == {"lo"}
+                assert {lab.tracker.interface(number) for number in (1, 2, 3, 4)} == {"lo"}
                 await until_seen(pilot, "Sent 1 × 33 bytes, kernel, on c0")
 
     async def test_a_repeat_shows_its_progress_and_can_be_stopped(self, running: Running) -> None:
