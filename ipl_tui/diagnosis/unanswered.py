@@ -7,22 +7,18 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
-from ipl_tui.capture.filters import FilterError, compile_filter
 from ipl_tui.diagnosis.checks import check_route, check_translation
 from ipl_tui.diagnosis.firewall import eats, read_rules
 from ipl_tui.exchange.responder import would_answer
 from ipl_tui.networks.interface import Interface, Method, Network
 from ipl_tui.packets.checksum import internet_checksum
-from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.fields import SHORTEST_HEADER, read_header
 from ipl_tui.packets.ipv4 import ICMP, header_length, payload_of, without_padding
-from ipl_tui.packets.link_layer import link_header
-from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.packets.messages import CLIENT_MESSAGE
 from ipl_tui.tracking.fate import Fate
 from ipl_tui.tracking.matching import is_echo_request
+from ipl_tui.tracking.view import View
 
-DESTINATION_UNREACHABLE, PROTOCOL_UNREACHABLE = 3, 2
-"""ICMP's type and code (RFC 792)."""
 WITHOUT_FILTER = "Ctrl+O captures without it."
 """Ends what is said to somebody in the lab whose capture filter leaves something out."""
 
@@ -67,7 +63,7 @@ def explain(case: Unanswered) -> str:
     name = case.interface.name
     reason, look = next((reason, look) for look in LOOKS if (reason := look(case)))
     seen = f", seen on {name}" if case.seen else f", not seen on {name}" if case.capturing else ""
-    hidden = case.in_lab and look in UNCERTAIN and _hides_errors(case)
+    hidden = case.in_lab and look in UNCERTAIN and _view(case).hides_error(case.seen or case.packet)
     also = f' The filter "{case.filter}" would hide an ICMP error about it.' if hidden else ""
     offer = f" {WITHOUT_FILTER}" if hidden or (case.in_lab and look in (_capture, _answer_filtered)) else ""
     return f"Sent on {name}{seen}, nothing came back in {case.waited:.1f} s: {reason}.{also}{offer}"
@@ -80,7 +76,7 @@ def offers_all(sentence: str) -> bool:
 
 def look_into(case: Unanswered, fate: Fate) -> Unanswered | None:
     """The case with what became of its packet; None if it was answered where it was sent, or that can't be told."""
-    if fate.unknown or case.interface.name in fate.answered_on:
+    if fate.unknown not in ("", "filtered") or case.interface.name in fate.answered_on:
         return None
     answer = next(iter(fate.answers), 0)
     return replace(case, seen=fate.packet, fate=fate.lost, answer=answer, fate_of_answer=fate.answer_lost)
@@ -104,7 +100,7 @@ def _answer(case: Unanswered) -> str:
 def _capture(case: Unanswered) -> str:
     if not case.capturing or case.seen:
         return ""
-    if case.filter and not _passes(case, case.packet):
+    if not _view(case).passes(case.packet):
         return f'the filter "{case.filter}" leaves it out, and perhaps its answer'
     return ""
 
@@ -150,23 +146,8 @@ def _addresses(case: Unanswered) -> str:
 
 def _answer_filtered(case: Unanswered) -> str:
     """Whether the capture filter would leave the answer out."""
-    if not case.capturing or not case.filter:
-        return ""
-    values = read_header(case.seen or case.packet)
-    payload = _payload(case.packet)
-    echo = b"\0" + payload[1:] if case.packet[9] == ICMP else SERVER_RESPONSE
-    answer = craft(Draft(proto=case.packet[9], src=str(values["dst"]), dst=str(values["src"]), payload=echo)).packet
-    return "" if _passes(case, answer) else f'the filter "{case.filter}" leaves the answer out'
-
-
-def _hides_errors(case: Unanswered) -> bool:
-    """Whether the capture filter would leave out an ICMP error about the packet: nobody listens, no way leads on."""
-    if not case.capturing or not case.filter:
-        return False
-    packet = case.seen or case.packet
-    quote = bytes([DESTINATION_UNREACHABLE, PROTOCOL_UNREACHABLE]) + bytes(6) + packet[: header_length(packet) + 8]
-    error = Draft(proto=ICMP, src=str(IPv4Address(packet[16:20])), dst=str(IPv4Address(packet[12:16])), payload=quote)
-    return not _passes(case, craft(error).packet)
+    hides = _view(case).hides_answer(case.seen or case.packet)
+    return f'the filter "{case.filter}" leaves the answer out' if hides else ""
 
 
 def _nobody_answers(case: Unanswered) -> str:
@@ -252,16 +233,9 @@ UNCERTAIN = (_nobody_answers, _way, _links, _translation, _firewall, _not_seen, 
 """Those after which it may still be that somebody objected."""
 
 
-def _passes(case: Unanswered, packet: bytes) -> bool:
-    """Whether the capture filter takes an IPv4 packet, as far as that can be told."""
-    linktype = case.interface.linktype
-    header = link_header(linktype) if linktype is not None else None
-    if linktype is None or header is None:
-        return True
-    try:
-        return compile_filter(case.filter, linktype).matches(header + packet)
-    except FilterError:
-        return True
+def _view(case: Unanswered) -> View:
+    """What could be captured of what comes back."""
+    return View(case.filter if case.capturing else "", case.interface.linktype)
 
 
 def _is_for_f6(case: Unanswered) -> bool:

@@ -51,6 +51,7 @@ from ipl_tui.screens.save import SaveScreen
 from ipl_tui.tracking.matching import is_client_message
 from ipl_tui.tracking.sent import Sent
 from ipl_tui.tracking.tracker import Tracker
+from ipl_tui.tracking.view import View
 from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import Cell, HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
@@ -657,7 +658,7 @@ class LabScreen(Screen[None]):
     def begin_order(self, event: Composer.SendAsked) -> None:
         self.composer.sending = True
         self.capture_way(event.order)
-        self.sent = Sent(self.store, event.order.packet)
+        self.sent = Sent(self.store, event.order.packet, View(self.filter, self.interface.linktype))
         self.going_to_sent = self.objecting_to_sent = True
         self.stop_sending = threading.Event()
         self.carry_out(event.order, self.interface, self.stop_sending)

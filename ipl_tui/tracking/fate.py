@@ -8,7 +8,7 @@ from typing import Literal
 from ipl_tui.tracking.hops import Journey
 from ipl_tui.tracking.matching import IcmpError
 
-Unknown = Literal["", "not looked for", "too many frames", "cut frames", "unreadable"]
+Unknown = Literal["", "not looked for", "too many frames", "cut frames", "filtered", "unreadable"]
 """Why a capture does not tell whether a packet was answered; nothing where it does."""
 
 

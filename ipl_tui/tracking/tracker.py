@@ -12,7 +12,7 @@ from ipl_tui.networks.interface import Interface, Network
 from ipl_tui.packets.fields import SHORTEST_HEADER
 from ipl_tui.tracking.answers import Answer, Answers
 from ipl_tui.tracking.changes import Change, changes
-from ipl_tui.tracking.fate import Fate
+from ipl_tui.tracking.fate import Fate, Unknown
 from ipl_tui.tracking.follower import Follower
 from ipl_tui.tracking.hops import Hops, Journey
 from ipl_tui.tracking.matching import read_error
@@ -140,14 +140,18 @@ class Tracker:
 
     def _fate_of(self, sent: Sent) -> Fate:
         fate = self.fate(sent.sent_as) if sent.sent_as else Fate()
-        found = find_answers(self._store, sent.after, fate.packet or sent.packet)
+        packet = fate.packet or sent.packet
+        found = find_answers(self._store, sent.after, packet)
+        unknown: Unknown = found.unknown
+        if not found.frames and not unknown and sent.view.hides_answer(packet):
+            unknown = "filtered"
         return replace(
             fate,
             answers=found.frames,
             answered_on=frozenset(map(self.interface, found.frames)),
             answer_lost=self.fate(found.frames[0]).lost if found.frames else "",
             refused=sent.error,
-            unknown=found.unknown,
+            unknown=unknown,
         )
 
     # Frames

@@ -303,6 +303,11 @@ def test_nothing_is_said_where_it_is_not_known_whether_it_was_answered(unknown: 
     assert look_into(sent(), Fate(unknown=unknown)) is None
 
 
+def test_what_a_filter_hides_is_explained() -> None:
+    case = look_into(replace(sent(), filter="dst host 10.0.2.20"), Fate(REQUEST, unknown="filtered"))
+    assert case is not None and "leaves the answer out" in explain(case)
+
+
 def test_what_was_answered_where_it_was_sent_needs_no_reason() -> None:
     assert look_into(sent(), Fate(answers=(2,), answered_on=frozenset({"s0", "c0"}))) is None
     case = look_into(sent(), Fate(REQUEST, answers=(2, 5), answered_on=frozenset({"s0"}), answer_lost="It was lost."))

@@ -19,6 +19,7 @@ from ipl_tui.tracking.matching import IcmpError
 from ipl_tui.tracking.searching import Found
 from ipl_tui.tracking.sent import Sent
 from ipl_tui.tracking.tracker import Tracker
+from ipl_tui.tracking.view import View
 from tests.fake_interface import FakeInterface, FakeNetwork
 
 MAC = {port.name: port.hardware_address for port in PATH}
@@ -205,6 +206,15 @@ def test_a_fate_says_who_refused_the_packet(told: Told) -> None:
     sent.look()
     refusal = IcmpError("10.0.1.1", 11, 0)
     assert told.tracker.fate(1).refused == told.tracker.fate_of(sent).refused == refusal
+
+
+def test_a_filter_that_hides_the_answer_leaves_it_unknown(told: Told) -> None:
+    sent = Sent(told.store, REQUEST, View("dst host 10.0.2.20", 1))
+    told.see("c0 64", payload=CLIENT_MESSAGE)
+    sent.look()
+    assert told.tracker.fate_of(sent).unknown == "filtered"
+    told.see("c0 64", **RESPONSE)
+    assert told.tracker.fate_of(sent).unknown == "", "it came all the same"
 
 
 def test_of_what_was_not_captured_nothing_is_known(told: Told) -> None:
