@@ -446,7 +446,7 @@ class LabScreen(Screen[None]):
             state, counts = f"○ {printable(self.file.name)}", f"{captured:,} packets · {shown:,} shown"
             joined, _ = self.tracker.progress
             if joined < captured:
-                counts += f" · answers joined up to {joined:,}"
+                counts += f" · joined to {joined:,}"
         elif self.sniffer is not None:
             state = "● capturing" + (" path" if self.following else "")
         elif self.trouble:

@@ -28,6 +28,7 @@ from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.messages import PROTOCOL
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.screens.save import SaveScreen
+from ipl_tui.tracking.follower import Follower
 from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
@@ -387,6 +388,37 @@ class TestInterfaces:
 
 
 class TestFiles:
+    async def test_answers_are_joined_behind_the_reading(
+        self, running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is on screen first: here nothing else, for the rest has its turn only when the test lets it."""
+        turn = threading.Event()
+        join = Follower._join_next  # the rest has no other way in
+
+        def wait(follower: Follower) -> None:
+            turn.wait()
+            join(follower)
+
+        monkeypatch.setattr(Follower, "_join_next", wait)
+        path = tmp_path / "exchanges.pcapng"
+        with Store(path) as store:
+            interface = store.add_interface("lab0", ETHERNET)
+            for number in range(120):
+                there, back = ("10.0.1.10", b"ClientMessage"), ("10.0.1.20", b"ServerResponse")
+                (source, payload), (destination, _) = (there, back) if number % 2 == 0 else (back, there)
+                frame = bytes(12) + b"\x08\x00" + craft(Draft(src=source, dst=destination, payload=payload)).packet
+                store.append(interface, Batch(frame, [(number, 0, len(frame), len(frame))]))
+        async with running(read=path, size=(200, 60)) as (pilot, lab):
+            try:
+                await until_seen(pilot, "↩ answers 1, 0.0 ms")
+                await until_seen(pilot, "120 packets · 120 shown · joined to 0")
+            finally:
+                turn.set()
+            await until(pilot, lambda: lab.tracker.progress == (120, 120))
+            await until(pilot, lambda: not any("joined to" in line for line in seen(pilot.app)))
+            await pilot.press("end")
+            await until_seen(pilot, "↩ answers 119, 0.0 ms")
+
     async def test_a_file_is_shown_in_the_same_list(self, running: Running, tmp_path: Path) -> None:
         async with running(read=capture_file(tmp_path / "old.pcapng", 300)) as (pilot, lab):
             assert "○ old.pcapng" in await until_seen(pilot, "300 packets · 300 shown")
