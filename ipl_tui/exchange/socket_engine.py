@@ -35,11 +35,11 @@ from threading import Event, Lock, Thread, current_thread
 from typing import NamedTuple
 
 from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, Target, Terms
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.exchange.objections import Objections
 from ipl_tui.exchange.unheard import Unheard
 from ipl_tui.exchange.waiting import Later
 from ipl_tui.networks.interface import Interface, RawSocket, SendError
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 
 HEADER = struct.Struct("!BBHHHBBH4s4s")
 """The ten numbers of the 20 bytes, in network byte order ("!"): B has 8 bits, H has 16, 4s is 4 bytes as they are."""

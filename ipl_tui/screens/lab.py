@@ -90,10 +90,10 @@ class LabScreen(Screen[None]):
         """Which order's packet the list went to, or would have; 0 before the first."""
         self.bar = CaptureBar(self.snapshot, id="bar")
         self.pane_bar = PaneBar(PANES, id="panes")
-        self.packets = PacketList(session.store, session.joiner, session.trail, session.dissector, id="packets")
-        self.path_line = PathLine(session.trail, id="path")
+        self.packets = PacketList(session.store, session.tracker, session.dissector, id="packets")
+        self.path_line = PathLine(session.tracker, id="path")
         self.composer = Composer(id="compose")
-        self.details = PacketDetails(session.store, session.trail, session.dissector, id="details")
+        self.details = PacketDetails(session.store, session.tracker, session.dissector, id="details")
 
     def compose(self) -> ComposeResult:
         yield self.bar
@@ -137,6 +137,8 @@ class LabScreen(Screen[None]):
         if new.following and not self.path_line.is_attached:
             self.mount(self.path_line, after=self.packets)
         self.path_line.display = new.following
+        if new.tracked != old.tracked:
+            self.packets.refresh()
         self.show_packets()
         for said in new.said:
             if said.number >= self.heard:

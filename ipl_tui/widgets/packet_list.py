@@ -24,10 +24,10 @@ from textual.strip import Strip
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.frames import NO_TIME, Frame
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.joining import Joiner
-from ipl_tui.networks.trail import Trail, in_brief
 from ipl_tui.packets.budget import SHARED, Dissector
 from ipl_tui.packets.text import printable
+from ipl_tui.tracking.changes import in_brief
+from ipl_tui.tracking.tracker import Tracker
 
 if TYPE_CHECKING:  # loads Scapy, which the first screen must not wait for
     from ipl_tui.packets.dissect import Summary
@@ -87,13 +87,10 @@ class PacketList(ScrollView, can_focus=True):
     class Opened(Message):
         """The user wants to read the selected packet."""
 
-    def __init__(
-        self, store: Store, joiner: Joiner, trail: Trail, dissector: Dissector = SHARED, *, id: str | None = None
-    ) -> None:
+    def __init__(self, store: Store, tracker: Tracker, dissector: Dissector = SHARED, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.store = store
-        self.joiner = joiner
-        self.trail = trail
+        self.tracker = tracker
         self.own: Mapping[int, frozenset[str]] = {}
         """The addresses of each of the store's interfaces, which tell what was sent and what received."""
         self.elapsed = 0
@@ -250,7 +247,7 @@ class PacketList(ScrollView, can_focus=True):
         )
         info = ": ".join(filter(None, (frame.cut, summary.info)))
         segments = [Segment(line, base + self.look(arrow) if arrow else base), Segment(info, base)]
-        loss, joined = self.trail.loss(number), self.joined(number, columns.roomy)
+        loss, joined = self.tracker.loss(number), self.joined(number, columns.roomy)
         lost = f"✖ {loss}" if loss and columns.roomy else "✖" if loss else ""
         before = [("hop", self.hop(number, columns.roomy)), ("lost", lost)]
         after = [("answer", joined)]
@@ -339,15 +336,15 @@ class PacketList(ScrollView, can_focus=True):
 
     def hop(self, number: int, roomy: bool) -> str:
         """Which frame was this packet one interface earlier, and what changed since."""
-        if (before := self.trail.paths.previous(number)) is None:
+        if (before := self.tracker.previous(number)) is None:
             return ""
-        changed = in_brief(self.trail.changes(number))
+        changed = in_brief(self.tracker.changes(number))
         return f"⇢ {before}{f', {changed}' if changed else ''}" if roomy else f"⇢{before}{'Δ' * bool(changed)}"
 
     def joined(self, number: int, roomy: bool) -> str:
         """What the packet answers or is about, or what came back for it; said where the request began, not at each
         hop."""
-        answer, previous = self.joiner.request_of(number), self.trail.paths.previous
+        answer, previous = self.tracker.request_of(number), self.tracker.previous
         if previous(answer.request if answer is not None else number) is not None:
             return ""
         if answer is not None:
@@ -355,8 +352,8 @@ class PacketList(ScrollView, can_focus=True):
                 return f"↯ about {answer.request}, {answer.delay / 1e6:.1f} ms" if roomy else f"↯{answer.request}"
             sign, what = ("↩↩", "second answer to") if answer.again else ("↩", "answers")
             return f"↩ {what} {answer.request}, {answer.delay / 1e6:.1f} ms" if roomy else f"{sign}{answer.request}"
-        if (response := self.joiner.response_of(number)) is not None:
-            back = self.joiner.request_of(response)
+        if (response := self.tracker.response_of(number)) is not None:
+            back = self.tracker.request_of(response)
             word = "answered" if back is None or back.error is None else "refused"
             return f"{word} by {response}" if roomy else f"↪{response}"
         return ""
