@@ -6,6 +6,7 @@ import struct
 import tempfile
 import threading
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from functools import partial
@@ -144,11 +145,15 @@ class Store:
             try:
                 tap(interface, first, batch)
             except Exception as error:  # what is made of the packets must not end their capture
-                self.tap_problem = self.tap_problem or (
-                    f"Joining stumbled near packet {first:,} ({type(error).__name__}: {error}): answers and hops may "
-                    "be missing there, the packets are not."
-                )
+                self.stumble(first, error)
         return first
+
+    def stumble(self, first: int, error: Exception) -> None:
+        """A tap raised this near a frame: keep what it says, if it is the first time."""
+        self.tap_problem = self.tap_problem or (
+            f"Joining stumbled near packet {first:,} ({type(error).__name__}: {error}): answers and hops may "
+            "be missing there, the packets are not."
+        )
 
     def __len__(self) -> int:
         return self._count
@@ -174,6 +179,40 @@ class Store:
         frame = Frame(number, time, data, length, interface)
         self._recent.put(number, frame, len(data) + _OVERHEAD)
         return frame
+
+    def batches(
+        self, first: int, stop: int, having: tuple[bytes, ...] = ()
+    ) -> tuple[list[tuple[int, int, Batch]], int]:
+        """Read back frames from one on, as many before another as are in about a megabyte, one at least: for each run
+        of one interface its number, that of its first frame, and the frames; and the number of the frame after them.
+
+        No runs, if some bytes are wanted and none of these is in what was read. Raises as frame().
+        """
+        begin = self._offset(first)
+        chunk, entry = divmod(first - 1, _CHUNK)
+        index, last = self._index[chunk], min(entry + stop - first, _CHUNK)
+        offsets = index[entry : max(entry + 1, bisect_right(index, begin + _COPY, entry, min(last, len(index))))]
+        after = first + len(offsets)
+        with self._lock:
+            end = self._offset(after) if after <= self._count else self._size
+        data = self._read(begin, end - begin)
+        if having and not any(each in data for each in having):
+            return [], after
+        found: list[tuple[int, int, Batch]] = []
+        try:
+            for number, offset in enumerate(offsets, first):
+                at = offset - begin
+                interface, time, start, captured, length = self._section.read(data, at)
+                if at + start + captured > len(data):
+                    raise ValueError("it ends before the frame does")
+                if not found or found[-1][0] != interface:
+                    found.append((interface, number, Batch(data, [])))
+                found[-1][2].records.append((time, at + start, captured, length))
+        except (struct.error, IndexError, ValueError):
+            raise CaptureError(
+                f"Packets from {first:,} on can't be read: {self.path} was changed by another program."
+            ) from None
+        return found, after
 
     def time(self, number: int) -> int:
         """When a frame was captured, in ns since the epoch, or NO_TIME. Raises as frame()."""

@@ -35,7 +35,7 @@ def command(context: click.Context, name: str | None, destination: str) -> None:
     """Say what works here and what doesn't, and how to mend it. Sends nothing; ends with 1 if something fails."""
     from ipl_tui.diagnosis.checks import examine
     from ipl_tui.diagnosis.wireshark import tcpdump_line
-    from ipl_tui.exchange.messages import PROTOCOL
+    from ipl_tui.packets.messages import PROTOCOL
 
     with place_of(name, destination, anyhow=True, stay=True) as place:
         interface = place.interface

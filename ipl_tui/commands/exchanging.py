@@ -14,9 +14,9 @@ from ipl_tui.commands.common import Place, Seconds, echo, interface_option, read
 from ipl_tui.exchange.engine import PORT, TIMEOUT, Terms
 from ipl_tui.exchange.engines import ENGINE, ENGINES, RAW_ENGINES, TCP_ENGINES, make_server
 from ipl_tui.exchange.framing import Framing
-from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.networks.interface import Network
 from ipl_tui.networks.sending import MOST_PACKETS
+from ipl_tui.packets.messages import PROTOCOL
 
 LONGEST_TIMEOUT = 3600.0
 """Seconds."""

@@ -35,7 +35,7 @@ from ipl_tui.packets.ipv4 import LONGEST_DATAGRAM
 
 if TYPE_CHECKING:
     from ipl_tui.capture.sniffer import CaptureSocket
-    from ipl_tui.exchange.awaiting import Answer, Awaiting
+    from ipl_tui.tracking.awaiting import Answer, Awaiting
 
 USUAL_WAIT, LONGEST_WAIT = 2.0, 3600.0
 """Seconds that --wait waits for an answer: where nothing else is said, and at most."""
@@ -212,7 +212,7 @@ def send(order: Order, place: Place, patience: float | None, show: bool) -> None
 
     Raises SendError, CaptureError, and Exit after Ctrl+C or when a packet was not answered.
     """
-    from ipl_tui.exchange.awaiting import Awaiting
+    from ipl_tui.tracking.awaiting import Awaiting
 
     interface, stop = place.interface, Event()
     awaiting = Awaiting(order.packet, round((patience or 0) * 1e9))
@@ -319,7 +319,7 @@ def print_answer(answer: Answer, linktype: int, show: bool) -> None:
 def print_silence(order: Order, place: Place, patience: float, seen: bytes) -> None:
     """Why nothing came back, as far as that can be known; `seen` is the packet as it was captured."""
     from ipl_tui.diagnosis.unanswered import Unanswered, explain
-    from ipl_tui.exchange.messages import PROTOCOL
+    from ipl_tui.packets.messages import PROTOCOL
 
     case = Unanswered(
         order.packet,

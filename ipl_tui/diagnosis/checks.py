@@ -17,9 +17,9 @@ from ipl_tui import privileges
 from ipl_tui.capture.errors import permission_remedy
 from ipl_tui.diagnosis.firewall import eats, has_lister
 from ipl_tui.diagnosis.wireshark import find_wireshark, has_screen
-from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.networks.interface import LOOPBACK, Interface, Network
 from ipl_tui.packets.ipv4 import ICMP
+from ipl_tui.packets.messages import PROTOCOL
 
 Verdict = Literal["works", "limited", "fails"]
 

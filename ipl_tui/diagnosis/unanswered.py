@@ -7,28 +7,18 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
-from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.filters import FilterError, compile_filter
-from ipl_tui.capture.store import Store
 from ipl_tui.diagnosis.checks import check_route, check_translation
 from ipl_tui.diagnosis.firewall import eats, read_rules
-from ipl_tui.exchange.awaiting import is_answer
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE, is_client_message
 from ipl_tui.exchange.responder import would_answer
 from ipl_tui.networks.interface import Interface, Method, Network
-from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.checksum import internet_checksum
-from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.fields import read_header
 from ipl_tui.packets.ipv4 import ICMP, SHORTEST_HEADER, header_length, payload_of, without_padding
-from ipl_tui.packets.link_layer import link_header, network_layer
+from ipl_tui.packets.messages import CLIENT_MESSAGE
+from ipl_tui.tracking.fate import Fate
+from ipl_tui.tracking.matching import is_echo_request
+from ipl_tui.tracking.view import View
 
-MOST_FRAMES = 5_000
-"""Frames that are searched for an answer; among more it would be lost in other traffic."""
-
-ECHO_REQUEST = 8
-DESTINATION_UNREACHABLE, PROTOCOL_UNREACHABLE = 3, 2
-"""ICMP's type and code (RFC 792)."""
 WITHOUT_FILTER = "Ctrl+O captures without it."
 """Ends what is said to somebody in the lab whose capture filter leaves something out."""
 
@@ -73,7 +63,7 @@ def explain(case: Unanswered) -> str:
     name = case.interface.name
     reason, look = next((reason, look) for look in LOOKS if (reason := look(case)))
     seen = f", seen on {name}" if case.seen else f", not seen on {name}" if case.capturing else ""
-    hidden = case.in_lab and look in UNCERTAIN and _hides_errors(case)
+    hidden = case.in_lab and look in UNCERTAIN and _view(case).hides_error(case.seen or case.packet)
     also = f' The filter "{case.filter}" would hide an ICMP error about it.' if hidden else ""
     offer = f" {WITHOUT_FILTER}" if hidden or (case.in_lab and look in (_capture, _answer_filtered)) else ""
     return f"Sent on {name}{seen}, nothing came back in {case.waited:.1f} s: {reason}.{also}{offer}"
@@ -84,54 +74,12 @@ def offers_all(sentence: str) -> bool:
     return sentence.endswith(WITHOUT_FILTER)
 
 
-def asks(packet: bytes) -> bool:
-    """Whether an IPv4 packet asks for an answer: a ClientMessage or an ICMP echo request (RFC 792)."""
-    return is_client_message(packet) or _is_echo(packet, ECHO_REQUEST)
-
-
-def look_into(case: Unanswered, store: Store, trail: Trail, after: int, number: int) -> Unanswered | None:
-    """The case with what the capture and the network know of the packet, whose first frame has this number (0: none);
-    None if it was answered after the frame `after`, or where that can't be told."""
-    try:
-        seen = trail.packet(number) if number else b""
-        if len(seen) < SHORTEST_HEADER:  # it tells nothing
-            seen = b""
-        answers = find_answers(store, after, seen or case.packet)
-        if answers is None or any(trail.interface(answer) == case.interface.name for answer in answers):
-            return None
-        fate = find_fate(trail, number)
-        answer = answers[0] if answers else 0
-        fate_of_answer = find_fate(trail, answer)
-    except CaptureError:  # the file was changed by another program
+def look_into(case: Unanswered, fate: Fate) -> Unanswered | None:
+    """The case with what became of its packet; None if it was answered where it was sent, or that can't be told."""
+    if fate.unknown not in ("", "filtered") or case.interface.name in fate.answered_on:
         return None
-    return replace(case, seen=seen, fate=fate, answer=answer, fate_of_answer=fate_of_answer)
-
-
-def find_answers(store: Store, after: int, request: bytes) -> list[int] | None:
-    """The numbers of the frames after one that hold an answer to an IPv4 packet; None where too many came to say so.
-
-    Raises CaptureError.
-    """
-    end = len(store)
-    if end > after + MOST_FRAMES:
-        return None
-    found = []
-    for number in range(after + 1, end + 1):
-        frame = store.frame(number)
-        if is_answer(request, frame.data[network_layer(frame.data, store.interfaces[frame.interface].linktype) :]):
-            found.append(number)
-    return found
-
-
-def find_fate(trail: Trail, number: int) -> str:
-    """What became of a frame's packet (0: it was not seen), as far as its hops were captured and the network knows.
-
-    Raises CaptureError.
-    """
-    hops = [number] if number else []
-    for hop in hops:
-        hops.extend(trail.paths.following(hop))
-    return next((lost for hop in hops if (lost := trail.loss(hop))), "")
+    answer = next(iter(fate.answers), 0)
+    return replace(case, seen=fate.packet, fate=fate.lost, answer=answer, fate_of_answer=fate.answer_lost)
 
 
 # What may be the reason, the most certain first. Each gives it as the end of a sentence, or nothing.
@@ -152,7 +100,7 @@ def _answer(case: Unanswered) -> str:
 def _capture(case: Unanswered) -> str:
     if not case.capturing or case.seen:
         return ""
-    if case.filter and not _passes(case, case.packet):
+    if not _view(case).passes(case.packet):
         return f'the filter "{case.filter}" leaves it out, and perhaps its answer'
     return ""
 
@@ -175,7 +123,7 @@ def _header(case: Unanswered) -> str:
         return "it is a fragment, and its receiver waits for the others"
     if values["ttl"] == 0:
         return "its Time to Live is 0: no router forwards it"
-    if _is_echo(packet, ECHO_REQUEST) and internet_checksum(_payload(packet)) != 0:
+    if is_echo_request(packet) and internet_checksum(_payload(packet)) != 0:
         return "its ICMP checksum is wrong: receivers drop it in silence"
     return ""
 
@@ -198,29 +146,14 @@ def _addresses(case: Unanswered) -> str:
 
 def _answer_filtered(case: Unanswered) -> str:
     """Whether the capture filter would leave the answer out."""
-    if not case.capturing or not case.filter:
-        return ""
-    values = read_header(case.seen or case.packet)
-    payload = _payload(case.packet)
-    echo = b"\0" + payload[1:] if case.packet[9] == ICMP else SERVER_RESPONSE
-    answer = craft(Draft(proto=case.packet[9], src=str(values["dst"]), dst=str(values["src"]), payload=echo)).packet
-    return "" if _passes(case, answer) else f'the filter "{case.filter}" leaves the answer out'
-
-
-def _hides_errors(case: Unanswered) -> bool:
-    """Whether the capture filter would leave out an ICMP error about the packet: nobody listens, no way leads on."""
-    if not case.capturing or not case.filter:
-        return False
-    packet = case.seen or case.packet
-    quote = bytes([DESTINATION_UNREACHABLE, PROTOCOL_UNREACHABLE]) + bytes(6) + packet[: header_length(packet) + 8]
-    error = Draft(proto=ICMP, src=str(IPv4Address(packet[16:20])), dst=str(IPv4Address(packet[12:16])), payload=quote)
-    return not _passes(case, craft(error).packet)
+    hides = _view(case).hides_answer(case.seen or case.packet)
+    return f'the filter "{case.filter}" leaves the answer out' if hides else ""
 
 
 def _nobody_answers(case: Unanswered) -> str:
     """What is known of servers: all about the networks that no other program reaches, nothing about others."""
     packet = case.seen or case.packet
-    if not case.network.private or _is_echo(packet, ECHO_REQUEST):
+    if not case.network.private or is_echo_request(packet):
         return ""
     destination = str(IPv4Address(packet[16:20]))
     if case.servers and destination not in case.servers:
@@ -300,16 +233,9 @@ UNCERTAIN = (_nobody_answers, _way, _links, _translation, _firewall, _not_seen, 
 """Those after which it may still be that somebody objected."""
 
 
-def _passes(case: Unanswered, packet: bytes) -> bool:
-    """Whether the capture filter takes an IPv4 packet, as far as that can be told."""
-    linktype = case.interface.linktype
-    header = link_header(linktype) if linktype is not None else None
-    if linktype is None or header is None:
-        return True
-    try:
-        return compile_filter(case.filter, linktype).matches(header + packet)
-    except FilterError:
-        return True
+def _view(case: Unanswered) -> View:
+    """What could be captured of what comes back."""
+    return View(case.filter if case.capturing else "", case.interface.linktype)
 
 
 def _is_for_f6(case: Unanswered) -> bool:
@@ -325,8 +251,3 @@ def _is_rewritten(case: Unanswered) -> bool:
 
 def _payload(packet: bytes) -> bytes:
     return payload_of(without_padding(packet))
-
-
-def _is_echo(packet: bytes, kind: int) -> bool:
-    payload = payload_of(packet) if len(packet) >= SHORTEST_HEADER else b""
-    return len(payload) >= 8 and packet[9] == ICMP and payload[0] == kind

@@ -31,9 +31,9 @@ from typing import Any
 
 from ipl_tui.exchange.engine import CLOSED, NOT_EXACTLY, Received, Reply, Target, Terms
 from ipl_tui.exchange.framing import Messages, frame
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.limits import allow_files
 from ipl_tui.networks.interface import Interface, SendError
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.packets.text import printable
 
 MOST_READ = 65_535

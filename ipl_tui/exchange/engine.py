@@ -11,9 +11,9 @@ from typing import NamedTuple, Protocol
 
 from ipl_tui.exchange.framing import Framing
 from ipl_tui.exchange.limit import RATE, Limit
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.exchange.waiting import Ours
 from ipl_tui.networks.interface import Interface, SendError
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 
 PORT = 61253
 """The TCP port of the asyncio engine: a private one (RFC 6335 §6), above those that Linux gives to clients."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from ipl_tui.exchange.engine import PORT, Client, Ends, Engine, Server, Target, Terms, require_own
 from ipl_tui.exchange.framing import Framing
-from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.networks.interface import Interface
+from ipl_tui.packets.messages import PROTOCOL
 
 
 def _scapy() -> Ends:

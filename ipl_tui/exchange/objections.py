@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ipl_tui.networks.interface import Interface, RawSocket, SendError
-from ipl_tui.packets.icmp import describe_error, error_about
+from ipl_tui.packets.icmp import describe_error
 from ipl_tui.packets.ipv4 import ICMP
+from ipl_tui.tracking.matching import error_about
 
 
 class Objections:

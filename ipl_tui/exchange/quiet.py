@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.networks.interface import Interface, SendError
+from ipl_tui.packets.messages import PROTOCOL
 
 if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
     from scapy.supersocket import SuperSocket

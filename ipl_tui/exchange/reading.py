@@ -13,10 +13,11 @@ from typing import NamedTuple
 from scapy.layers.inet import TCP
 
 from ipl_tui.exchange.engine import PORT, Reply
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.packets.fields import read_header
-from ipl_tui.packets.icmp import IcmpError, describe_error, error_about
+from ipl_tui.packets.icmp import describe_error
 from ipl_tui.packets.ipv4 import OFFSET, SHORTEST_HEADER, flags_and_offset, header_length, payload_of
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.tracking.matching import IcmpError, error_about, read_message
 
 TCP_PROTOCOL = 6
 SHORTEST_SEGMENT = 20
@@ -99,7 +100,7 @@ def read_datagrams(packets: Sequence[Captured], source: str, destination: str, r
 def carrying(message: bytes, packets: Iterable[Captured], way: bytes) -> Iterator[Captured]:
     """The packets of the raw engines' protocol that carry exactly a message that way."""
     for each in packets:
-        if each.packet[9] == PROTOCOL and each.packet[12:20] == way and payload_of(each.packet) == message:
+        if each.packet[12:20] == way and read_message(each.packet) == message:
             yield each
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from ipl_tui.exchange.engine import Terms
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
 from ipl_tui.networks.interface import Interface
 from ipl_tui.packets.ipv4 import payload_of
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL
 
 
 def would_answer(place: Interface, packet: bytes) -> bool:

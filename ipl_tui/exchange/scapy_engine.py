@@ -23,12 +23,13 @@ from scapy.sessions import DefaultSession
 from scapy.supersocket import SuperSocket
 
 from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, Target, Terms
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.exchange.objections import Objections
 from ipl_tui.exchange.waiting import Later
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.packets.fields import FIELDS
 from ipl_tui.packets.ipv4 import payload_of, without_padding
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.tracking.matching import is_answer
 
 LOOK = 0.05
 """Seconds between two looks at whether ICMP objects, while an answer is waited for."""
@@ -156,6 +157,7 @@ class ScapyClient:
         self._destination = target.destination
         self.request = IP(src=target.source, dst=target.destination, proto=target.proto) / Raw(CLIENT_MESSAGE)
         """Not built yet: its `fields` are what is given here, the rest Scapy fills in."""
+        self._request = bytes(self.request)
         self._answers: SimpleQueue[tuple[float, bytes] | None] = SimpleQueue()
         self._asked = self._answered = 0
         """Questions, and answers to any of them."""
@@ -172,13 +174,9 @@ class ScapyClient:
 
     def _arrived(self, packet: Packet) -> None:
         """Keep it if it is the answer."""
-        now, asked = time.perf_counter(), self.request
-        answer = _datagram(packet, asked.proto)
-        if (
-            answer is not None
-            and (answer.src, answer.dst) == (asked.dst, asked.src)
-            and payload_of(_bytes(answer)) == SERVER_RESPONSE
-        ):
+        now = time.perf_counter()
+        answer = _datagram(packet, self.request.proto)
+        if answer is not None and is_answer(self._request, _bytes(answer)):
             self._answered += self._asked > 0
             self._answers.put((now, _bytes(answer)))
 

@@ -35,11 +35,11 @@ from threading import Event, Lock, Thread, current_thread
 from typing import NamedTuple
 
 from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, Target, Terms
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.exchange.objections import Objections
 from ipl_tui.exchange.unheard import Unheard
 from ipl_tui.exchange.waiting import Later
 from ipl_tui.networks.interface import Interface, RawSocket, SendError
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 
 # The header's numbers are said here once more (packets/ipv4.py has them for all others): this is to be read alone.
 

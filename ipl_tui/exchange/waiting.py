@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from threading import Condition, Lock, Thread, current_thread
 from typing import NamedTuple
 
-from ipl_tui.packets.icmp import is_same
+from ipl_tui.tracking.matching import is_same
 
 DELAY = 0.15
 """Seconds that a server waits unless told otherwise. A sniffer takes 20 to 50 ms to begin, and longer where the machine

@@ -91,11 +91,11 @@ class LabScreen(Screen[None]):
         """Which order's packet the list went to, or would have; 0 before the first."""
         self.bar = CaptureBar(self.snapshot, id="bar")
         self.pane_bar = PaneBar(PANES, id="panes")
-        self.rows = Rows(session.store, session.joiner, session.trail, session.dissector)
+        self.rows = Rows(session.store, session.tracker, session.dissector)
         self.packets = PacketList(self.rows, id="packets")
-        self.path_line = PathLine(session.trail, id="path")
+        self.path_line = PathLine(session.tracker, id="path")
         self.composer = Composer(id="compose")
-        self.details = PacketDetails(session.store, session.trail, session.dissector, id="details")
+        self.details = PacketDetails(session.store, session.tracker, session.dissector, id="details")
 
     def compose(self) -> ComposeResult:
         yield self.bar
@@ -140,6 +140,8 @@ class LabScreen(Screen[None]):
             if new.following and not self.path_line.is_attached:
                 self.mount(self.path_line, after=self.packets)
             self.path_line.display = new.following
+        if new.tracked != old.tracked:
+            self.packets.refresh()
         self.show_packets()
         for said in new.said:
             if said.number >= self.heard:

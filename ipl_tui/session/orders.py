@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.messages import is_client_message
 from ipl_tui.exchange.quiet import Quiet
 from ipl_tui.exchange.waiting import Ours
-from ipl_tui.exchange.watching import Watch
 from ipl_tui.networks.interface import Interface
 from ipl_tui.networks.sending import Order, Outcome, carry_out
+from ipl_tui.tracking.matching import is_client_message
+from ipl_tui.tracking.sent import Sent
+from ipl_tui.tracking.view import View
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,7 @@ class Given:
     order: Order
     interface: Interface
     """Where it is carried out, also when another has been selected since."""
-    watch: Watch
+    watch: Sent
     """What comes of its packet."""
     stop: threading.Event
     """Set when no more is to be sent."""
@@ -38,7 +39,7 @@ class Orders:
         """The responder is told by `ours` what is sent from here."""
         self.count = 0
         """How many there were."""
-        self.last: Watch | None = None
+        self.last: Sent | None = None
         """What comes of the last one's packet; None before the first."""
         self._store = store
         self._ours = ours
@@ -49,9 +50,9 @@ class Orders:
     def under_way(self) -> bool:
         return bool(self._under_way)
 
-    def begin(self, order: Order, interface: Interface) -> Given:
-        """Take an order: from now on what is captured is looked through for its packet."""
-        given = Given(order, interface, Watch(self._store, order.packet), threading.Event())
+    def begin(self, order: Order, interface: Interface, view: View) -> Given:
+        """Take an order: from now on what is captured, which is the view, is looked through for its packet."""
+        given = Given(order, interface, Sent(self._store, order.packet, view), threading.Event())
         self.count += 1
         self.last = given.watch
         self._under_way.append(given)

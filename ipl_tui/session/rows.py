@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 from ipl_tui.capture.frames import NO_TIME, Frame, StoredInterface
 from ipl_tui.capture.recent import Recent
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.joining import Joiner
-from ipl_tui.networks.trail import Trail, in_brief
 from ipl_tui.packets.budget import SHARED, Dissector
 from ipl_tui.packets.text import printable
+from ipl_tui.tracking.changes import in_brief
+from ipl_tui.tracking.tracker import Tracker
 
 if TYPE_CHECKING:  # loads Scapy, which the first screen must not wait for
     from ipl_tui.packets.dissect import Summary
@@ -115,13 +115,12 @@ class Rows:
     until then the row says what the first headers say.
     """
 
-    def __init__(self, store: Store, joiner: Joiner, trail: Trail, dissector: Dissector = SHARED) -> None:
+    def __init__(self, store: Store, tracker: Tracker, dissector: Dissector = SHARED) -> None:
         self.store = store
         self.dissector = dissector
         self.when_told: Callable[[], object] = lambda: None
         """Called in the dissector's thread when a summary has come that a row was given without."""
-        self._joiner = joiner
-        self._trail = trail
+        self._tracker = tracker
         self._own: Mapping[int, frozenset[str]] = {}
         self._rows: Recent[Row] = Recent(KEPT)
         """Without notes; those that have their summary."""
@@ -195,24 +194,24 @@ class Rows:
 
     def _hop(self, number: int) -> Note | None:
         """Which frame was this packet one interface earlier, and what changed since."""
-        if (before := self._trail.paths.previous(number)) is None:
+        if (before := self._tracker.previous(number)) is None:
             return None
         changed = self._changes.get(number)
         if changed is None:
-            changed = in_brief(self._trail.changes(number))
+            changed = in_brief(self._tracker.changes(number))
             self._changes.put(number, changed)
         return Note("hop", f"⇢ {before}{f', {changed}' if changed else ''}", f"⇢{before}{'Δ' * bool(changed)}")
 
     def _loss(self, number: int) -> Note | None:
         """Why it went no further."""
-        loss = self._trail.loss(number)
+        loss = self._tracker.loss(number)
         return Note("lost", f"✖ {loss}", "✖") if loss else None
 
     def _answer(self, number: int) -> Note | None:
         """What the packet answers or is about, or what came back for it; said where the request began, not at each
         hop."""
-        answer = self._joiner.request_of(number)
-        if self._trail.paths.previous(number if answer is None else answer.request) is not None:
+        answer = self._tracker.request_of(number)
+        if self._tracker.previous(number if answer is None else answer.request) is not None:
             return None
         if answer is not None:
             delay = f"{answer.delay / 1e6:.1f} ms"
@@ -221,8 +220,8 @@ class Rows:
             if answer.again:
                 return Note("answer", f"↩ second answer to {answer.request}, {delay}", f"↩↩{answer.request}")
             return Note("answer", f"↩ answers {answer.request}, {delay}", f"↩{answer.request}")
-        if (response := self._joiner.response_of(number)) is None:
+        if (response := self._tracker.response_of(number)) is None:
             return None
-        back = self._joiner.request_of(response)
+        back = self._tracker.request_of(response)
         word = "answered" if back is None or back.error is None else "refused"
         return Note("answer", f"{word} by {response}", f"↪{response}")

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +15,9 @@ from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.store import Store
 from ipl_tui.exchange.engine import Server
 from ipl_tui.exchange.engines import RAW_ENGINES
-from ipl_tui.exchange.joining import Joiner
 from ipl_tui.exchange.responder import would_answer
 from ipl_tui.networks.interface import Interface, Network, SendError, network_of
 from ipl_tui.networks.sending import Order
-from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.budget import SHARED
 from ipl_tui.packets.icmp import describe_error
 from ipl_tui.session.capturing import open_captures, own_addresses
@@ -31,6 +29,8 @@ from ipl_tui.session.responder import Responder
 from ipl_tui.session.silence import Case, explain_silence
 from ipl_tui.session.snapshot import About, Answering, Said, Snapshot
 from ipl_tui.session.tasks import Tasks
+from ipl_tui.tracking.tracker import Tracker
+from ipl_tui.tracking.view import View
 
 if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
     from ipl_tui.capture.files import Pipe
@@ -61,10 +61,8 @@ class Session:
         self.following = options.path
         self.engine: str = options.engine
         """What the responder answers with: one of the raw engines."""
-        self.trail = Trail(store)
-        store.taps.append(self.trail.paths)
-        self.joiner = Joiner(store, self.trail.is_gone)
-        store.taps.append(self.joiner)
+        self.tracker = Tracker(store, self._has_tracked)
+        store.taps.append(self.tracker)
         self.dissector = SHARED
         """Decodes packets for whoever shows them; ends with the session."""
         self.settled = asyncio.Event()
@@ -81,6 +79,7 @@ class Session:
         self._capturing: asyncio.Task[None] | None = None
         self._stop_reading = threading.Event()
         self._captured = 0  # packets as told last: at display rate, so that a list is not drawn for each of them
+        self._tracked = 0
         self._trouble = ""
         self._rates: deque[int] = deque([0] * 60, maxlen=60)
         self._said: deque[Said] = deque(maxlen=SENTENCES_KEPT)
@@ -132,6 +131,7 @@ class Session:
             self.comparison.close()
         if self.sniffer is not None:
             self.sniffer.stop()
+        self.tracker.close()
         self._responding.close()
         self._orders.close()
         self.interface.close()
@@ -168,6 +168,8 @@ class Session:
             capturing=self.sniffer is not None,
             trouble=self._trouble,
             captured=self._captured,
+            joined=min(self.tracker.progress[0], self._captured),
+            tracked=self._tracked,
             dropped=self.dropped(),
             rates=tuple(self._rates),
             own=self._own,
@@ -265,7 +267,7 @@ class Session:
             places = dict(zip(numbers, interfaces, strict=True))
             self._own = {**self._own, **{number: own_addresses(each, network) for number, each in places.items()}}
             for part in [places] if following else [{number: each} for number, each in places.items()]:
-                self.trail.follow(network, part)
+                self.tracker.follow(network, part)
 
         def be_ready() -> None:
             self.be_troubled("")
@@ -281,8 +283,10 @@ class Session:
 
     async def _read(self, source: Path | Pipe) -> None:
         """Fill the store from a file, or from a pipe for as long as that is open."""
+        is_file = isinstance(source, Path) and source.is_file()  # what comes through a pipe is live
         try:
-            await self._recording.read(source, self.filter, self._stop_reading)
+            with self.tracker.behind() if is_file else nullcontext():
+                await self._recording.read(source, self.filter, self._stop_reading)
         except CaptureError as error:
             self.be_troubled(str(error))
         self._has_grown()
@@ -295,6 +299,17 @@ class Session:
         if self.store.tap_problem and not self._told_tap_problem:
             self._told_tap_problem = True
             self._say("joining", self.store.tap_problem)
+
+    def _has_tracked(self) -> None:
+        """More is known of a file's packets: said by the tracker's thread."""
+
+        def tell() -> None:
+            self._tracked += 1
+            self._tell()
+
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(tell)
 
     async def save(self, path: Path) -> int:
         """Copy the capture to a file, and tell how many packets it has there. Raises CaptureError."""
@@ -318,7 +333,7 @@ class Session:
     def send(self, order: Order) -> None:
         """Begin to carry out an order; a snapshot says how far it is, what came of it, and why nothing did."""
         self._capture_way(order)
-        given = self._orders.begin(order, self.interface)
+        given = self._orders.begin(order, self.interface, View(self.filter, self.interface.linktype))
         self._objecting_to = given.watch
         self._tasks.begin(self._carry_out(given))
         self._tell()
@@ -396,7 +411,7 @@ class Session:
             self.responder is not None,
             MISSED_AFTER,
         )
-        sentence, offers_all = await asyncio.to_thread(explain_silence, case, self.store, self.trail)
+        sentence, offers_all = await asyncio.to_thread(explain_silence, case, self.tracker)
         if sentence and watch is self._orders.last and watch.error is None and not self._orders.under_way:
             self._say("silence", sentence, offers_all)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ipl_tui.capture.store import Store
-from ipl_tui.exchange.messages import PROTOCOL
-from ipl_tui.exchange.watching import Watch
 from ipl_tui.networks.interface import Interface, Network
 from ipl_tui.networks.sending import Order
-from ipl_tui.networks.trail import Trail
+from ipl_tui.packets.messages import PROTOCOL
+from ipl_tui.tracking.sent import Sent
+from ipl_tui.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class Case:
     """An order that was carried out, and what is so in the lab when its answer is missed."""
 
     order: Order
-    watch: Watch
+    watch: Sent
     """What came of its packet."""
     interface: Interface
     """Where it was sent."""
@@ -31,12 +30,12 @@ class Case:
     """Seconds since it was sent."""
 
 
-def explain_silence(case: Case, store: Store, trail: Trail) -> tuple[str, bool]:
+def explain_silence(case: Case, tracker: Tracker) -> tuple[str, bool]:
     """A sentence, or nothing for a packet that asks for no answer or got one; and whether it says that the capture
     filter is in the way. Blocks: it asks the system for routes and rules."""
-    from ipl_tui.diagnosis.unanswered import Unanswered, asks, explain, look_into, offers_all
+    from ipl_tui.diagnosis.unanswered import Unanswered, explain, look_into, offers_all
 
-    if not asks(case.order.packet):
+    if not case.watch.asks:
         return "", False
     sent = Unanswered(
         case.order.packet,
@@ -50,6 +49,6 @@ def explain_silence(case: Case, store: Store, trail: Trail) -> tuple[str, bool]:
         servers=tuple(str(address.ip) for address in case.network.responder_at(case.interface).addresses),
         in_lab=True,
     )
-    known = look_into(sent, store, trail, case.watch.after, case.watch.sent_as)
+    known = look_into(sent, tracker.fate_of(case.watch))
     sentence = explain(known) if known is not None else ""
     return sentence, offers_all(sentence)

@@ -57,6 +57,10 @@ class Snapshot:
     """Why nothing is captured now, or can't be read; one sentence, or empty."""
     captured: int
     """Packets in the store that may be shown; there may be some more already."""
+    joined: int
+    """Those of them whose answers are known: fewer than all while that comes behind the reading of a file."""
+    tracked: int
+    """How often more became known of a file's packets: what is shown of them may say more now."""
     dropped: int
     """Frames that the kernel dropped, on all interfaces that were captured on."""
     rates: tuple[int, ...]

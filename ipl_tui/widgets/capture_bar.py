@@ -156,6 +156,8 @@ def describe_state(snapshot: Snapshot, shown: int, paused: bool, width: int) -> 
     counts = f"{snapshot.captured:,} captured · {shown:,} shown · {snapshot.dropped:,} dropped"
     if snapshot.file is not None:
         state, counts = f"○ {printable(snapshot.file.name)}", f"{snapshot.captured:,} packets · {shown:,} shown"
+        if snapshot.joined < snapshot.captured:
+            counts += f" · joined to {snapshot.joined:,}"
     elif snapshot.capturing:
         state = "● capturing" + (" path" if snapshot.following else "")
     elif snapshot.trouble:

@@ -16,11 +16,11 @@ from textual.widget import Widget
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.frames import Frame
 from ipl_tui.capture.store import Store
-from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.budget import PROMPT, Dissector
 from ipl_tui.packets.fields import FIELD, FIELDS, read_header
 from ipl_tui.packets.ipv4 import SHORTEST_HEADER
 from ipl_tui.packets.picture import show_value
+from ipl_tui.tracking.tracker import Tracker
 from ipl_tui.widgets.header_grid import HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.meaning import Meaning
@@ -44,10 +44,10 @@ class PacketDetails(Widget):
             super().__init__()
             self.reason = reason
 
-    def __init__(self, store: Store, trail: Trail, dissector: Dissector, *, id: str | None = None) -> None:
+    def __init__(self, store: Store, tracker: Tracker, dissector: Dissector, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.store = store
-        self.trail = trail
+        self.tracker = tracker
         self.dissector = dissector
         self.number = 0
         """The number of the packet that is shown; 0 while there is none."""
@@ -117,10 +117,10 @@ class PacketDetails(Widget):
 
     def show_layers(self, frame: Frame, dissection: Dissection) -> None:
         self.dump.data = frame.data
-        changed = self.trail.changes(self.number)
+        changed = self.tracker.changes(self.number)
         was = {change.field: show_value(change.field, change.before) for change in changed}
-        hop = self.trail.paths.previous(self.number)
-        before = f"on {self.trail.interface(hop)}" if hop is not None else ""
+        hop = self.tracker.previous(self.number)
+        before = f"on {self.tracker.interface(hop)}" if hop is not None else ""
         remarks = {FIELD[name].scapy: f"was {value} {before}" for name, value in was.items()}
         self.fields.show(dissection.layers, remarks)
         grid = self.grid

@@ -5,7 +5,9 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import Static
 
-from ipl_tui.networks.trail import Trail, in_brief
+from ipl_tui.tracking.changes import in_brief
+from ipl_tui.tracking.fate import Fate
+from ipl_tui.tracking.tracker import Tracker
 
 MOST_FRAMES = 4
 """Numbers of fragments that are named at one interface."""
@@ -14,40 +16,38 @@ MOST_FRAMES = 4
 class PathLine(Static):
     """Two lines: the way, and how it ended."""
 
-    def __init__(self, trail: Trail, *, id: str | None = None) -> None:
+    def __init__(self, tracker: Tracker, *, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
-        self.trail = trail
+        self.tracker = tracker
         self.shown = Text()
 
     def show(self, number: int) -> None:
         """Show the way of the packet that a frame carries; 0: of none. It is asked often, and mostly nothing is new."""
-        text = way(self.trail, number) if number else Text("Path: choose a packet to see its way.")
+        text = way(self.tracker, number) if number else Text("Path: choose a packet to see its way.")
         if text != self.shown:
             self.shown = text
             self.update(text)
 
 
-def way(trail: Trail, number: int) -> Text:
+def way(tracker: Tracker, number: int) -> Text:
     """The way of the packet in a frame, in two lines."""
-    journey = trail.paths.journey(number)
+    fate = tracker.fate(number)
     text = Text("Path  ")
-    for place, stop in enumerate(journey.stops):
+    for place, stop in enumerate(fate.journey.stops):
         if place:
-            changed = in_brief(trail.changes(stop.frames[0]))
+            changed = in_brief(tracker.changes(stop.frames[0]))
             text.append(f" ─ {changed} ─▶ " if changed else " ─▶ ", "dim")
-        text.append(f"{trail.interface(stop.frames[0])} ")
+        text.append(f"{tracker.interface(stop.frames[0])} ")
         for at, frame in enumerate(stop.frames[:MOST_FRAMES]):
             text.append(", " if at else "")
             text.append(f"#{frame}", "bold reverse" if frame == number else "bold")
         if len(stop.frames) > MOST_FRAMES:
             text.append(f" and {len(stop.frames) - MOST_FRAMES} more")
-    return text.append("\n").append(ending(trail, journey.ends))
+    return text.append("\n").append(ending(fate))
 
 
-def ending(trail: Trail, ends: tuple[int, ...]) -> str:
-    """How the way of a packet, or of the first of its fragments that did not arrive, ended."""
-    for frame in ends:
-        if loss := trail.loss(frame):
-            return f"✖ {loss}"
-    hosts = {host: None for frame in ends if (host := trail.arrival(frame))}
-    return f"✔ Arrived at the {' and the '.join(hosts)}." if hosts else ""
+def ending(fate: Fate) -> str:
+    """How the way of a packet ended; nothing where nobody knows."""
+    if fate.lost:
+        return f"✖ {fate.lost}"
+    return f"✔ Arrived at the {' and the '.join(fate.arrived)}." if fate.arrived else ""

@@ -20,7 +20,7 @@ from pathlib import Path
 from ipl_tui.capture.files import read_capture
 from ipl_tui.capture.store import Store
 from ipl_tui.exchange.engines import RAW_ENGINES
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from tests.benchmarks.common import APP, Table, Terminal, benchmark_cable, in_namespace, settle
 from tests.benchmarks.networks import F5
 from tests.conftest import Host

@@ -13,9 +13,9 @@ from statistics import median, quantiles
 
 from ipl_tui.capture.files import read_capture
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.networks.sandbox import SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from tests.benchmarks.common import APP, Table, Terminal, settle
 from tests.benchmarks.flood import longest_gap
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ipl_tui.capture import store as store_module
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.files import read_capture
 from ipl_tui.capture.formats.pcapng import EARLIEST, LATEST
@@ -57,6 +58,61 @@ def test_what_is_appended_can_be_read(batches: list[list[Packet]]) -> None:
         read_capture(store.path.rename(store.path.with_suffix(".moved")), copy)
         store.path.with_suffix(".moved").rename(store.path)
         assert packets(copy) == expected
+
+
+def read_back(store: Store, first: int, stop: int) -> list[tuple[int, Packet]]:
+    """Frames from one to before another, in batches: the interface, and the packet."""
+    found: list[tuple[int, Packet]] = []
+    while first < stop:
+        runs, after = store.batches(first, stop)
+        assert [run[1] for run in runs] == sorted({first, *(run[1] for run in runs)})
+        for interface, _, (data, records) in runs:
+            found += [(interface, (time, data[at : at + size], length)) for time, at, size, length in records]
+        first = after
+    return found
+
+
+@given(st.lists(st.lists(any_packet, max_size=5), max_size=5), st.data())
+def test_what_is_appended_can_be_read_back_in_batches(batches: list[list[Packet]], data: st.DataObject) -> None:
+    with Store() as store:
+        for each in batches:
+            store.append(store.add_interface("", 1), batch(*each))
+        expected = [(interface, packet) for interface, each in enumerate(batches) for packet in each]
+        first = data.draw(st.integers(1, len(expected) + 1))
+        stop = data.draw(st.integers(first, len(expected) + 1))
+        assert read_back(store, first, stop) == expected[first - 1 : stop - 1]
+
+
+def test_batches_end_where_much_is_read_and_where_the_index_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "_CHUNK", 4)
+    monkeypatch.setattr(store_module, "_COPY", 250)
+    with Store() as store:
+        given = [(number, bytes(100 if number < 4 else 300 if number == 4 else 1), 300) for number in range(12)]
+        store.append(store.add_interface("", 1), batch(*given))
+        ends, first = [], 1
+        while first <= len(store):
+            _, first = store.batches(first, len(store) + 1)
+            ends.append(first)
+        assert ends == [3, 5, 6, 9, 13]
+        assert [packet for _, packet in read_back(store, 1, 13)] == given
+
+
+def test_batches_without_what_is_wanted_are_passed_over() -> None:
+    with Store() as store:
+        store.append(store.add_interface("", 1), batch((0, b"one two", 7), (1, b"three", 5)))
+        assert [run[1] for run in store.batches(1, 3, (b"four", b"three"))[0]] == [1]
+        assert store.batches(1, 3, (b"four", b"five")) == ([], 3)
+        assert store.batches(1, 2, (b"three",)) == ([], 2)
+
+
+def test_batches_of_a_file_that_was_changed_are_refused() -> None:
+    with Store() as store:
+        store.append(store.add_interface("", 1), batch((0, b"one", 3), (1, b"two", 3)))
+        with pytest.raises(IndexError):
+            store.batches(3, 4)
+        os.truncate(store.path, store.path.stat().st_size - 20)
+        with pytest.raises(CaptureError, match=r"Packets from 1 on can't be read: .* was changed by another program"):
+            store.batches(1, 3)
 
 
 def test_a_frame_knows_where_it_came_from() -> None:

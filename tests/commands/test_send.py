@@ -17,14 +17,14 @@ from scapy.layers.inet import ICMP, IP
 
 from ipl_tui.commands import send
 from ipl_tui.commands.common import Place
-from ipl_tui.exchange.awaiting import Answer
 from ipl_tui.exchange.engine import Terms
 from ipl_tui.exchange.engines import make_server
-from ipl_tui.exchange.messages import CLIENT_MESSAGE
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.packets.fields import FIELDS, read_header
 from ipl_tui.packets.hex import hex_dump
+from ipl_tui.packets.messages import CLIENT_MESSAGE
+from ipl_tui.tracking.awaiting import Answer
 from tests.conftest import Pair, Wire, inside
 from tests.fake_interface import FakeInterface, FakeNetwork
 

@@ -20,10 +20,10 @@ from ipl_tui.commands.server import ask_again_and_again
 from ipl_tui.exchange.engine import PORT, Received, Terms
 from ipl_tui.exchange.engines import ENGINES, RAW_ENGINES, make_server
 from ipl_tui.exchange.framing import FRAMINGS, Framing
-from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.exchange.socket_engine import make_packet
 from ipl_tui.networks.interface import RawSocket, SendError
 from ipl_tui.networks.simulated import SimulatedInterface, SimulatedNetwork
+from ipl_tui.packets.messages import PROTOCOL
 
 APP = (sys.executable, "-m", "ipl_tui")
 

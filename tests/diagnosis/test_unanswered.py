@@ -9,25 +9,21 @@ from ipaddress import IPv4Interface
 
 import pytest
 
-from ipl_tui.capture.frames import Batch
-from ipl_tui.capture.store import Store
 from ipl_tui.diagnosis import unanswered
 from ipl_tui.diagnosis.unanswered import (
     Unanswered,
-    asks,
     explain,
-    find_answers,
-    find_fate,
     look_into,
     offers_all,
 )
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.networks.interface import find_interface
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
 from ipl_tui.networks.links import read_link
 from ipl_tui.networks.simulated import SimulatedNetwork
-from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.craft import PRESETS, Draft, craft
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.tracking.fate import Fate, Unknown
+from ipl_tui.tracking.matching import asks
 from tests.conftest import Pair, inside, run_ip
 
 ECHO = next(preset.draft for preset in PRESETS if "echo" in preset.name)
@@ -306,38 +302,20 @@ PING = craft(replace(ECHO, src="10.0.1.10", dst="10.0.2.20")).packet
 REQUEST = craft(ASKED).packet
 
 
-class TestAnswers:
-    def test_they_are_found_after_the_request(self) -> None:
-        with Store() as store:
-            number = store.add_interface("c0", 1)
-            for packet in (RESPONSE, REQUEST, RESPONSE, REQUEST, RESPONSE):
-                frame = bytes(12) + b"\x08\0" + packet
-                store.append(number, Batch(frame, [(1, 0, len(frame), len(frame))]))
-            assert find_answers(store, 1, REQUEST) == [3, 5]
-            assert find_answers(store, 5, REQUEST) == []
-
-    def test_among_too_many_frames_that_is_not_known(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(unanswered, "MOST_FRAMES", 2)
-        with Store() as store:
-            store.append(store.add_interface("c0", 1), Batch(b"x" * 60, [(1, 0, 20, 20)] * 3))
-            assert find_answers(store, 0, REQUEST) is None
-            assert find_answers(store, 1, REQUEST) == []
-
-    def test_what_is_gone_is_not_known(self) -> None:
-        with Store() as store:
-            store.append(store.add_interface("c0", 1), Batch(b"x" * 60, [(1, 0, 20, 20)]))
-            store.close()
-            assert look_into(sent(), store, Trail(store), 0, 0) is None
+@pytest.mark.parametrize("unknown", ["too many frames", "cut frames", "unreadable", "not looked for"])
+def test_nothing_is_said_where_it_is_not_known_whether_it_was_answered(unknown: Unknown) -> None:
+    assert look_into(sent(), Fate(unknown=unknown)) is None
 
 
-def test_only_a_client_message_and_an_echo_request_ask() -> None:
-    assert asks(REQUEST) and asks(PING)
-    assert not asks(RESPONSE) and not asks(REPLY) and not asks(b"") and not asks(REQUEST[:10])
+def test_what_a_filter_hides_is_explained() -> None:
+    case = look_into(replace(sent(), filter="dst host 10.0.2.20"), Fate(REQUEST, unknown="filtered"))
+    assert case is not None and "leaves the answer out" in explain(case)
 
 
-def test_without_a_frame_there_is_no_fate() -> None:
-    with Store() as store:
-        assert find_fate(Trail(store), 0) == ""
+def test_what_was_answered_where_it_was_sent_needs_no_reason() -> None:
+    assert look_into(sent(), Fate(answers=(2,), answered_on=frozenset({"s0", "c0"}))) is None
+    case = look_into(sent(), Fate(REQUEST, answers=(2, 5), answered_on=frozenset({"s0"}), answer_lost="It was lost."))
+    assert case == replace(sent(), seen=REQUEST, answer=2, fate_of_answer="It was lost.")
 
 
 class TestPublicAddress:

@@ -22,7 +22,6 @@ from ipl_tui.exchange import comparing, socket_engine
 from ipl_tui.exchange.comparing import Capture, Comparison, Exchange, captured
 from ipl_tui.exchange.engine import PORT, Client, Reply, Terms
 from ipl_tui.exchange.engines import ENGINES, RAW_ENGINES, make_client, make_server
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL
 from ipl_tui.exchange.reading import is_closed
 from ipl_tui.exchange.scapy_engine import given_fields
 from ipl_tui.networks.interface import Interface, Network, SendError
@@ -31,6 +30,7 @@ from ipl_tui.networks.sandbox import SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.fields import FIELDS
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL
 from tests.conftest import Pair, Wire, inside, wait_until
 from tests.fake_interface import FakeInterface
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipl_tui.exchange.framing import FRAMINGS, LENGTH, Framing, Messages, frame
-from ipl_tui.exchange.messages import CLIENT_MESSAGE
+from ipl_tui.packets.messages import CLIENT_MESSAGE
 
 WITH_LENGTH = b"\x00\x0dClientMessage"
 

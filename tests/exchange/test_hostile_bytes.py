@@ -9,21 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipl_tui.capture.frames import NO_TIME, Batch
-from ipl_tui.capture.paths import Paths, changes
 from ipl_tui.capture.store import Store
-from ipl_tui.diagnosis.unanswered import Unanswered, asks, explain, find_answers, find_fate, look_into
-from ipl_tui.exchange.awaiting import Awaiting, is_answer
+from ipl_tui.diagnosis.unanswered import Unanswered, explain, look_into
 from ipl_tui.exchange.engine import Reply
-from ipl_tui.exchange.joining import Joiner
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE, is_client_message
 from ipl_tui.exchange.reading import Captured, gains, is_asked, is_closed, read_connection, read_datagrams
-from ipl_tui.exchange.watching import Watch
 from ipl_tui.networks.simulated import SimulatedNetwork
-from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.fields import read_header
-from ipl_tui.packets.icmp import error_about
 from ipl_tui.packets.ipv4 import SHORTEST_HEADER, without_padding
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.tracking.answers import Answers
+from ipl_tui.tracking.awaiting import Awaiting
+from ipl_tui.tracking.changes import changes
+from ipl_tui.tracking.hops import Hops
+from ipl_tui.tracking.matching import asks, error_about, is_answer, is_client_message
+from ipl_tui.tracking.searching import find_answers
+from ipl_tui.tracking.sent import Sent
+from ipl_tui.tracking.tracker import Tracker
 
 NETWORK = SimulatedNetwork()
 """Only asked for its interfaces and links: nothing is sent on it."""
@@ -78,28 +80,30 @@ def test_every_tap_and_every_reader_of_a_capture_goes_on(
     path = NETWORK.path()
     header = LINKS.get(linktype, b"") if named else b""
     with Store() as store:
-        trail = Trail(store)
-        joiner = Joiner(store, trail.is_gone)
-        store.taps += [trail.paths, joiner, Paths(store)]
+        tracker = Tracker(store)
+        store.taps += [tracker, Hops(store), Answers(store)]
         numbers = [store.add_interface(interface.name, linktype) for interface in path]
-        trail.follow(NETWORK, dict(zip(numbers, path, strict=True)))
-        watch = Watch(store, REQUEST)
+        tracker.follow(NETWORK, dict(zip(numbers, path, strict=True)))
+        watch = Sent(store, REQUEST)
         for each in numbers:
             store.append(each, batch([(time, header + packet) for time, packet in seen]))
         assert store.tap_problem == ""
         watch.look()
         for request in (REQUEST, ECHO):
-            assert find_answers(store, 0, request) is not None
+            assert find_answers(store, 0, request).unknown in ("", "cut frames")
         for number in range(1, len(store) + 1):
-            joiner.request_of(number)
-            joiner.response_of(number)
-            trail.changes(number)
-            trail.loss(number)
-            trail.arrival(number)
-            trail.paths.journey(number)
-            find_fate(trail, number)
+            tracker.request_of(number)
+            tracker.response_of(number)
+            tracker.find_request(number)
+            tracker.find_fragments(number)
+            tracker.changes(number)
+            tracker.loss(number)
+            tracker.arrival(number)
+            tracker.journey(number)
+            tracker.fate(number)
             case = Unanswered(REQUEST, "exact", path[0], NETWORK, 1.0, True)
-            look_into(case, store, trail, 0, number)
+            watch.sent_as = number
+            look_into(case, tracker.fate_of(watch))
 
 
 @given(st.lists(packets, max_size=8), st.sampled_from(LINKTYPES))
@@ -152,7 +156,7 @@ def test_silence_about_any_packet_is_explained(seen: bytes) -> None:
 def test_a_packet_shorter_than_its_own_header_is_nothing_to_the_joiner(size: int) -> None:
     """A link header that holds a message, and a packet that claims IHL 0."""
     with Store() as store:
-        store.taps.append(Joiner(store))
+        store.taps.append(Answers(store))
         interface = store.add_interface("", 113)
         store.append(interface, batch([(0, b"ClientMessage\0\x08\0" + bytes(size))]))
         assert (len(store), store.tap_problem) == (1, "")

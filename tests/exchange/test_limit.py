@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from ipl_tui.exchange.engine import NOT_EXACTLY, Terms
 from ipl_tui.exchange.limit import RATE, Limit
-from ipl_tui.exchange.messages import CLIENT_MESSAGE
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
+from ipl_tui.packets.messages import CLIENT_MESSAGE
 from tests.conftest import Pair, inside, run_ip
 from tests.fake_interface import FakeInterface
 

@@ -8,9 +8,9 @@ from contextlib import ExitStack, closing
 import pytest
 from scapy.supersocket import SuperSocket
 
-from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.exchange.quiet import Quiet
 from ipl_tui.networks.interface import SendError
+from ipl_tui.packets.messages import PROTOCOL
 from tests.conftest import wait_until
 from tests.fake_interface import FakeInterface
 

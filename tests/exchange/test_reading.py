@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP
 
 from ipl_tui.exchange.engine import PORT, Reply
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.exchange.reading import Captured, Passed, find, gains, is_closed, read_connection, read_datagrams
 from ipl_tui.packets.ipv4 import without_padding
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 
 CLIENT, SERVER = "10.0.1.10", "10.0.2.20"
 

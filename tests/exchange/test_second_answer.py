@@ -8,8 +8,8 @@ import pytest
 from scapy.layers.inet import IP
 
 from ipl_tui.exchange.engines import RAW_ENGINES
-from ipl_tui.exchange.messages import PROTOCOL, SERVER_RESPONSE
 from ipl_tui.networks.simulated import SimulatedNetwork
+from ipl_tui.packets.messages import PROTOCOL, SERVER_RESPONSE
 from tests.conftest import wait_until
 from tests.exchange.test_clients import PLACES, Ends
 

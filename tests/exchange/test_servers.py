@@ -18,9 +18,9 @@ from scapy.layers.inet import ICMP, IP
 from ipl_tui.exchange import socket_engine
 from ipl_tui.exchange.engine import Received, Server, Terms
 from ipl_tui.exchange.engines import RAW_ENGINES, make_server
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.networks.interface import Interface, Method, SendError
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from tests.conftest import Pair, Wire, inside, run_ip, wait_until
 
 

@@ -12,7 +12,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from ipl_tui.diagnosis import unanswered, wireshark
+from ipl_tui.diagnosis import wireshark
 from ipl_tui.networks.interface import Interface
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.networks.links import read_link
@@ -20,6 +20,7 @@ from ipl_tui.networks.sandbox import SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedInterface, SimulatedNetwork
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.session import session
+from ipl_tui.tracking import matching, sent
 from ipl_tui.widgets.header_grid import HeaderForm
 from tests.screen import seen, until, until_seen
 from tests.screens.conftest import Running, settled
@@ -221,13 +222,12 @@ class TestSilence:
         self, running: Running, network: SimulatedNetwork, monkeypatch: pytest.MonkeyPatch, payload: str, size: int
     ) -> None:
         looked: list[bytes] = []
-        asks = unanswered.asks
 
         def look(packet: bytes) -> bool:
             looked.append(packet)
-            return asks(packet)
+            return matching.asks(packet)
 
-        monkeypatch.setattr(unanswered, "asks", look)
+        monkeypatch.setattr(sent, "asks", look)
         async with running("simulated:client", networks=[network], filter="ip") as (pilot, lab):
             await self.send(pilot, lab, payload)
             await until(pilot, lambda: looked)

@@ -22,15 +22,16 @@ from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.sniffer import PcapySocket
 from ipl_tui.capture.store import Store
 from ipl_tui.exchange.engine import Terms
-from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.networks.interface import Method
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.hex import digits_column
+from ipl_tui.packets.messages import PROTOCOL
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.screens.save import SaveScreen
 from ipl_tui.session.session import Session
+from ipl_tui.tracking.follower import Follower
 from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
@@ -178,7 +179,7 @@ class TestSending:
                 await until(pilot, lambda: len(lab.session.store) == 4)
                 answer = await until_seen(pilot, "ServerResponse")
                 assert "↻" in answer and "↩ answers 1" in answer
-                assert {lab.session.trail.interface(number) for number in (1, 2, 3, 4)} == {"lo"}
+                assert {lab.session.tracker.interface(number) for number in (1, 2, 3, 4)} == {"lo"}
                 await until_seen(pilot, "Sent 1 × 33 bytes, kernel, on lo: 10.0.1.10 is this machine's own")
 
     async def test_a_repeat_shows_its_progress_and_can_be_stopped(self, running: Running) -> None:
@@ -418,6 +419,37 @@ class TestInterfaces:
 
 
 class TestFiles:
+    async def test_answers_are_joined_behind_the_reading(
+        self, running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is on screen first: here nothing else, for the rest has its turn only when the test lets it."""
+        turn = threading.Event()
+        join = Follower._join_next  # the rest has no other way in
+
+        def wait(follower: Follower) -> None:
+            turn.wait()
+            join(follower)
+
+        monkeypatch.setattr(Follower, "_join_next", wait)
+        path = tmp_path / "exchanges.pcapng"
+        with Store(path) as store:
+            interface = store.add_interface("lab0", ETHERNET)
+            for number in range(120):
+                there, back = ("10.0.1.10", b"ClientMessage"), ("10.0.1.20", b"ServerResponse")
+                (source, payload), (destination, _) = (there, back) if number % 2 == 0 else (back, there)
+                frame = bytes(12) + b"\x08\x00" + craft(Draft(src=source, dst=destination, payload=payload)).packet
+                store.append(interface, Batch(frame, [(number, 0, len(frame), len(frame))]))
+        async with running(read=path, size=(200, 60)) as (pilot, lab):
+            try:
+                await until_seen(pilot, "↩ answers 1, 0.0 ms")
+                await until_seen(pilot, "120 packets · 120 shown · joined to 0")
+            finally:
+                turn.set()
+            await until(pilot, lambda: lab.session.tracker.progress == (120, 120))
+            await until(pilot, lambda: not any("joined to" in line for line in seen(pilot.app)))
+            await pilot.press("end")
+            await until_seen(pilot, "↩ answers 119, 0.0 ms")
+
     async def test_a_file_is_shown_in_the_same_list(self, running: Running, tmp_path: Path) -> None:
         async with running(read=capture_file(tmp_path / "old.pcapng", 300)) as (pilot, lab):
             assert "○ old.pcapng" in await until_seen(pilot, "300 packets · 300 shown")

@@ -190,7 +190,7 @@ class TestPath:
                 if network.name == "simulated"
                 else "fragmented, checksum",
             )
-            await until(pilot, lambda: len(lab.session.trail.paths.journey(1).stops[-1].frames) == 3)
+            await until(pilot, lambda: len(lab.session.tracker.journey(1).stops[-1].frames) == 3)
 
     async def test_don_t_fragment_tells_the_size_that_fits(self, running: Running, network: Network) -> None:
         async with running(f"{network.name}:client", networks=[network], filter="ip", follow=True) as (pilot, lab):
@@ -198,7 +198,7 @@ class TestPath:
             await compose(pilot, lab, payload="x" * 600, df="1")
             await until_seen(pilot, "fragmentation needed, MTU 576")
             await until_seen(pilot, "▲ 10.0.1.1 says fragmentation needed")
-            await until(pilot, lambda: lab.session.trail.loss(2))
+            await until(pilot, lambda: lab.session.tracker.loss(2))
 
     async def test_off_again_there_is_one_interface(self, running: Running, network: Network) -> None:
         async with running(f"{network.name}:client", networks=[network], filter="ip", follow=True) as (pilot, lab):

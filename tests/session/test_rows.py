@@ -14,13 +14,12 @@ import pytest
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.frames import NO_TIME, Batch, Frame, StoredInterface
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.joining import Joiner
 from ipl_tui.networks.simulated import SimulatedNetwork
-from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.budget import Dissector
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.dissect import Summary, summarise
 from ipl_tui.session.rows import Note, Row, Rows, make_row, seconds_since, time_of_day
+from ipl_tui.tracking.tracker import Tracker
 
 ETHERNET = 1
 CLIENT, SERVER = "10.0.1.10", "10.0.2.20"
@@ -54,12 +53,11 @@ class Capture:
 
     def __init__(self, network: SimulatedNetwork, store: Counting) -> None:
         self.store = store
-        self.trail = Trail(store)
-        self.joiner = Joiner(store)
-        store.taps += [self.trail.paths, self.joiner]
+        self.tracker = Tracker(store)
+        store.taps.append(self.tracker)
         self.path = network.path()
-        self.trail.follow(network, {store.add_interface(each.name, ETHERNET): each for each in self.path})
-        self.rows = Rows(store, self.joiner, self.trail)
+        self.tracker.follow(network, {store.add_interface(each.name, ETHERNET): each for each in self.path})
+        self.rows = Rows(store, self.tracker)
 
     def see(self, place: int, src: str = CLIENT, dst: str = SERVER, payload: bytes = b"hello", ttl: int = 64) -> None:
         """A packet on an interface of the path, a millisecond after the one before."""
@@ -122,7 +120,7 @@ def test_what_comes_later_is_in_a_row_that_was_given_before_without_reading_it_a
 
 def test_a_summary_that_takes_long_comes_later(capture: Capture) -> None:
     dissector = Late()
-    rows = Rows(capture.store, capture.joiner, capture.trail, dissector)
+    rows = Rows(capture.store, capture.tracker, dissector)
     told: list[None] = []
     rows.when_told = lambda: told.append(None)
     capture.see(0)
@@ -142,7 +140,7 @@ def test_a_summary_that_takes_long_comes_later(capture: Capture) -> None:
 
 def test_what_is_out_of_view_is_not_waited_for(capture: Capture) -> None:
     dissector = Late()
-    rows = Rows(capture.store, capture.joiner, capture.trail, dissector)
+    rows = Rows(capture.store, capture.tracker, dissector)
     told: list[None] = []
     rows.when_told = lambda: told.append(None)
     for number in (1, 2, 3):

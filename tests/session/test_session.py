@@ -64,7 +64,7 @@ class TestSending:
             now = await told.until(lambda now: now.captured == 2 and not now.sending)
             assert (now.orders, now.sent_as) == (1, 1)
             assert (await told.hear("Sent ")).text == "Sent 1 × 33 bytes, exact, on c0"
-            answer = told.session.joiner.request_of(2)
+            answer = told.session.tracker.request_of(2)
             assert answer is not None and answer.request == 1
 
     async def test_an_objection_is_said_once_with_the_key_that_helps(self, running: Running) -> None:
@@ -274,7 +274,7 @@ class TestInterface:
             await told.until(lambda now: now.answering)
             told.session.send(order())
             await told.until(lambda now: now.captured == 8)
-            assert [stop.frames for stop in told.session.trail.paths.journey(1).stops] == [(1,), (2,), (3,), (4,)]
+            assert [stop.frames for stop in told.session.tracker.journey(1).stops] == [(1,), (2,), (3,), (4,)]
             assert told.last.following
             told.session.follow(False)
             assert not told.last.following

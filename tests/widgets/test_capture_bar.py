@@ -22,6 +22,8 @@ NOTHING = Snapshot(
     capturing=False,
     trouble="",
     captured=0,
+    joined=0,
+    tracked=0,
     dropped=0,
     rates=(0,) * 60,
     own={},
@@ -33,7 +35,7 @@ NOTHING = Snapshot(
     all_layers=False,
     said=(),
 )
-CAPTURING = replace(NOTHING, capturing=True, captured=1200, dropped=3)
+CAPTURING = replace(NOTHING, capturing=True, captured=1200, joined=1200, dropped=3)
 ANSWERING = Answering("scapy", "server", 0)
 COUNTS = "1,200 captured · 1,000 shown · 3 dropped"
 
@@ -47,6 +49,12 @@ COUNTS = "1,200 captured · 1,000 shown · 3 dropped"
         (replace(CAPTURING, capturing=False), False, 120, f"○ starting   {COUNTS}"),
         (replace(CAPTURING, capturing=False, trouble="x"), False, 120, f"✖ not capturing   {COUNTS}"),
         (replace(CAPTURING, file=Path("a/old.pcap")), False, 120, "○ old.pcap   1,200 packets · 1,000 shown"),
+        (
+            replace(CAPTURING, file=Path("a/old.pcap"), joined=1100),
+            False,
+            120,
+            "○ old.pcap   1,200 packets · 1,000 shown · joined to 1,100",
+        ),
         (replace(CAPTURING, rates=(0,) * 59 + (7,)), False, 120, f"● capturing   {COUNTS}   7/s"),
         (replace(CAPTURING, rates=(7,) + (0,) * 59), False, 120, f"● capturing   {COUNTS}   0/s"),
         *(

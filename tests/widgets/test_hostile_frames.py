@@ -23,12 +23,11 @@ from textual.widget import Widget
 
 from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.joining import Joiner
-from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.dissect import dissect, load_layers
 from ipl_tui.packets.fields import read_header
 from ipl_tui.packets.picture import show_value
 from ipl_tui.session.rows import Rows
+from ipl_tui.tracking.tracker import Tracker
 from ipl_tui.widgets.header_grid import HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.packet_list import PacketList
@@ -89,7 +88,7 @@ class Panes:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.interfaces = {linktype: store.add_interface(f"[b]lab{linktype}\x1b[m", linktype) for linktype in LINKTYPES}
-        self.list = PacketList(Rows(store, Joiner(store), Trail(store)))
+        self.list = PacketList(Rows(store, Tracker(store)))
         self.tree, self.grid, self.hex = PacketTree(), HeaderGrid(), HexDump()
         for widget, height in ((self.list, 12), (self.tree, TREE_LINES), (self.hex, 10)):
             widget.styles.height = height

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from ipl_tui.capture.store import Batch, Store
-from ipl_tui.networks.trail import Trail
+from ipl_tui.capture.frames import Batch
+from ipl_tui.capture.store import Store
 from ipl_tui.packets.budget import SHARED
 from ipl_tui.packets.craft import Draft, craft
+from ipl_tui.tracking.tracker import Tracker
 from ipl_tui.widgets.packet_details import PacketDetails
 from tests.screen import until, until_seen
 from tests.widgets.stage import Stage, staged
@@ -28,7 +29,7 @@ async def details_of(path: Path, *payloads: bytes) -> AsyncIterator[tuple[Pilot[
         for payload in payloads:
             frame = bytes(12) + b"\x08\x00" + craft(Draft(src="10.0.1.10", dst="10.0.1.20", payload=payload)).packet
             store.append(interface, Batch(frame, [(1, 0, len(frame), len(frame))]))
-        details = PacketDetails(store, Trail(store), SHARED)
+        details = PacketDetails(store, Tracker(store), SHARED)
         async with staged(details, size=(120, 30)) as (pilot, stage):
             details.header_pane.display = True
             yield pilot, stage, details

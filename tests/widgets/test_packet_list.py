@@ -13,10 +13,9 @@ from textual.pilot import Pilot
 
 from ipl_tui.capture.frames import NO_TIME, Batch, Frame
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.joining import Joiner
-from ipl_tui.networks.trail import Trail
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.session.rows import Rows
+from ipl_tui.tracking.tracker import Tracker
 from ipl_tui.widgets import packet_list
 from ipl_tui.widgets.packet_list import TIMES, Columns, PacketList, fit
 from tests.screen import seen, until, until_seen
@@ -61,9 +60,9 @@ def store() -> Iterator[Store]:
 @pytest.fixture
 def packets(store: Store) -> PacketList:
     """The list of that capture, as the lab has it."""
-    joiner = Joiner(store)
-    store.taps.append(joiner)
-    return PacketList(Rows(store, joiner, Trail(store)), id="packets")
+    tracker = Tracker(store)
+    store.taps.append(tracker)
+    return PacketList(Rows(store, tracker), id="packets")
 
 
 def rows(stage: Stage) -> list[str]:
@@ -373,7 +372,7 @@ class Million(Store):
 async def test_only_the_rows_in_view_are_read_of_a_million() -> None:
     with Million() as store:
         store.add_interface("lab0", RAW_IP)
-        packets = PacketList(Rows(store, Joiner(store), Trail(store)), id="packets")
+        packets = PacketList(Rows(store, Tracker(store)), id="packets")
         async with staged(packets) as (pilot, stage):
             packets.show_up_to(1_000_000)
             await until_seen(pilot, "number 1000000")
@@ -405,7 +404,7 @@ async def test_a_row_is_read_when_it_is_first_drawn_and_never_again() -> None:
     with Counting() as store:
         store.add_interface("lab0", RAW_IP)
         arrive(store, [packet(b"ClientMessage"), packet(b"ServerResponse", "10.0.1.20", "10.0.1.10")] * 50)
-        packets = PacketList(Rows(store, Joiner(store), Trail(store)), id="packets")
+        packets = PacketList(Rows(store, Tracker(store)), id="packets")
         async with staged(packets) as (pilot, stage):
             packets.show_up_to(100)
             await shows(pilot, stage, 84, 100)
@@ -437,11 +436,11 @@ async def test_a_packet_without_a_time_shows_none_in_any_format(store: Store, pa
 
 
 def test_what_has_no_time_is_not_joined(store: Store) -> None:
-    joiner = Joiner(store)
-    store.taps.append(joiner)
+    tracker = Tracker(store)
+    store.taps.append(tracker)
     one, other = "10.0.1.10", "10.0.1.20"
     for time in (NO_TIME, 1):
         for payload, src, dst in ((b"ClientMessage", one, other), (b"ServerResponse", other, one)):
             data = craft(Draft(proto=253, src=src, dst=dst, payload=payload)).packet
             store.append(0, Batch(data, [(time, 0, len(data), len(data))]))
-    assert [joiner.response_of(number) for number in range(1, 5)] == [None, None, 4, None]
+    assert [tracker.response_of(number) for number in range(1, 5)] == [None, None, 4, None]

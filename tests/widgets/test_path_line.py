@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from ipl_tui.capture.store import Store
 from ipl_tui.widgets.path_line import PathLine
-from tests.networks.test_trail import Told
 from tests.screen import until_seen
+from tests.tracking.test_tracker import Told
 from tests.widgets.stage import staged
 
 
 async def test_the_way_and_its_end() -> None:
     with Store() as store:
         told = Told(store)
-        line = PathLine(told.trail)
+        line = PathLine(told.tracker)
         async with staged(line, size=(100, 10)) as (pilot, _):
             line.show(0)
             await until_seen(pilot, "Path: choose a packet to see its way.")
@@ -33,7 +33,7 @@ async def test_many_fragments_are_counted() -> None:
         for place in range(8):
             piece = bytes(range(place * 8, place * 8 + 8))
             told.see("r1 63", payload=piece, frag=place, mf=int(place < 7))
-        line = PathLine(told.trail)
+        line = PathLine(told.tracker)
         async with staged(line, size=(100, 10)) as (pilot, _):
             line.show(1)
             await until_seen(pilot, "─▶ r1 #3, #4, #5, #6 and 4 more")
@@ -44,7 +44,7 @@ async def test_a_fate_is_text() -> None:
         told = Told(store)
         told.network.fates["r0", 2000] = "[b]The router[/b] was tired."
         told.see("c0 64", "r0 64")
-        line = PathLine(told.trail)
+        line = PathLine(told.tracker)
         async with staged(line, size=(100, 10)) as (pilot, _):
             line.show(1)
             await until_seen(pilot, "✖ [b]The router[/b] was tired.")

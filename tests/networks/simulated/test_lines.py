@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.networks.interface import LinkError
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.networks.topology import LINKS, Link
+from ipl_tui.packets.messages import PROTOCOL
 from tests.networks.simulated.watching import (
     CLIENT,
     ROUTER,

@@ -12,11 +12,11 @@ import pytest
 from scapy.layers.inet import IP
 
 from ipl_tui.exchange.engine import Terms
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.networks.topology import LINKS, PATH
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 from tests.networks.simulated.watching import (
     CLIENT,
     NOBODY,

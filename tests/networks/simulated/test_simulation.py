@@ -15,13 +15,13 @@ from scapy.layers.l2 import Ether
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.merging import MergedSocket
 from ipl_tui.exchange.engine import Terms
-from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.networks.simulated.effects import Effect, Sent, Transmit
 from ipl_tui.networks.simulated.stack import Stack
 from ipl_tui.networks.topology import LINKS, Port
+from ipl_tui.packets.messages import PROTOCOL
 from tests.networks.simulated.watching import (
     CLIENT,
     NOBODY,

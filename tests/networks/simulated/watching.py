@@ -8,9 +8,9 @@ from typing import Any
 
 from scapy.layers.inet import ICMP, IP
 
-from ipl_tui.exchange.messages import PROTOCOL
 from ipl_tui.networks.interface import Interface
 from ipl_tui.networks.simulated import SimulatedNetwork
+from ipl_tui.packets.messages import PROTOCOL
 
 CLIENT, ROUTER, SERVER = "10.0.1.10", "10.0.1.1", "10.0.2.20"
 NOBODY = "10.0.1.99"

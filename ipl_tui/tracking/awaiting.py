@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
-from ipl_tui.packets.icmp import ICMP_HEADER, IcmpError, error_about, is_same
-from ipl_tui.packets.ipv4 import ICMP, OFFSET, SHORTEST_HEADER, flags_and_offset, payload_of, without_padding
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER, without_padding
 from ipl_tui.packets.link_layer import network_layer
-
-REPLIES = {8: 0, 13: 14, 15: 16, 17: 18}
-"""The ICMP queries (RFC 792, RFC 950), and what answers them."""
-
-WITH_PORTS = (6, 17)
-"""TCP and UDP, which begin with the ports of source and destination."""
+from ipl_tui.tracking.matching import IcmpError, error_about, is_answer, is_sent_as
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,7 @@ class Awaiting:
         if len(seen) < SHORTEST_HEADER:
             return None
         packet = without_padding(seen)
-        if seen.startswith(self._packet) or (len(packet) == len(self._packet) and is_same(self._packet, packet)):
+        if is_sent_as(self._packet, seen):
             self.seen = packet
             self._waiting.append(time)
             return None
@@ -70,24 +63,3 @@ class Awaiting:
         if self._waiting:
             self._doubtful = self._waiting[-1]
         return Answer(frame, packet, time - asked, sure, error)
-
-
-def is_answer(request: bytes, packet: bytes) -> bool:
-    """Whether a packet answers another, both from their IPv4 headers on: it goes back, by the same protocol.
-
-    An ICMP query is answered by its reply with the same identifier and sequence number (RFC 792), TCP and UDP between
-    the same ports, ClientMessage by exactly ServerResponse.
-    """
-    if len(packet) < SHORTEST_HEADER:
-        return False
-    packet = without_padding(packet)
-    back = packet[9] == request[9] and packet[12:20] == request[16:20] + request[12:16]
-    if not back or packet[0] >> 4 != 4 or flags_and_offset(packet) & OFFSET:  # the rest of a fragmented one
-        return False
-    asked, answer = payload_of(request), payload_of(packet)
-    if request[9] == ICMP:
-        enough = min(len(asked), len(answer)) >= ICMP_HEADER
-        return enough and REPLIES.get(asked[0]) == answer[0] and asked[4:8] == answer[4:8]
-    if request[9] in WITH_PORTS:
-        return len(asked) >= 4 and answer[:4] == asked[2:4] + asked[:2]
-    return asked != CLIENT_MESSAGE or answer == SERVER_RESPONSE

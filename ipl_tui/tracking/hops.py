@@ -4,14 +4,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.store import Store
-from ipl_tui.packets.fields import FIELDS, read_header
-from ipl_tui.packets.ipv4 import MORE_FRAGMENTS, OFFSET, SHORTEST_HEADER, UNIT, flags_and_offset, header_length
 from ipl_tui.packets.link_layer import network_layer
+from ipl_tui.tracking.fragments import Piece, datagram_of, read_piece, units_of
 
 LONGEST_HOP = 64_000_000_000
 """How long a packet may take to the next interface, in ns: the simulated network delays it by 60 s at most, ARP gives
@@ -26,16 +24,6 @@ MOST_WAITING = 10_000
 MOST_COMPARED = 64
 """With how many different packets of one Identification a fragment is compared, the newest first: each comparison reads
 from the file. And with how many that took too long and don't fit a frame is compared, for the same payload."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A header field that is not the same any more; a value has the type that read_header() gives it."""
-
-    field: str
-    """A name of packets.fields.FIELDS."""
-    before: int | str | bytes
-    after: int | str | bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +46,6 @@ class Journey:
     """The numbers of the frames that nothing follows, in order: where the packet, or a piece of it, was last seen."""
 
 
-class _Piece(NamedTuple):
-    """The part of a datagram's payload that a packet carries."""
-
-    start: int
-    """Offset in the datagram's payload, in bytes; -1 for a packet whose header does not tell its payload."""
-    end: int
-    more: bool
-    """Whether More Fragments is set."""
-    digest: int
-    """The hash of the bytes; it differs from process to process, so nobody can aim at it."""
-
-    def is_within(self, whole: "_Piece") -> bool:
-        """Whether it is what fragmenting the whole gives (RFC 791 §3.2), by its place."""
-        inside = whole.start <= self.start < self.end <= whole.end
-        return inside and self.more == (whole.more or self.end < whole.end)
-
-
 @dataclass(slots=True, eq=False)
 class _Sighting:
     """A frame that may be seen again at a next interface."""
@@ -84,7 +55,7 @@ class _Sighting:
     interface: int
     position: int
     datagram: bytes
-    piece: _Piece
+    piece: Piece
     link: bytes
     """The link header."""
     packet: int
@@ -112,7 +83,7 @@ class _Underway:
     def __init__(self, interfaces: Sequence[int]) -> None:
         self.positions = {interface: position for position, interface in enumerate(interfaces)}
         self.sightings: OrderedDict[int, _Sighting] = OrderedDict()
-        self.awaited: dict[tuple[int, int, bytes], dict[_Piece, OrderedDict[int, _Sighting]]] = {}
+        self.awaited: dict[tuple[int, int, bytes], dict[Piece, OrderedDict[int, _Sighting]]] = {}
 
     def add(self, sighting: _Sighting) -> None:
         """Wait for what continues it, unless the path ends here."""
@@ -136,7 +107,7 @@ class _Underway:
                     self._leave(other, sighting)
             sighting.direction = place - sighting.position
         sighting.continued |= units
-        if sighting.continued == _units(sighting.piece, sighting.piece):
+        if sighting.continued == units_of(sighting.piece, sighting.piece):
             self.remove(sighting)
 
     def expire(self, time: int) -> None:
@@ -163,7 +134,7 @@ class _Underway:
                 del self.awaited[key]
 
 
-class Paths:
+class Hops:
     """A tap for Store.taps: called in the thread that appends, asked from any.
 
     A frame continues one that was appended before it, on the interface before or after its own on the path, never back
@@ -259,17 +230,17 @@ class Paths:
             packet = frame[at:]
             if not packet:
                 continue
-            piece, payload = _read_piece(packet)
+            piece, payload = read_piece(packet)
             ttl = int.from_bytes(packet[8:9])
             left = frame[6:12] == own if own else None
             seen = _Sighting(
-                number, time, interface, position, _datagram(packet), piece, frame[:at], hash(packet), ttl, left
+                number, time, interface, position, datagram_of(packet), piece, frame[:at], hash(packet), ttl, left
             )
             underway.expire(time)
             earlier = self._find(underway, seen, payload)
             if earlier is not None:
                 seen.direction = position - earlier.position
-                underway.go_on(earlier, position, _units(piece, earlier.piece))
+                underway.go_on(earlier, position, units_of(piece, earlier.piece))
                 self._join(earlier.number, number)
             underway.add(seen)
 
@@ -314,7 +285,7 @@ class Paths:
             distance = abs(expected - sighting.time)
             if unfit == MOST_COMPARED or (chosen is not None and distance >= chosen[1]):
                 break
-            if sighting.continued & _units(seen.piece, sighting.piece) or not sighting.may_become(seen):
+            if sighting.continued & units_of(seen.piece, sighting.piece) or not sighting.may_become(seen):
                 unfit += 1
             elif self._gone(sighting.interface, sighting.time):
                 gone.append(sighting)
@@ -331,7 +302,7 @@ class Paths:
         except CaptureError:
             return b""
         linktype = self._store.interfaces[sighting.interface].linktype
-        return _read_piece(frame[network_layer(frame, linktype) :])[1]
+        return read_piece(frame[network_layer(frame, linktype) :])[1]
 
     def _join(self, earlier: int, later: int) -> None:
         self._following[earlier] = (*self._following.get(earlier, ()), later)
@@ -343,44 +314,3 @@ class Paths:
                 self._following[oldest] = rest
             else:
                 del self._following[oldest]
-
-
-def changes(before: bytes, after: bytes) -> tuple[Change, ...]:
-    """The header fields that differ between two packets (IPv4 header first), in the order of FIELDS.
-
-    A field that either is too short to have is left out. Never raises.
-    """
-    old, new = read_header(before), read_header(after)
-    return tuple(
-        Change(field.name, old[field.name], new[field.name])
-        for field in FIELDS
-        if field.name in old and field.name in new and old[field.name] != new[field.name]
-    )
-
-
-def _datagram(packet: bytes) -> bytes:
-    """What all fragments of a datagram have in common (RFC 791 §3.2): Identification, protocol and addresses."""
-    return packet[4:6] + packet[9:10] + packet[12:20]
-
-
-def _read_piece(packet: bytes) -> tuple[_Piece, bytes]:
-    """The part of its datagram's payload that a packet carries: which, and the bytes. Ethernet's padding is not in it.
-
-    A Total Length that says more than there is counts for what there is. Where the header makes no sense, the piece is
-    the whole packet, which is no part of anything.
-    """
-    length = header_length(packet)
-    end = min(int.from_bytes(packet[2:4]), len(packet))
-    if packet[0] >> 4 != 4 or not SHORTEST_HEADER <= length <= end:
-        return _Piece(-1, -1, False, hash(packet)), packet
-    payload = packet[length:end]
-    flags_offset = flags_and_offset(packet)
-    start = (flags_offset & OFFSET) * UNIT
-    return _Piece(start, start + len(payload), bool(flags_offset & MORE_FRAGMENTS), hash(payload)), payload
-
-
-def _units(piece: _Piece, whole: _Piece) -> int:
-    """The units of a whole that a piece of it covers, a bit each."""
-    first = (piece.start - whole.start) // UNIT
-    count = -((piece.start - piece.end) // UNIT)  # rounded up
-    return (1 << count) - 1 << first

@@ -10,10 +10,11 @@ from scapy.layers.inet import ICMP, IP, UDP, IPOption_RR, fragment
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Packet
 
-from ipl_tui.capture import paths as paths_module
 from ipl_tui.capture.frames import Batch
-from ipl_tui.capture.paths import Change, Journey, Paths, Stop, changes
 from ipl_tui.capture.store import Store
+from ipl_tui.tracking import hops as hops_module
+from ipl_tui.tracking.changes import Change, changes
+from ipl_tui.tracking.hops import Hops, Journey, Stop
 
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
@@ -66,12 +67,12 @@ class Lab:
     ) -> None:
         self.store = store
         self.latency = latency
-        self.paths = Paths(
+        self.hops = Hops(
             store, gone or (lambda interface, time: False), self._delay, self._own if own else lambda interface: b""
         )
-        store.taps.append(self.paths)
+        store.taps.append(self.hops)
         self.numbers = {name: store.add_interface(name, linktype) for name in PATH}
-        self.paths.follow(list(self.numbers.values()))
+        self.hops.follow(list(self.numbers.values()))
 
     def _delay(self, earlier: int, later: int) -> int:
         """Interfaces 0 and 1, and 2 and 3, are the ends of a link."""
@@ -93,7 +94,7 @@ class Lab:
     def joins(self) -> dict[int, int]:
         """Every frame that has a previous one, and that one."""
         numbers = range(1, len(self.store) + 1)
-        return {number: previous for number in numbers if (previous := self.paths.previous(number)) is not None}
+        return {number: previous for number in numbers if (previous := self.hops.previous(number)) is not None}
 
 
 @pytest.fixture
@@ -274,17 +275,17 @@ def test_the_journey_of_a_packet_and_its_fragments(lab: Lab) -> None:
     lab.see("s0", 4, PIECES[2], PIECES[0])
     stops = (Stop(0, (1,)), Stop(1, (3,)), Stop(2, (4, 5, 6)), Stop(3, (7, 8)))
     for number in (1, 3, 4, 5, 6, 7, 8):
-        assert lab.paths.journey(number) == Journey(stops, ends=(5, 7, 8)), "the second piece got to r1"
-    assert lab.paths.journey(2) == Journey((Stop(0, (2,)),), ends=(2,))
-    assert [lab.paths.following(number) for number in (1, 2, 3, 5, 6)] == [(3,), (), (4, 5, 6), (), (7,)]
+        assert lab.hops.journey(number) == Journey(stops, ends=(5, 7, 8)), "the second piece got to r1"
+    assert lab.hops.journey(2) == Journey((Stop(0, (2,)),), ends=(2,))
+    assert [lab.hops.following(number) for number in (1, 2, 3, 5, 6)] == [(3,), (), (4, 5, 6), (), (7,)]
     lab.see("r0", 5, PARTS[0])
     for hop, piece in enumerate(QUARTERS[0]):
         lab.see("r1", 6 + hop, piece)
         if not hop:
             lab.see("s0", 6, piece)
-    assert lab.paths.journey(9).ends == (11, 12), "the one that got furthest was the first"
+    assert lab.hops.journey(9).ends == (11, 12), "the one that got furthest was the first"
     with pytest.raises(IndexError):
-        lab.paths.journey(13)
+        lab.hops.journey(13)
 
 
 def true_joins(lab: Lab, sights: list[tuple[float, str, int]], begin: float = 0) -> dict[int, int]:
@@ -420,7 +421,7 @@ def test_an_old_one_is_continued_when_no_other_fits(lab: Lab) -> None:
 def test_those_that_took_too_long_are_passed_over_until_there_are_too_many(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paths_module, "MOST_COMPARED", 2)
+    monkeypatch.setattr(hops_module, "MOST_COMPARED", 2)
     lab.see("c0", 0, P, Q, Q)
     lab.see("r0", 1, P)
     assert lab.joins() == {}
@@ -440,19 +441,19 @@ def test_the_second_try_with_a_higher_ttl(lab: Lab) -> None:
 def test_patience_ends(lab: Lab) -> None:
     lab.see("c0", 0, P)
     lab.see("c0", 1, P)
-    lab.see("r0", paths_module.LONGEST_HOP / MILLISECOND + 1, P, P)
+    lab.see("r0", hops_module.LONGEST_HOP / MILLISECOND + 1, P, P)
     assert lab.joins() == {3: 2}
 
 
 def test_few_frames_wait(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths_module, "MOST_WAITING", 3)
+    monkeypatch.setattr(hops_module, "MOST_WAITING", 3)
     lab.see("c0", 0, *(packet(id=id) for id in range(1, 6)))
     lab.see("r0", 1, *(packet(id=id) for id in range(5, 0, -1)))
     assert lab.joins() == {6: 5, 7: 4, 8: 3}, "the newest three were still waiting"
 
 
 def test_what_has_arrived_waits_no_more(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths_module, "MOST_WAITING", 2)
+    monkeypatch.setattr(hops_module, "MOST_WAITING", 2)
     lab.see("c0", 0, BIG)
     for time in range(2):
         lab.see("r1", time, Q)
@@ -466,27 +467,27 @@ def test_what_has_arrived_waits_no_more(lab: Lab, monkeypatch: pytest.MonkeyPatc
 def test_nothing_is_left_of_what_was_forgotten(lab: Lab) -> None:
     for where in PATH:
         lab.see(where, 0, P, BIG, BACK)
-    lab.see("s0", paths_module.LONGEST_HOP, packet(id=9))
-    underway = lab.paths._underway
+    lab.see("s0", hops_module.LONGEST_HOP, packet(id=9))
+    underway = lab.hops._underway
     assert len(underway.sightings) == len(underway.awaited) == 1, "the last one"
 
 
 def test_the_oldest_joins_are_forgotten(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths_module, "MOST_JOINS", 4)
+    monkeypatch.setattr(hops_module, "MOST_JOINS", 4)
     lab.see("c0", 0, BIG)
     lab.see("r0", 1, BIG)
     lab.see("r1", 2, *PIECES)
     assert lab.joins() == {2: 1, 3: 2, 4: 2, 5: 2}
     lab.see("s0", 3, PIECES[0], PIECES[1])
     assert lab.joins() == {4: 2, 5: 2, 6: 3, 7: 4}
-    assert [lab.paths.following(number) for number in (1, 2, 3)] == [(), (4, 5), (6,)]
-    assert lab.paths.journey(7) == Journey((Stop(1, (2,)), Stop(2, (4, 5)), Stop(3, (7,))), ends=(5, 7))
-    assert lab.paths.journey(6) == Journey((Stop(2, (3,)), Stop(3, (6,))), ends=(6,))
+    assert [lab.hops.following(number) for number in (1, 2, 3)] == [(), (4, 5), (6,)]
+    assert lab.hops.journey(7) == Journey((Stop(1, (2,)), Stop(2, (4, 5)), Stop(3, (7,))), ends=(5, 7))
+    assert lab.hops.journey(6) == Journey((Stop(2, (3,)), Stop(3, (6,))), ends=(6,))
     assert_consistent(lab)
 
 
 def test_a_fragment_is_compared_with_the_newest(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths_module, "MOST_COMPARED", 2)
+    monkeypatch.setattr(hops_module, "MOST_COMPARED", 2)
     lab.see("r0", 0, BIG, packet(bytes(150)), packet(bytes(160)), packet(bytes(range(201))))
     lab.see("r1", 1, PIECES[0])
     assert lab.joins() == {5: 4}
@@ -498,13 +499,13 @@ def test_a_fragment_is_compared_with_the_newest(lab: Lab, monkeypatch: pytest.Mo
 def test_following_nothing_and_again(lab: Lab) -> None:
     lab.see("c0", 0, P)
     lab.see("r0", 1, P)
-    lab.paths.follow([])
+    lab.hops.follow([])
     lab.see("r1", 2, Q)
     lab.see("s0", 3, Q)
     anew = Lab.__new__(Lab)
-    anew.store, anew.paths = lab.store, lab.paths
+    anew.store, anew.hops = lab.store, lab.hops
     anew.numbers = {name: lab.store.add_interface(name, 1) for name in PATH}
-    lab.paths.follow(list(anew.numbers.values()))
+    lab.hops.follow(list(anew.numbers.values()))
     anew.see("r1", 4, Q)
     anew.see("s0", 5, Q)
     assert lab.joins() == {2: 1, 6: 5}
@@ -513,7 +514,7 @@ def test_following_nothing_and_again(lab: Lab) -> None:
 def test_nothing_is_joined_unless_asked_for() -> None:
     with Store() as store:
         lab = Lab(store)
-        unasked = Paths(store)
+        unasked = Hops(store)
         store.taps[:] = [unasked]
         lab.see("c0", 0, P)
         lab.see("r0", 1, P)
@@ -663,21 +664,21 @@ def assert_consistent(lab: Lab) -> None:
     numbers = range(1, len(lab.store) + 1)
     where = {number: lab.store.frame(number).interface for number in numbers}
     for number in numbers:
-        previous, following = lab.paths.previous(number), lab.paths.following(number)
+        previous, following = lab.hops.previous(number), lab.hops.following(number)
         assert list(following) == sorted(set(following))
-        assert all(lab.paths.previous(each) == number for each in following)
+        assert all(lab.hops.previous(each) == number for each in following)
         if previous is not None:
             assert previous < number
-            assert number in lab.paths.following(previous)
+            assert number in lab.hops.following(previous)
         beside = {where[each] - where[number] for each in following}
         assert len(beside) <= 1 and beside <= {-1, 1}
         if previous is not None and following:
             assert beside == {where[number] - where[previous]}
-        journey = lab.paths.journey(number)
+        journey = lab.hops.journey(number)
         on_the_way = [each for stop in journey.stops for each in stop.frames]
         assert number in on_the_way and len(on_the_way) == len(set(on_the_way))
         assert all(where[each] == stop.interface for stop in journey.stops for each in stop.frames)
-        assert list(journey.ends) == sorted(each for each in on_the_way if not lab.paths.following(each))
+        assert list(journey.ends) == sorted(each for each in on_the_way if not lab.hops.following(each))
 
 
 PACKETS = [P, Q, BIG, WRONG, RECORD, RECORDED, *PIECES, *HALVES, *PARTS, *QUARTERS[0], packet(UDP() / b"x", proto=17)]
@@ -703,8 +704,8 @@ def test_any_frames_do_no_harm(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch, Store() as store:
         if little_room:
-            patch.setattr(paths_module, "MOST_WAITING", 5)
-            patch.setattr(paths_module, "MOST_JOINS", 3)
+            patch.setattr(hops_module, "MOST_WAITING", 5)
+            patch.setattr(hops_module, "MOST_JOINS", 3)
         lab = Lab(store, gone=lambda interface, time: lossy and time % 2 == 1, latency=latency)
         for where, time, frames in sights:
             lab.see(where, time + 1e-6, *frames, link=b"")
@@ -713,4 +714,4 @@ def test_any_frames_do_no_harm(
         # Whatever came before, a packet that nobody else has is followed.
         lab.see("c0", 5000, packet(id=77))
         lab.see("r0", 5001 + latency, packet(id=77))
-        assert lab.paths.previous(len(store)) == len(store) - 1
+        assert lab.hops.previous(len(store)) == len(store) - 1

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange import joining
-from ipl_tui.exchange.joining import Answer, Joiner
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.tracking import answers as answers_module
+from ipl_tui.tracking.answers import Answer, Answers
 
 SECOND = 1_000_000_000
 CLIENT, SERVER = "10.0.1.10", "10.0.1.20"
@@ -28,8 +28,8 @@ def store() -> Iterator[Store]:
 
 
 @pytest.fixture
-def joiner(store: Store) -> Joiner:
-    joiner = Joiner(store)
+def joiner(store: Store) -> Answers:
+    joiner = Answers(store)
     store.taps.append(joiner)
     return joiner
 
@@ -56,7 +56,7 @@ def batch(*frames: tuple[int, bytes]) -> Batch:
     return Batch(b"".join(frame for _, frame in frames), records)
 
 
-def test_a_response_is_joined_to_its_request(store: Store, joiner: Joiner) -> None:
+def test_a_response_is_joined_to_its_request(store: Store, joiner: Answers) -> None:
     store.append(0, batch((0, ETHERNET + b"unrelated"), (100, ETHERNET + REQUEST)))
     assert joiner.response_of(2) is None
     store.append(0, batch((400_100, ETHERNET + RESPONSE)))
@@ -70,7 +70,7 @@ def icmp_error(quoted: bytes, kind: int = 3, code: int = 2, source: str = SERVER
     return packet(source, CLIENT, bytes([kind, code]) + bytes(6) + quoted, proto=1)
 
 
-def test_an_icmp_error_is_joined_to_the_request_that_it_quotes(store: Store, joiner: Joiner) -> None:
+def test_an_icmp_error_is_joined_to_the_request_that_it_quotes(store: Store, joiner: Answers) -> None:
     error = icmp_error(REQUEST, kind=11, code=0, source="10.0.1.1")
     store.append(0, batch((100, ETHERNET + REQUEST), (300, ETHERNET + error), (400, ETHERNET + RESPONSE)))
     assert joiner.request_of(2) == Answer(request=1, delay=200, error=(11, 0))
@@ -90,35 +90,35 @@ def test_an_icmp_error_is_joined_to_the_request_that_it_quotes(store: Store, joi
     ],
     ids=["quoted in part", "about a response", "an echo request", "about another", "quotes nothing", "is nothing"],
 )
-def test_what_only_looks_like_an_error(store: Store, joiner: Joiner, frame: bytes) -> None:
+def test_what_only_looks_like_an_error(store: Store, joiner: Answers, frame: bytes) -> None:
     store.append(0, batch((1, ETHERNET + REQUEST), (2, ETHERNET + frame), (3, ETHERNET + RESPONSE)))
     assert joiner.request_of(2) is None
     assert joiner.request_of(3) == Answer(1, 2)
 
 
 def test_a_request_that_the_network_knows_to_be_lost_is_not_answered(store: Store) -> None:
-    joiner = Joiner(store, gone=lambda interface, time: (interface, time) == (0, 1))
+    joiner = Answers(store, gone=lambda interface, time: (interface, time) == (0, 1))
     store.taps.append(joiner)
     store.append(0, batch((1, ETHERNET + REQUEST), (2, ETHERNET + REQUEST), (3, ETHERNET + RESPONSE)))
     assert joiner.request_of(3) == Answer(2, 1)
     assert joiner.response_of(1) is None
 
 
-def test_both_in_one_batch(store: Store, joiner: Joiner) -> None:
+def test_both_in_one_batch(store: Store, joiner: Answers) -> None:
     store.append(0, batch((1, ETHERNET + REQUEST), (2, ETHERNET + RESPONSE), (3, ETHERNET + RESPONSE)))
     assert joiner.request_of(2) == Answer(1, 1)
     assert joiner.request_of(3) == Answer(1, 2, again=True), "one request, one answer"
     assert joiner.response_of(1) == 2
 
 
-def test_the_oldest_unanswered_request_comes_first(store: Store, joiner: Joiner) -> None:
+def test_the_oldest_unanswered_request_comes_first(store: Store, joiner: Answers) -> None:
     requests = [(time, ETHERNET + REQUEST) for time in (1, 2, 3)]
     responses = [(time, ETHERNET + RESPONSE) for time in (11, 12, 13)]
     store.append(0, batch(*requests, *responses))
     assert [joiner.request_of(number) for number in (4, 5, 6)] == [Answer(1, 10), Answer(2, 10), Answer(3, 10)]
 
 
-def test_after_fifteen_seconds_nobody_waits(store: Store, joiner: Joiner) -> None:
+def test_after_fifteen_seconds_nobody_waits(store: Store, joiner: Answers) -> None:
     late, exact = (0, ETHERNET + REQUEST), (5, ETHERNET + REQUEST)
     store.append(0, batch(late, exact, (15 * SECOND + 5, ETHERNET + RESPONSE)))
     assert joiner.request_of(3) == Answer(2, 15 * SECOND)
@@ -142,19 +142,19 @@ def test_after_fifteen_seconds_nobody_waits(store: Store, joiner: Joiner) -> Non
     ids=["not swapped", "another host", "another protocol", "more", "not at the start", "first fragment",
          "later fragment", "version 6", "cut short", "no header"],
 )  # fmt: skip
-def test_what_only_looks_like_an_answer(store: Store, joiner: Joiner, response: bytes) -> None:
+def test_what_only_looks_like_an_answer(store: Store, joiner: Answers, response: bytes) -> None:
     store.append(0, batch((1, ETHERNET + REQUEST), (2, ETHERNET + response), (3, ETHERNET + RESPONSE)))
     assert joiner.request_of(2) is None
     assert joiner.request_of(3) == Answer(1, 2)
 
 
-def test_another_interface_is_another_wire(store: Store, joiner: Joiner) -> None:
+def test_another_interface_is_another_wire(store: Store, joiner: Answers) -> None:
     store.append(0, batch((1, ETHERNET + REQUEST)))
     store.append(1, batch((2, ETHERNET + RESPONSE)))
     assert joiner.request_of(2) is None
 
 
-def test_loopback_has_one_address_for_both(store: Store, joiner: Joiner) -> None:
+def test_loopback_has_one_address_for_both(store: Store, joiner: Answers) -> None:
     here = "127.0.0.1"
     request, response = packet(here, here, CLIENT_MESSAGE), packet(here, here, SERVER_RESPONSE)
     store.append(0, batch((1, ETHERNET + request), (2, ETHERNET + response)))
@@ -177,7 +177,7 @@ def test_loopback_has_one_address_for_both(store: Store, joiner: Joiner) -> None
 )
 def test_link_types(linktype: int, header: bytes) -> None:
     with Store() as store:
-        joiner = Joiner(store)
+        joiner = Answers(store)
         store.taps.append(joiner)
         interface = store.add_interface("x0", linktype)
         options = packet(SERVER, CLIENT, SERVER_RESPONSE, options=b"\x01\x01\x01\x00")
@@ -186,9 +186,9 @@ def test_link_types(linktype: int, header: bytes) -> None:
         assert joiner.request_of(2) == Answer(1, 1)
 
 
-def test_memory_is_bounded(store: Store, joiner: Joiner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(joining, "MOST_JOINS", 3)
-    monkeypatch.setattr(joining, "MOST_WAITING", 2)
+def test_memory_is_bounded(store: Store, joiner: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers_module, "MOST_JOINS", 3)
+    monkeypatch.setattr(answers_module, "MOST_WAITING", 2)
     for host in range(1, 6):
         store.append(0, batch((host, ETHERNET + packet(f"10.0.1.{host}", SERVER, CLIENT_MESSAGE))))
     for host in range(1, 6):
@@ -220,7 +220,7 @@ EVENTS = st.lists(st.tuples(st.booleans(), HOSTS, HOSTS, st.integers(0, 9)), max
 def test_a_request_without_an_answer_does_not_take_the_next_ones(times: list[float], joined: list[int]) -> None:
     with Store() as store:
         store.add_interface("c0", 1)
-        joiner = Joiner(store)
+        joiner = Answers(store)
         store.taps.append(joiner)
         for at in times:
             frame = RESPONSE if at < 0 else REQUEST
@@ -264,7 +264,7 @@ def test_any_exchanges_are_joined_as_a_plain_model_says(
                 expected[number] = Answer(request, time - sent, again=True)
     with Store() as store:
         store.add_interface("c0", 1)
-        joiner = Joiner(store)
+        joiner = Answers(store)
         store.taps.append(joiner)
         for size in [*sizes, len(frames)]:
             store.append(0, batch(*frames[:size]))
@@ -284,7 +284,7 @@ HOSTILE = st.lists(st.one_of(PIECES, st.binary(max_size=8)), max_size=8).map(b""
 def test_any_bytes_do_no_harm(frames: list[bytes], linktype: int) -> None:
     with Store() as store:
         store.add_interface("x0", linktype)
-        joiner = Joiner(store)
+        joiner = Answers(store)
         store.taps.append(joiner)
         store.append(0, batch(*((1, frame) for frame in frames)))
         header = {0: bytes(4), 113: bytes(16), 276: bytes(20), 1: ETHERNET}.get(linktype, b"")
@@ -294,7 +294,7 @@ def test_any_bytes_do_no_harm(frames: list[bytes], linktype: int) -> None:
         assert joiner.request_of(len(store)) == (Answer(len(store) - 1, 1) if known else None)
 
 
-def test_frames_of_other_interfaces_between_those_of_a_batch_do_not_count(store: Store, joiner: Joiner) -> None:
+def test_frames_of_other_interfaces_between_those_of_a_batch_do_not_count(store: Store, joiner: Answers) -> None:
     """A file's batches share one bytes object: each has the frames of one interface."""
     whole = batch((1, ETHERNET + REQUEST), (2, ETHERNET + REQUEST), (3, ETHERNET + RESPONSE), (4, ETHERNET + RESPONSE))
     for interface, positions in ((0, (1, 2)), (1, (0, 3))):

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
-from ipl_tui.exchange.awaiting import Awaiting, is_answer
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.tracking.awaiting import Awaiting
 
 RAW_IP, ETHERNET = 101, 1
 MILLISECOND = 1_000_000
@@ -37,36 +37,6 @@ def between(source: str, destination: str, proto: int | None, fields: dict[str, 
 ASKED = bytes(to(PROTOCOL) / CLIENT_MESSAGE)
 ANSWER = bytes(back(PROTOCOL) / SERVER_RESPONSE)
 ERROR = bytes(IP(src="10.0.1.1", dst="10.0.1.10") / ICMP(type=11, code=0) / ASKED)
-
-
-@pytest.mark.parametrize(
-    ("request_", "packet", "expected"),
-    [
-        (to(253) / CLIENT_MESSAGE, back(253) / SERVER_RESPONSE, True),
-        (to(253) / CLIENT_MESSAGE, back(253, options=b"\x01" * 4) / SERVER_RESPONSE, True),
-        (to(253) / CLIENT_MESSAGE, back(253) / (SERVER_RESPONSE + b"!"), False),
-        (to(253) / CLIENT_MESSAGE, back(253) / CLIENT_MESSAGE, False),
-        (to(253) / CLIENT_MESSAGE, back(254) / SERVER_RESPONSE, False),
-        (to(253) / CLIENT_MESSAGE, to(253) / SERVER_RESPONSE, False),
-        (to(253) / CLIENT_MESSAGE, IP(src="10.0.2.21", dst="10.0.1.10", proto=253) / SERVER_RESPONSE, False),
-        (to(253) / CLIENT_MESSAGE, IP(src="10.0.2.20", dst="10.0.1.11", proto=253) / SERVER_RESPONSE, False),
-        (to(253) / CLIENT_MESSAGE, back(253, version=6) / SERVER_RESPONSE, False),
-        (to(254) / b"anything", back(254) / b"whatever", True),
-        (to(254) / b"anything", back(254, frag=1) / b"the rest of it", False),
-        (to() / ICMP(id=7, seq=1), back() / ICMP(type=0, id=7, seq=1) / b"x", True),
-        (to() / ICMP(id=7, seq=1), back() / ICMP(type=0, id=7, seq=2), False),
-        (to() / ICMP(id=7, seq=1), back() / ICMP(type=8, id=7, seq=1), False),
-        (to() / ICMP(type=13, id=7), back() / ICMP(type=14, id=7), True),
-        (to() / ICMP(type=0, id=7), back() / ICMP(type=0, id=7), False),
-        (to(1) / b"\x08", back(1) / b"\0", False),
-        (to() / UDP(sport=5000, dport=53), back() / UDP(sport=53, dport=5000), True),
-        (to() / UDP(sport=5000, dport=53), back() / UDP(sport=53, dport=5001), False),
-        (to() / TCP(sport=5000, dport=80), back() / TCP(sport=80, dport=5000, flags="SA"), True),
-        (to(17) / b"\0", back(17) / b"\0", False),
-    ],
-)
-def test_what_an_answer_is(request_: Packet, packet: Packet, expected: bool) -> None:
-    assert is_answer(bytes(request_), bytes(packet)) is expected
 
 
 def test_a_request_and_its_answer_are_found() -> None:

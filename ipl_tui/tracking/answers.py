@@ -8,10 +8,9 @@ from operator import itemgetter
 
 from ipl_tui.capture.frames import NO_TIME, Batch
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
-from ipl_tui.packets.icmp import ERROR_TYPES, ICMP_HEADER
-from ipl_tui.packets.ipv4 import ICMP, SHORTEST_HEADER, header_length, is_fragment, payload_of, without_padding
 from ipl_tui.packets.link_layer import network_layer
+from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.tracking.matching import quoted_by, read_error, read_message
 
 LATEST_ANSWER = 15_000_000_000
 """How long after its request, in ns, a response still answers it."""
@@ -21,6 +20,9 @@ SOON = 1_000_000_000
 
 MOST_JOINS = 100_000
 MOST_WAITING = 10_000
+
+MESSAGES = CLIENT_MESSAGE, SERVER_RESPONSE
+"""What a frame has in it that is joined: all others are passed over."""
 
 Conversation = tuple[int, bytes, bytes]
 """The interface, and the addresses of client and server."""
@@ -40,7 +42,7 @@ class Answer:
     """Whether the request had been answered before: probably two servers listen there."""
 
 
-class Joiner:
+class Answers:
     """A tap for Store.taps: called in the thread that appends, asked from any.
 
     A response goes to the oldest unanswered request of the same interface with source and destination swapped, and an
@@ -75,7 +77,7 @@ class Joiner:
         """Look for the two messages in a batch whose first frame has this number."""
         linktype = self._interfaces[interface].linktype
         # Searching all bytes at once costs a frame of unrelated traffic nearly nothing.
-        found = {*_find(batch, CLIENT_MESSAGE), *_find(batch, SERVER_RESPONSE)}
+        found = {position for message in MESSAGES for position in _find(batch, message)}
         for position in sorted(found):
             time, start, captured, _ = batch.records[position]
             if time == NO_TIME:
@@ -159,24 +161,10 @@ def _read_message(frame: bytes, linktype: int) -> tuple[bytes, bytes, bytes, tup
     """Source, destination and payload of a packet that is exactly one of the two messages; with an ICMP error that is
     about a ClientMessage, those that it quotes, and its type and code."""
     packet = frame[network_layer(frame, linktype) :]
-    if len(packet) < SHORTEST_HEADER or packet[0] >> 4 != 4:
+    if (message := read_message(packet)) in MESSAGES:
+        return packet[12:16], packet[16:20], message, None
+    quoted = quoted_by(packet)
+    if read_message(quoted) != CLIENT_MESSAGE:
         return None
-    packet = without_padding(packet)
-    payload = payload_of(packet)
-    if packet[9] == ICMP and len(payload) >= ICMP_HEADER and payload[0] in ERROR_TYPES:
-        quoted = _read_packet(payload[ICMP_HEADER:])
-        return (*quoted, (payload[0], payload[1])) if quoted and quoted[2] == CLIENT_MESSAGE else None
-    message = _read_packet(packet)
-    return (*message, None) if message else None
-
-
-def _read_packet(packet: bytes) -> tuple[bytes, bytes, bytes] | None:
-    """Source, destination and payload of a whole, unfragmented IPv4 packet that is exactly one of the two messages."""
-    if len(packet) < SHORTEST_HEADER or packet[0] >> 4 != 4 or packet[9] != PROTOCOL:
-        return None
-    if is_fragment(packet):
-        return None
-    payload = packet[header_length(packet) : int.from_bytes(packet[2:4])]  # what comes after is Ethernet's padding
-    if header_length(packet) < SHORTEST_HEADER or payload not in (CLIENT_MESSAGE, SERVER_RESPONSE):
-        return None
-    return packet[12:16], packet[16:20], payload
+    error = read_error(packet)
+    return quoted[12:16], quoted[16:20], CLIENT_MESSAGE, (error.type, error.code)
