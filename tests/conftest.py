@@ -14,8 +14,13 @@ from functools import partial
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 
 from ipl_tui.networks.sandbox import SandboxNetwork
+
+# How long a test takes says nothing about what it tests: machines are busy.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 CLONE_NEWNET = 0x40000000
 
