@@ -20,7 +20,7 @@ from scapy.data import MTU
 from scapy.error import Scapy_Exception
 from scapy.layers.inet import IP
 from scapy.layers.l2 import Ether
-from scapy.packet import Packet
+from scapy.packet import Packet, Raw
 from scapy.supersocket import SimpleSocket, SuperSocket
 
 from ipl_tui.capture.filters import attach_protocol
@@ -40,6 +40,17 @@ REASSEMBLY_TIMEOUT = 30.0
 """Seconds, as Linux has it (ipfrag_time)."""
 ROOM = 4 << 20
 """Bytes that may wait to be read, if the kernel allows so many."""
+
+
+class Whole(IP):
+    """An IPv4 packet that is dissected no further than to its payload: who listens needs no more, and what dissectors
+    of some protocols make of hostile bytes takes seconds, in which nothing else would be heard."""
+
+    name = "IP"
+    match_subclass = True  # whoever asks it for the layer IP gets it
+
+    def guess_payload_class(self, payload: bytes) -> type[Packet]:
+        return Raw
 
 
 class PacketTap(SimpleSocket):
@@ -162,7 +173,7 @@ class ArrivalSocket(SuperSocket):
         packet = self._ready.pop().read()
         if packet and is_fragment(packet):
             packet = self._join(packet)
-        return (IP, packet, None) if packet else (None, None, None)
+        return (Whole, packet, None) if packet else (None, None, None)
 
     def _join(self, fragment: bytes) -> bytes:
         """The packet that this fragment completes; nothing if it does not."""

@@ -28,8 +28,8 @@ def _turned(word: bytes) -> bytes:
     return word if sys.byteorder == "big" else word[::-1]
 
 
-class HostOrderSocket:
-    """A raw IP socket of macOS with packets as they are on the wire, both ways."""
+class Around:
+    """A raw IP socket, and what is put around it: as it is, but for what is done otherwise."""
 
     def __init__(self, raw: socket.socket) -> None:
         self._raw = raw
@@ -41,13 +41,23 @@ class HostOrderSocket:
         self._raw.settimeout(seconds)
 
     def sendto(self, packet: bytes, address: tuple[str, int], /) -> int:
-        return self._raw.sendto(for_host(packet), address)
+        return self._raw.sendto(packet, address)
 
     def recv(self, size: int, /) -> bytes:
-        return from_host(self._raw.recv(size))
+        return self._raw.recv(size)
 
     def fileno(self) -> int:
         return self._raw.fileno()
 
     def close(self) -> None:
         self._raw.close()
+
+
+class HostOrderSocket(Around):
+    """A raw IP socket of macOS with packets as they are on the wire, both ways."""
+
+    def sendto(self, packet: bytes, address: tuple[str, int], /) -> int:
+        return super().sendto(for_host(packet), address)
+
+    def recv(self, size: int, /) -> bytes:
+        return from_host(super().recv(size))

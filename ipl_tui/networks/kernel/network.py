@@ -29,7 +29,7 @@ from ipl_tui.networks.interface import (
     broadcasts_of,
 )
 from ipl_tui.networks.kernel.devices import devices, nameable, own_addresses
-from ipl_tui.networks.kernel.host_order import HostOrderSocket, for_host
+from ipl_tui.networks.kernel.host_order import Around, HostOrderSocket, for_host
 from ipl_tui.networks.kernel.routes import loopback_name, route_to
 from ipl_tui.networks.socket_interface import ETHERTYPE_IPV4, GONE, LINUX, Kept, SocketInterface
 from ipl_tui.packets.link_layer import ETHERNET
@@ -291,18 +291,15 @@ class KernelInterface(SocketInterface):
         return f"{doing} on {self.name} failed: {error.strerror}."
 
 
-class AnsweringSocket(socket.socket):
+class AnsweringSocket(Around):
     """A raw socket that sends by its interface, except to addresses that this machine has elsewhere: what comes from
     those by loopback, is answered there."""
 
     def __init__(self, raw: socket.socket, interface: KernelInterface) -> None:
-        """Take over an open socket."""
-        timeout = raw.gettimeout()
-        super().__init__(raw.family, raw.type, raw.proto, fileno=raw.detach())
-        self.settimeout(timeout)
+        super().__init__(raw)
         self._interface = interface
 
-    def sendto(self, packet: bytes, address: tuple[str, int], /) -> int:  # type: ignore[override]  # flags: never needed
+    def sendto(self, packet: bytes, address: tuple[str, int], /) -> int:
         destination = IPv4Address(address[0])
         if not self._interface.is_own_elsewhere(destination):
             return super().sendto(packet, address)

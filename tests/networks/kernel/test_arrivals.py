@@ -11,16 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scapy.config import conf
-from scapy.layers.inet import IP
+from scapy.layers.dns import DNS, DNSQR
+from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import CookedLinux, Ether, Loopback
-from scapy.packet import Packet, Raw
+from scapy.packet import NoPayload, Packet, Raw
 from scapy.supersocket import SuperSocket
 
 from ipl_tui.capture.filters import attach_arrivals, attach_protocol
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork, arrivals
 from ipl_tui.networks.kernel import network as kernel
-from ipl_tui.networks.kernel.arrivals import ArrivalSocket, Door, take_in
+from ipl_tui.networks.kernel.arrivals import ArrivalSocket, Door, Whole, take_in
 from ipl_tui.networks.reassembly import cut
 from ipl_tui.packets.craft import Draft, craft
 from tests.conftest import Pair, inside, run_ip, wait_until
@@ -151,6 +152,17 @@ def until_quiet(listening: SuperSocket) -> list[bytes]:
         _, packet, _ = listening.recv_raw()
         packets += [packet] if packet else []
     return packets[:-1]
+
+
+@pytest.mark.parametrize("proto", [4, 17, 253])
+def test_what_is_heard_is_dissected_no_further_than_to_its_payload(lo: KernelInterface, proto: int) -> None:
+    inner = {4: PACKET, 17: bytes(UDP(sport=53) / DNS(qd=DNSQR())), 253: b"ClientMessage"}[proto]
+    with lo.open_protocol(proto) as listening:
+        put_on_lo(craft(Draft(src="127.0.0.1", dst="127.0.0.1", proto=proto, payload=inner)).packet)
+        heard = listening.recv()
+    assert heard is not None and heard[IP] is heard and heard.haslayer(IP)
+    assert [type(layer) for layer in (heard, heard.payload, heard.payload.payload)] == [Whole, Raw, NoPayload]
+    assert heard[Raw].load == inner
 
 
 def test_what_has_no_route_is_heard_by_capturing_alone_and_once(lo: KernelInterface) -> None:
