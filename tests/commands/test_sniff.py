@@ -518,9 +518,9 @@ Printed = Callable[[bytes, View], str]
 
 
 def test_what_a_snap_length_cut_off_is_said_in_every_view(printed: Printed) -> None:
-    whole = bytes(NETWORK / TCP(sport=40000, dport=80) / (b"G" * 367))
+    whole = bytes(NETWORK / TCP(sport=40000, dport=40001) / (b"G" * 367))
     content = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 68, 1) + struct.pack("<4I", 1, 0, 68, 421) + whole[:68]
-    assert " 421 captured 68 of 421 bytes: 40000 > http" in printed(content, "list")
+    assert " 421 captured 68 of 421 bytes: 40000 > 40001" in printed(content, "list")
     shown = printed(content, "show")
     assert "###[ Raw ]###   captured 68 of 421 bytes" in shown
     assert "wrong" not in shown
