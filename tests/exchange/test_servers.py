@@ -212,8 +212,8 @@ def test_a_socket_that_dies_is_a_problem(
     with monkeypatch.context() as patch:
         patch.setattr("ipl_tui.networks.kernel.network.socket.socket", Dying)
         start(setting, veth)
-        setting.ask()
-        assert setting.problems.get(timeout=5) == "Listening ended: Input/output error."
+    setting.ask()  # whose own sockets live
+    assert setting.problems.get(timeout=5) == "Listening ended: Input/output error."
     wait_until(lambda: not setting.responder.running)
     start(setting, veth)
     setting.ask()
