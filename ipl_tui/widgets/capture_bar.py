@@ -166,7 +166,8 @@ def describe_state(snapshot: Snapshot, shown: int, paused: bool, width: int) -> 
         state = "○ starting"
     if paused:
         state = "‖ view paused"
-    answering = describe_responder(snapshot.answering, width) if snapshot.answering is not None else ""
+    room = min(width, NORMAL - 1) if snapshot.following and width < WIDE else width  # the path takes the rest
+    answering = describe_responder(snapshot.answering, room) if snapshot.answering is not None else ""
     rate = f"   {snapshot.rates[-1]:,}/s" if any(snapshot.rates) else ""
     return f"{state}   {counts}{answering}{rate}"
 

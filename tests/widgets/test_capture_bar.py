@@ -45,6 +45,12 @@ COUNTS = "1,200 captured · 1,000 shown · 3 dropped"
     [
         (CAPTURING, False, 120, f"● capturing   {COUNTS}"),
         (replace(CAPTURING, following=True), False, 120, f"● capturing path   {COUNTS}"),
+        (
+            replace(CAPTURING, following=True, answering=ANSWERING),
+            False,
+            120,
+            f"● capturing path   {COUNTS}   ↩ Scapy answers in 0.15 s",
+        ),
         (CAPTURING, True, 120, f"‖ view paused   {COUNTS}"),
         (replace(CAPTURING, capturing=False), False, 120, f"○ starting   {COUNTS}"),
         (replace(CAPTURING, capturing=False, trouble="x"), False, 120, f"✖ not capturing   {COUNTS}"),
