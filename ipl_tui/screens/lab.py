@@ -151,9 +151,6 @@ class LabScreen(Screen[None]):
             self.packets.forget_summaries()
             self.details.show_again()
 
-    def watch_paused(self) -> None:
-        self.show_packets()
-
     def show_packets(self) -> None:
         """Bring the list and the counts up to date."""
         if not self.paused:
@@ -161,6 +158,8 @@ class LabScreen(Screen[None]):
         self.go_to_sent()
         self.show_way()
         self.bar.show(self.snapshot, self.packets.count, self.paused)
+
+    watch_paused = show_packets
 
     def go_to_sent(self) -> None:
         """Go to the packet that was sent last once it is in the list, if that is at its end."""
@@ -337,9 +336,8 @@ class LabScreen(Screen[None]):
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """The pane that has the focus is the one the user is in."""
-        for widget in event.widget.ancestors_with_self:
-            if widget.id in PANES:
-                self.pane = widget.id
+        panes = (widget.id for widget in event.widget.ancestors_with_self if widget.id in PANES)
+        self.pane = next(panes, None) or self.pane
 
     @on(PacketList.Opened)
     def read_packet(self) -> None:

@@ -15,18 +15,16 @@ from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.store import Store
 from ipl_tui.exchange.engine import Server
 from ipl_tui.exchange.engines import RAW_ENGINES
-from ipl_tui.exchange.responder import would_answer
 from ipl_tui.networks.interface import Interface, Network, SendError, network_of
 from ipl_tui.networks.sending import Order
 from ipl_tui.packets.budget import SHARED
-from ipl_tui.packets.icmp import describe_error
 from ipl_tui.session.capturing import open_captures, own_addresses
 from ipl_tui.session.loading import collect_garbage, load_rest, load_scapy
 from ipl_tui.session.options import Options
 from ipl_tui.session.orders import Given, Orders, describe_outcome, destination_of
 from ipl_tui.session.recording import Recording
 from ipl_tui.session.responder import Responder
-from ipl_tui.session.silence import Case, explain_silence
+from ipl_tui.session.silence import Case, describe_objection, explain_silence
 from ipl_tui.session.snapshot import About, Answering, Said, Snapshot
 from ipl_tui.session.tasks import Tasks
 from ipl_tui.tracking.tracker import Tracker
@@ -39,9 +37,6 @@ if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
 
 MISSED_AFTER = 3.0
 """Seconds after which an answer is missed: on one's own networks it takes milliseconds."""
-
-PROTOCOL_UNREACHABLE = 3, 2
-"""Type and code (RFC 792)."""
 
 SENTENCES_KEPT = 10
 """Sentences in a snapshot: whoever looks at one a second misses none that matters."""
@@ -387,30 +382,20 @@ class Session:
         watch.look()
         if self._objecting_to is watch and watch.error is not None and not self._orders.under_way:
             self._objecting_to = None
-            error = (watch.error.type, watch.error.code)
-            here = error == PROTOCOL_UNREACHABLE and self.responder is None
-            here = here and would_answer(self.network.responder_at(self.interface), watch.packet)
-            advice = "; F6 turns the responder on" if here else ""
-            self._say("objection", f"{watch.error.source} says {describe_error(*error)}{advice}")
+            place = self.network.responder_at(self.interface)
+            self._say("objection", describe_objection(watch, place, self.responder is not None))
 
     async def _explain_silence(self, given: Given) -> None:
         """Say why a packet that asks for an answer may have got none, unless it did, or another was sent since."""
         interface, watch = given.interface, given.watch
-        if watch is not self._orders.last or watch.error is not None:
+        if watch is not self._orders.last or watch.error is not None or interface is not self.interface:
             return
-        if interface is not self.interface or self.sniffer is None:
+        if self.sniffer is None:
             return
         way = self.network.way_to(destination_of(given.order), interface)
-        case = Case(
-            given.order,
-            watch,
-            interface,
-            way if way == self._beside else interface,
-            self.network,
-            self.filter,
-            self.responder is not None,
-            MISSED_AFTER,
-        )
+        way = way if way == self._beside else interface
+        answers = self.responder is not None
+        case = Case(given.order, watch, interface, way, self.network, self.filter, answers, MISSED_AFTER)
         sentence, offers_all = await asyncio.to_thread(explain_silence, case, self.tracker)
         if sentence and watch is self._orders.last and watch.error is None and not self._orders.under_way:
             self._say("silence", sentence, offers_all)

@@ -1,14 +1,19 @@
-"""Why nothing came back for what the lab sent."""
+"""Why nothing came back for what the lab sent, or what an ICMP error says about it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ipl_tui.exchange.responder import would_answer
 from ipl_tui.networks.interface import Interface, Network
 from ipl_tui.networks.sending import Order
+from ipl_tui.packets.icmp import describe_error
 from ipl_tui.packets.messages import PROTOCOL
 from ipl_tui.tracking.sent import Sent
 from ipl_tui.tracking.tracker import Tracker
+
+PROTOCOL_UNREACHABLE = 3, 2
+"""Type and code (RFC 792)."""
 
 
 @dataclass(frozen=True)
@@ -52,3 +57,14 @@ def explain_silence(case: Case, tracker: Tracker) -> tuple[str, bool]:
     known = look_into(sent, tracker.fate_of(case.watch))
     sentence = explain(known) if known is not None else ""
     return sentence, offers_all(sentence)
+
+
+def describe_objection(watch: Sent, place: Interface, answers: bool) -> str:
+    """What an ICMP error says about a packet, and F6 where a responder at a place would help; a sentence, or nothing
+    without an error. `answers`: whether the lab's responder is on."""
+    if watch.error is None:
+        return ""
+    error = watch.error.type, watch.error.code
+    helps = error == PROTOCOL_UNREACHABLE and not answers and would_answer(place, watch.packet)
+    advice = "; F6 turns the responder on" if helps else ""
+    return f"{watch.error.source} says {describe_error(*error)}{advice}"
