@@ -28,7 +28,7 @@ TO_COUNT = "2" + "\t" * 10
 def lab(name: str, file: Path, *options: str) -> Terminal:
     """The lab on a client, with the responder on and nothing left to do."""
     terminal = Terminal((*APP, "-i", f"{name}:client", "-f", "ip proto 253", "-w", str(file), *options))
-    terminal.wait_for("Scapy responder", "● capturing")
+    terminal.wait_for("↩ Scapy", "● capturing")
     settle(terminal.pid)
     return terminal
 
