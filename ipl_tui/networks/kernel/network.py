@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 import sys
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
@@ -291,6 +292,9 @@ class KernelInterface(SocketInterface):
         return f"{doing} on {self.name} failed: {error.strerror}."
 
 
+REMEMBER_OWN = 1.0  # seconds: as long as a series of answers, shorter than anybody takes to move an address
+
+
 class AnsweringSocket(Around):
     """A raw socket that sends by its interface, except to addresses that this machine has elsewhere: what comes from
     those by loopback, is answered there."""
@@ -298,12 +302,22 @@ class AnsweringSocket(Around):
     def __init__(self, raw: socket.socket, interface: KernelInterface) -> None:
         super().__init__(raw)
         self._interface = interface
+        self._elsewhere: dict[str, bool] = {}
+        self._until = 0.0
+        """When what is known of addresses is asked anew, on the monotonic clock: asking takes longer than sending."""
 
     def sendto(self, packet: bytes, address: tuple[str, int], /) -> int:
-        destination = IPv4Address(address[0])
-        if not self._interface.is_own_elsewhere(destination):
+        now = time.monotonic()
+        if now > self._until:
+            self._elsewhere.clear()
+            self._until = now + REMEMBER_OWN
+        elsewhere = self._elsewhere.get(address[0])
+        if elsewhere is None:
+            elsewhere = self._interface.is_own_elsewhere(IPv4Address(address[0]))
+            self._elsewhere[address[0]] = elsewhere
+        if not elsewhere:
             return super().sendto(packet, address)
-        self._interface.send_unbound(packet, destination)
+        self._interface.send_unbound(packet, IPv4Address(address[0]))
         return len(packet)
 
 
