@@ -94,14 +94,15 @@ class Follower:
     def _run(self) -> None:
         told = 0.0
         while (wanted := self._next()) is not None:
+            is_new = False  # what was asked for is known now
             try:
                 if wanted:
-                    self._join_near(wanted)
+                    is_new = self._join_near(wanted)
                 else:
                     self._join_next()
             except CaptureError:  # the file was changed below us, as rows say, or the capture is closed
                 self._end()
-            if wanted or not self._is_behind or time.monotonic() - told > PAUSE:
+            if is_new or not self._is_behind or (not wanted and time.monotonic() - told > PAUSE):
                 told = time.monotonic()
                 self._on_progress()
 
@@ -117,14 +118,15 @@ class Follower:
             wanted, self._wanted = self._wanted, 0
             return wanted
 
-    def _join_near(self, number: int) -> None:
-        """Join the frames around one, if that is still needed."""
+    def _join_near(self, number: int) -> bool:
+        """Join the frames around one; False where they are, as when they were asked for twice meanwhile."""
         if number in self._near_frames or number <= self.done:
-            return
+            return False
         near = self._make()
         frames = range(max(1, number - NEAR), min(len(self._store), number + NEAR) + 1)
         self._feed(near, frames)
         self._near, self._near_frames = near, frames
+        return True
 
     def _join_next(self) -> None:
         """Join some of those whose turn it is; at the end, all that comes is joined at once again."""

@@ -66,7 +66,7 @@ def test_while_a_file_is_read_only_what_is_asked_for_is_joined(told: Told) -> No
         assert told.tracker.request_of(20) is None
         wait_until(lambda: told.tracker.request_of(20) == Answer(19, 1))
         assert told.tracker.response_of(19) == 20
-        assert told.progress == 1
+        wait_until(lambda: told.progress == 1)
         assert told.tracker.progress == (0, 40)
     wait_until(lambda: told.tracker.progress == (40, 40))
     assert told.joined() == {number: number - 1 for number in range(2, 41, 2)}
