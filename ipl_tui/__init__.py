@@ -1,5 +1,5 @@
 """IPL TUI: an Internet Protocol lab in the terminal."""
 
-from ipl_tui.mending import mend_scapy
+from ipl_tui.scapy_patches import mend_scapy
 
 mend_scapy()

@@ -23,7 +23,7 @@ from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Network
 from ipl_tui.packets.text import printable
 from ipl_tui.screens.lab import LabScreen
-from ipl_tui.session.options import Options
+from ipl_tui.session.options import LabOptions
 from ipl_tui.session.session import Session
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class PacketLab(App[None]):
     TITLE = "IPL"
     CSS_PATH = "app.tcss"
 
-    def __init__(self, store: Store, networks: Sequence[Network], options: Options) -> None:
+    def __init__(self, store: Store, networks: Sequence[Network], options: LabOptions) -> None:
         super().__init__(driver_class=terminal_driver())
         self.session = Session(store, networks, options)
         self.lab = LabScreen(self.session)

@@ -49,7 +49,7 @@ class Commands(click.Group):
             *_, (last, _) = walk_tb(error.__traceback__)
             if last.f_code is not click.echo.__code__:
                 raise
-            from ipl_tui.capture.sinks import cannot_write
+            from ipl_tui.capture.writers import cannot_write
 
             let_go_of_output()
             echo(f"Error: {cannot_write('standard output', error)}", err=True)
@@ -170,9 +170,9 @@ def main(
     from ipl_tui.capture.errors import CaptureError
     from ipl_tui.capture.files import refuse_to_read
     from ipl_tui.capture.store import Store
-    from ipl_tui.memory import remember_interface
     from ipl_tui.networks.interface import LinkError, UnknownInterface, find_interface, network_of
     from ipl_tui.networks.links import read_link
+    from ipl_tui.settings import remember_interface
 
     networks = make_networks(seed)
     if list_interfaces:
@@ -197,7 +197,7 @@ def main(
 
     from ipl_tui.app import PacketLab  # loads Textual, which -D, --help and the errors above do without
     from ipl_tui.session.capturing import filter_problem
-    from ipl_tui.session.options import Options
+    from ipl_tui.session.options import LabOptions
 
     if problem := filter_problem(filter, interface):
         raise click.ClickException(f"The filter does not compile: {problem}")
@@ -211,7 +211,7 @@ def main(
                 "The lab needs a terminal to read keys from; server, client, sniff, send and doctor do without."
             )
         lab = PacketLab(
-            store, networks, Options(interface, filter, source, responder, path, remember_interface, engine)
+            store, networks, LabOptions(interface, filter, source, responder, path, remember_interface, engine)
         )
         try:
             lab.run()
@@ -255,8 +255,8 @@ def capture_on_standard_input() -> Pipe:
 def first_interface(networks: Sequence[Network], on_path: object = False) -> Interface:
     """The interface chosen last, if it is still there, and its network has a path where one is needed; else the first
     network's first, which is always there."""
-    from ipl_tui.memory import remembered_interface
     from ipl_tui.networks.interface import UnknownInterface, find_interface, network_of
+    from ipl_tui.settings import remembered_interface
 
     with suppress(UnknownInterface):
         if name := remembered_interface():

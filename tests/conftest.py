@@ -133,7 +133,7 @@ def children_hear_signals() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def no_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Nothing is remembered from before the tests, and nothing is left behind."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SUDO_UID", raising=False)  # under sudo, what is tested would give up root

@@ -45,7 +45,7 @@ class FakeInterface(Interface):
         self.on_send()
         self.sent.append((packet, method))
 
-    def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
+    def open_protocol(self, proto: int, discarding: bool = False) -> SuperSocket:
         raise SendError("Nothing arrives at a fake interface.")
 
     def open_raw(self, proto: int) -> RawSocket:

@@ -27,7 +27,7 @@ def test_what_is_below_the_widgets_loads_no_textual() -> None:
         "ipl_tui.networks.simulated.simulation",
         "ipl_tui.tracking.tracker",
         "ipl_tui.exchange.asyncio_engine",
-        "ipl_tui.exchange.comparing",
+        "ipl_tui.exchange.comparison",
         "ipl_tui.exchange.scapy_engine",
         "ipl_tui.exchange.socket_engine",
         "ipl_tui.diagnosis.unanswered",

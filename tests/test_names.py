@@ -12,9 +12,9 @@ import pytest
 
 import ipl_tui
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.memory import remember_interface, remembered_interface
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.kernel import KernelNetwork
+from ipl_tui.settings import remember_interface, remembered_interface
 from tests.conftest import NOT_UTF8, STEERING
 from tests.test_end_to_end import F2, Terminal
 

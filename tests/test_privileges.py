@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import ipl_tui
-from ipl_tui.memory import remembered_interface
 from ipl_tui.privileges import give_up_root
+from ipl_tui.settings import remembered_interface
 from tests.test_end_to_end import F2, F5, Terminal
 
 pytestmark = pytest.mark.anywhere

@@ -1,4 +1,4 @@
-"""Captures into a sink, from files and pipes of any format, plain or compressed.
+"""Captures into a writer, from files and pipes of any format, plain or compressed.
 
 Scapy's RawPcapReader and RawPcapNgReader are not used: they end a file that is cut short like one that is whole, print
 warnings on the terminal, cut frames at 65,535 bytes, and mix up the interfaces of files with several sections.
@@ -21,8 +21,8 @@ from ipl_tui.capture.filters import Filter, FilterError, compile_filter
 from ipl_tui.capture.formats.format import MAGIC_SIZE, Reader
 from ipl_tui.capture.formats.table import FORMATS, format_of
 from ipl_tui.capture.frames import Batch, StoredInterface
-from ipl_tui.capture.sinks import Sink
 from ipl_tui.capture.store import Store
+from ipl_tui.capture.writers import Writer
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -57,26 +57,26 @@ def refuse_to_read(source: Path | Pipe, write: Path | None) -> None:
 
 def read_capture(
     source: Path | Pipe,
-    sink: Sink,
+    writer: Writer,
     filter: str = "",
     progress: Callable[[int], None] | None = None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Append the packets of a file or pipe to a store or another sink, as they were captured; `filter` keeps only those
+    """Append the packets of a file or pipe to a store or another writer, as captured; `filter` keeps only those
     it matches.
 
     progress is called now and then with the number of packets read so far; setting `stop` ends the reading quietly,
     soon and also while a pipe says nothing. Raises CaptureError and nothing else, for a capture that is cut short or
-    damaged after everything before that is in the sink. Nothing comes into the sink before something can be read.
+    damaged after everything before that is in the writer. Nothing comes into the writer before something can be read.
     """
     stop = stop or threading.Event()
     packets = 0
     filters: dict[StoredInterface, Filter] = {}  # by interface of the file
-    places: dict[StoredInterface, int] = {}  # the sink's number for it
+    places: dict[StoredInterface, int] = {}  # the writer's number for it
     reader: Reader | None = None
     rest = b""
     try:
-        if isinstance(sink, Store) and os.path.samestat(_status(source), sink.path.stat()):
+        if isinstance(writer, Store) and os.path.samestat(_status(source), writer.path.stat()):
             raise CaptureError(f"{source} is the capture that is being written: it can't be read into itself.")
         for piece in _pieces(source, stop):
             if stop.is_set():
@@ -103,8 +103,8 @@ def read_capture(
                     records = [each for each in records if wanted.matches(rest[each[1] : each[1] + each[2]])]
                 if records:
                     if interface not in places:
-                        places[interface] = sink.add_interface(interface.name, interface.linktype, filter)
-                    sink.append(places[interface], Batch(rest, records))
+                        places[interface] = writer.add_interface(interface.name, interface.linktype, filter)
+                    writer.append(places[interface], Batch(rest, records))
             rest = rest[used:]
             if progress is not None:
                 progress(packets)
@@ -113,7 +113,7 @@ def read_capture(
         problem = "is damaged" if reader and reader.damaged else "is cut short" if rest else ""
         if reader is not None and not problem and not stop.is_set():
             for unwanted in filters.keys() - places.keys():  # a whole capture, though nothing of it is wanted
-                sink.add_interface(unwanted.name, unwanted.linktype, filter)
+                writer.add_interface(unwanted.name, unwanted.linktype, filter)
     except CaptureError:
         raise
     except FilterError as error:

@@ -91,7 +91,7 @@ def compile_filter(text: str, linktype: int) -> Filter:
 
 
 def attach_reject_all(sock: socket.socket) -> None:
-    """Make a socket deaf (the program `ret 0`), so that it never fills. Raises as Filter.attach."""
+    """Make a socket discard all it is given (the program `ret 0`), so that it never fills. Raises as Filter.attach."""
     _attach(sock, _REJECT_ALL)
 
 

@@ -16,7 +16,7 @@ from scapy.supersocket import SuperSocket
 from ipl_tui.capture.errors import CaptureError, capture_remedy
 from ipl_tui.capture.filters import FilterError, compile_filter, pcapy
 from ipl_tui.capture.frames import SNAPLEN, Batch
-from ipl_tui.capture.sinks import Sink
+from ipl_tui.capture.writers import Writer
 
 BATCH = 1024
 """The most frames handed over at once: more is slower, as the copies of a batch no longer fit the processor's cache."""
@@ -192,17 +192,17 @@ class FrameSocket(CaptureSocket):
 
 
 class _BatchSession(DefaultSession):
-    """Hands batches to a sink, and nothing to Scapy: no frame is dissected on the way in."""
+    """Hands batches to a writer, and nothing to Scapy: no frame is dissected on the way in."""
 
     def __init__(
         self,
-        sink: Sink,
+        writer: Writer,
         interfaces: Sequence[int],
         on_grown: Callable[[], None],
         on_end: Callable[[CaptureError | None], object],
     ) -> None:
         super().__init__()
-        self._sink = sink
+        self._writer = writer
         self._interfaces = interfaces
         self._on_grown = on_grown
         self._on_end = on_end
@@ -214,7 +214,7 @@ class _BatchSession(DefaultSession):
         try:
             batches = [] if self.stopping else [each for each in sock.recv_batches() if each[1].records]
             for place, batch in batches:
-                self._sink.append(self._interfaces[place], batch)
+                self._writer.append(self._interfaces[place], batch)
             if batches:
                 self._on_grown()
         except EOFError:
@@ -235,25 +235,25 @@ class _BatchSession(DefaultSession):
 
 
 class Sniffer:
-    """Captures from a socket into a store or another sink, in AsyncSniffer's thread, until stopped or it ends."""
+    """Captures from a socket into a store or another writer, in AsyncSniffer's thread, until stopped or it ends."""
 
     def __init__(
         self,
         socket: CaptureSocket,
-        sink: Sink,
+        writer: Writer,
         interfaces: Sequence[int],
         on_grown: Callable[[], None],
         on_end: Callable[[CaptureError | None], object],
     ) -> None:
-        """Take over a socket; interfaces are the sink's numbers for those that it captures on, mostly one.
+        """Take over a socket; interfaces are the writer's numbers for those that it captures on, mostly one.
 
-        Both callbacks come from the capturing thread: on_grown after each batch is in the sink; on_end once, when
+        Both callbacks come from the capturing thread: on_grown after each batch is in the writer; on_end once, when
         capturing ends by itself, with the reason (None: the socket's end), and not when stop() was asked for.
         """
         self.ready = threading.Event()
         """Set when frames are being captured."""
         self._socket = socket
-        self._session = _BatchSession(sink, interfaces, on_grown, on_end)
+        self._session = _BatchSession(writer, interfaces, on_grown, on_end)
         self._sniffer = AsyncSniffer(
             opened_socket=socket, session=self._session, store=False, started_callback=self.ready.set
         )

@@ -17,11 +17,11 @@ from typing import Self
 
 from ipl_tui.capture.compression import is_compressed, packed
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.formats.format import Kept, Record
+from ipl_tui.capture.formats.format import Record, SavedPackets
 from ipl_tui.capture.formats.pcapng import SECTION_HEADER, Section
 from ipl_tui.capture.formats.table import format_for
 from ipl_tui.capture.frames import NO_TIME, Batch, Frame, StoredInterface, file_linktype
-from ipl_tui.capture.recent import Recent
+from ipl_tui.capture.lru_cache import LruCache
 
 _CHUNK = 1 << 16
 _COPY = 1 << 20
@@ -53,7 +53,7 @@ class Store:
         self._lock = threading.Lock()  # for the writer's position, with _size and _count
         self._reading = threading.Lock()  # for the reader's position: os.pread is not everywhere
         self._index: list[array[int]] = []  # file offsets, in chunks so that growing never copies them all
-        self._recent: Recent[Frame] = Recent(_RECENT)  # whoever asks for a frame, it is read once
+        self._recent: LruCache[Frame] = LruCache(_RECENT)  # whoever asks for a frame, it is read once
         self._count = 0
         self._size = 0
         self._section = Section()
@@ -234,7 +234,7 @@ class Store:
             stop = self._offset(count + 1) if count < self._count else self._size
         compressed = is_compressed(path)
         target = format_for(path.with_suffix("") if compressed else path)
-        kept = Kept(self.interfaces, partial(self._bytes, stop), partial(self._records, stop))
+        kept = SavedPackets(self.interfaces, partial(self._bytes, stop), partial(self._records, stop))
         # Not made of the name: that may be as long as a name can be already.
         beside = path.with_name(f".ipl-tui-{secrets.token_hex(8)}")
         try:

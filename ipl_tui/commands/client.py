@@ -7,10 +7,10 @@ from statistics import median
 
 import click
 
-from ipl_tui.commands.common import INTERRUPTED, Command, Place, echo, place_of
-from ipl_tui.commands.exchanging import (
+from ipl_tui.commands.common import INTERRUPTED, Command, SelectedInterface, echo, select_interface
+from ipl_tui.commands.exchange_options import (
     TCP_NAMES,
-    Wanted,
+    ExchangeOptions,
     answer_there,
     answering,
     describe,
@@ -42,7 +42,7 @@ one of somebody else's takes some tens of ms."""
     help=f"With {TCP_NAMES}, what tells where a message ends: none, so that two may arrive in one read, or one in two; "
     "length, in 2 bytes before it, which the other side must expect too.  [default: none]",
 )
-def command(wanted: Wanted) -> None:
+def command(wanted: ExchangeOptions) -> None:
     """Send ClientMessage and wait for the ServerResponse.
 
     It works with any server: ipl-tui server, the lab's, or one of your own. Without -i the route to --dst decides where
@@ -55,7 +55,7 @@ def command(wanted: Wanted) -> None:
         raise click.UsageError(
             f"--framing is for {TCP_NAMES}: with {wanted.engine} each message is a packet of its own."
         )
-    with place_of(wanted.name, wanted.destination) as place, ExitStack() as ending:
+    with select_interface(wanted.name, wanted.destination) as place, ExitStack() as ending:
         destination = wanted.destination or place.interface.destination
         if not destination:
             raise click.UsageError(f"{place.interface.full_name} has no usual destination: give one with --dst.")
@@ -90,7 +90,7 @@ def command(wanted: Wanted) -> None:
         raise click.exceptions.Exit(1)
 
 
-def print_request(client: Client, destination: str, wanted: Wanted) -> None:
+def print_request(client: Client, destination: str, wanted: ExchangeOptions) -> None:
     """What is about to be sent."""
     port = f":{wanted.port}" if wanted.over_tcp else ""
     length = ", after its length in 2 bytes" if wanted.framing == "length" else ""
@@ -99,7 +99,7 @@ def print_request(client: Client, destination: str, wanted: Wanted) -> None:
         print_packet(client.message, wanted.over_tcp)
 
 
-def print_reply(reply: Reply, place: Place, wanted: Wanted) -> None:
+def print_reply(reply: Reply, place: SelectedInterface, wanted: ExchangeOptions) -> None:
     """What came back, or why nothing did."""
     if reply.response is None:
         echo(why_nothing(reply, place, wanted), fg="red", err=True)
@@ -127,7 +127,7 @@ def warn_of_second(client: Client, destination: str, stays: bool, seconds: float
     return True
 
 
-def why_nothing(reply: Reply, place: Place, wanted: Wanted) -> str:
+def why_nothing(reply: Reply, place: SelectedInterface, wanted: ExchangeOptions) -> str:
     """Why nothing came back, as far as anybody says, or else as far as it can be known here."""
     if reply.reason or wanted.over_tcp:
         reason = f": {reply.reason}" if reply.reason else "."

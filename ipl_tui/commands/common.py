@@ -158,7 +158,7 @@ def read_address(context: click.Context, parameter: click.Parameter, value: str 
 
 
 @dataclass(frozen=True)
-class Place:
+class SelectedInterface:
     """Where a command works."""
 
     interface: Interface
@@ -185,9 +185,9 @@ def make_networks(seed: int = 0) -> tuple[Network, ...]:
 
 
 @contextmanager
-def place_of(
+def select_interface(
     name: str | None, destination: str | None = None, anyhow: bool = False, stay: bool = False
-) -> Iterator[Place]:
+) -> Iterator[SelectedInterface]:
     """The interface of a name; without one, that by which this machine reaches the destination, if one is given; else
     loopback. Loopback, too, for a destination of this machine's own, unless it is to stay at the one that is named.
 
@@ -209,7 +209,7 @@ def place_of(
         if way is not found:
             asked = name or found.name
             echo(f"{destination} is this machine's own address: {way.name} takes it, not {asked}.", err=True)
-        yield Place(way, network, networks)
+        yield SelectedInterface(way, network, networks)
     finally:
         for network in networks:
             network.close()

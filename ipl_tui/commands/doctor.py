@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipl_tui.commands.common import Command, echo, interface_option, place_of, read_address
+from ipl_tui.commands.common import Command, echo, interface_option, read_address, select_interface
 from ipl_tui.packets.text import printable
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def command(context: click.Context, name: str | None, destination: str) -> None:
     from ipl_tui.diagnosis.wireshark import tcpdump_line
     from ipl_tui.packets.messages import PROTOCOL
 
-    with place_of(name, destination, anyhow=True, stay=True) as place:
+    with select_interface(name, destination, anyhow=True, stay=True) as place:
         interface = place.interface
         rules, terminal = context.find_object(str), find_terminal()
         findings = examine(interface, place.networks, destination or interface.destination, rules, terminal)

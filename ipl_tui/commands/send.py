@@ -16,10 +16,18 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from ipl_tui.commands.common import INTERRUPTED, Command, Place, Seconds, echo, interface_option, place_of
-from ipl_tui.commands.exchanging import answer_there, answering
+from ipl_tui.commands.common import (
+    INTERRUPTED,
+    Command,
+    Seconds,
+    SelectedInterface,
+    echo,
+    interface_option,
+    select_interface,
+)
+from ipl_tui.commands.exchange_options import answer_there, answering
 from ipl_tui.networks.interface import Interface, Method, SendError
-from ipl_tui.networks.refusals import longer_than_link
+from ipl_tui.networks.send_errors import longer_than_link
 from ipl_tui.networks.sending import (
     LONGEST_INTERVAL,
     MOST_PACKETS,
@@ -35,7 +43,7 @@ from ipl_tui.packets.ipv4 import LONGEST_DATAGRAM
 
 if TYPE_CHECKING:
     from ipl_tui.capture.sniffer import CaptureSocket
-    from ipl_tui.tracking.awaiting import Answer, Awaiting
+    from ipl_tui.tracking.expected_answers import Answer, ExpectedAnswers
 
 USUAL_WAIT, LONGEST_WAIT = 2.0, 3600.0
 """Seconds that --wait waits for an answer: where nothing else is said, and at most."""
@@ -137,7 +145,7 @@ def command(
     destination = draft.dst if entries["dst"] is not None else None
     # An exact frame leaves where it is told to, and is refused where nobody would receive it.
     with (
-        place_of(name, destination, anyhow=dry_run, stay=method == "exact") as place,
+        select_interface(name, destination, anyhow=dry_run, stay=method == "exact") as place,
         closing(place.interface) as interface,
     ):
         if destination is None:
@@ -207,15 +215,15 @@ def print_packet(crafted: Crafted, payload: bytes) -> None:
 # Sending
 
 
-def send(order: Order, place: Place, patience: float | None, show: bool) -> None:
+def send(order: Order, place: SelectedInterface, patience: float | None, show: bool) -> None:
     """Carry out an order, print how far it got, and what comes back within `patience` seconds if that is wanted.
 
     Raises SendError, CaptureError, and Exit after Ctrl+C or when a packet was not answered.
     """
-    from ipl_tui.tracking.awaiting import Awaiting
+    from ipl_tui.tracking.expected_answers import ExpectedAnswers
 
     interface, stop = place.interface, Event()
-    awaiting = Awaiting(order.packet, round((patience or 0) * 1e9))
+    awaiting = ExpectedAnswers(order.packet, round((patience or 0) * 1e9))
     answers: list[Answer] = []
     told = interrupted = False
     with ExitStack() as ending:
@@ -253,7 +261,7 @@ def send(order: Order, place: Place, patience: float | None, show: bool) -> None
         raise click.exceptions.Exit(1)
 
 
-def listen(order: Order, place: Place, ending: ExitStack) -> CaptureSocket:
+def listen(order: Order, place: SelectedInterface, ending: ExitStack) -> CaptureSocket:
     """Capture what may come back, from now on until `ending`, and see to it that it can. Raises CaptureError."""
     from ipl_tui.capture.filters import pcapy
 
@@ -264,12 +272,14 @@ def listen(order: Order, place: Place, ending: ExitStack) -> CaptureSocket:
     ending.enter_context(closing(capture))
     with suppress(SendError):  # what forbids this forbids sending, which says it better
         # This host's kernel would object to an answer by a protocol that nobody here listens to.
-        ending.enter_context(closing(interface.open_protocol(proto, deaf=True)))
+        ending.enter_context(closing(interface.open_protocol(proto, discarding=True)))
     answer_there(place, str(IPv4Address(order.packet[16:20])), ending)
     return capture
 
 
-def arriving(capture: CaptureSocket, awaiting: Awaiting, sending: Future[Outcome], patience: float) -> Iterator[Answer]:
+def arriving(
+    capture: CaptureSocket, awaiting: ExpectedAnswers, sending: Future[Outcome], patience: float
+) -> Iterator[Answer]:
     """What comes back, until every packet has been answered, or `patience` seconds after the last one was sent."""
     found = 0
     until = math.inf
@@ -316,7 +326,7 @@ def print_answer(answer: Answer, linktype: int, show: bool) -> None:
         echo("\n".join(lines_of(dissect(answer.frame, linktype))))
 
 
-def print_silence(order: Order, place: Place, patience: float, seen: bytes) -> None:
+def print_silence(order: Order, place: SelectedInterface, patience: float, seen: bytes) -> None:
     """Why nothing came back, as far as that can be known; `seen` is the packet as it was captured."""
     from ipl_tui.diagnosis.unanswered import Unanswered, explain
     from ipl_tui.packets.messages import PROTOCOL

@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipl_tui.commands.common import Command, Seconds, echo, place_of
-from ipl_tui.commands.exchanging import RAW_NAMES, TCP_NAMES, Wanted, describe, exchange_options, print_packet
-from ipl_tui.exchange.engine import Received, Terms
+from ipl_tui.commands.common import Command, Seconds, echo, select_interface
+from ipl_tui.commands.exchange_options import (
+    RAW_NAMES,
+    TCP_NAMES,
+    ExchangeOptions,
+    describe,
+    exchange_options,
+    print_packet,
+)
+from ipl_tui.exchange.delayed_answers import DELAY
+from ipl_tui.exchange.engine import Received, ServerConfig
 from ipl_tui.exchange.engines import make_client, make_server
-from ipl_tui.exchange.limit import RATE
-from ipl_tui.exchange.waiting import DELAY
+from ipl_tui.exchange.rate_limit import RATE
 from ipl_tui.networks.interface import SendError
 
 if TYPE_CHECKING:
@@ -60,7 +67,7 @@ ASKING = 1.0
     help=f"With {RAW_NAMES}, answer at most so many a second: anybody can forge a source, and would have the "
     f"answers sent there. 0: no limit, for benchmarks.  [default: {RATE}]",
 )
-def command(wanted: Wanted, delay: float | None) -> None:
+def command(wanted: ExchangeOptions, delay: float | None) -> None:
     """Answer ClientMessage with ServerResponse, until Ctrl+C.
 
     Any client works with it: ipl-tui client, the lab, or one of your own. Without -i it listens on loopback. On a
@@ -75,9 +82,9 @@ def command(wanted: Wanted, delay: float | None) -> None:
     if wanted.rate is not None and wanted.over_tcp:
         raise click.UsageError(f"--rate is for {RAW_NAMES}: over TCP nobody forges a source.")
     events = Events()
-    with place_of(wanted.name) as place, ExitStack() as ending:
+    with select_interface(wanted.name) as place, ExitStack() as ending:
         interface, network = place.interface, place.network
-        terms = Terms(
+        config = ServerConfig(
             interface,
             source=wanted.source,
             client=wanted.destination,
@@ -90,7 +97,7 @@ def command(wanted: Wanted, delay: float | None) -> None:
             on_problem=events.put,
             on_received=events.put,
         )
-        server = make_server(wanted.engine, terms)
+        server = make_server(wanted.engine, config)
         ending.callback(server.stop)
         with suppress(KeyboardInterrupt):
             server.start()
@@ -100,12 +107,12 @@ def command(wanted: Wanted, delay: float | None) -> None:
                 asker = path[-1] if interface.host == path[0].host else path[0]
                 who = f"No other program reaches the {network.name} network: its {asker.host} asks once a second"
                 echo(f"{who}, and is answered at once, for it listens already." if delay else f"{who}.")
-                ending.callback(ask_again_and_again(wanted.engine, asker, terms))
-            while not events.empty() or (server.running and not terms.is_fulfilled(events.answered)):
+                ending.callback(ask_again_and_again(wanted.engine, asker, config))
+            while not events.empty() or (server.running and not config.is_fulfilled(events.answered)):
                 print_event(events.get(), wanted)
         ended_by_itself = not server.running
     summary = f"{events.received:,} received, {server.answered:,} answered"
-    summary += f", {terms.refused:,} not answered for --rate" if terms.refused else ""
+    summary += f", {config.refused:,} not answered for --rate" if config.refused else ""
     echo(summary + (f", {events.unprinted:,} not printed" if events.unprinted else ""))
     if ended_by_itself:
         raise click.exceptions.Exit(1)
@@ -151,7 +158,7 @@ class Events:
         return self._queue.empty()
 
 
-def print_event(event: Received | str, wanted: Wanted) -> None:
+def print_event(event: Received | str, wanted: ExchangeOptions) -> None:
     """What came from whom, and what it was answered; or a problem."""
     if isinstance(event, Received):
         print_received(event, wanted)
@@ -159,7 +166,7 @@ def print_event(event: Received | str, wanted: Wanted) -> None:
         echo(event, fg="red", err=True)
 
 
-def print_received(received: Received, wanted: Wanted) -> None:
+def print_received(received: Received, wanted: ExchangeOptions) -> None:
     echo(f"From {received.client}: {describe(received.request, wanted.over_tcp)}", bold=True)
     if wanted.show:
         print_packet(received.request, wanted.over_tcp)
@@ -169,20 +176,22 @@ def print_received(received: Received, wanted: Wanted) -> None:
         echo(f"  answered {received.client} with {describe(received.response, wanted.over_tcp)}", fg="green")
 
 
-def ask_again_and_again(engine: str, interface: Interface, terms: Terms) -> Callable[[], None]:
+def ask_again_and_again(engine: str, interface: Interface, config: ServerConfig) -> Callable[[], None]:
     """Let a host of a network that nobody else reaches ask this server, from a thread; what is returned ends that."""
     ending = threading.Event()
 
     def ask() -> None:
         while not ending.is_set():
             try:
-                with closing(make_client(engine, interface, terms.addresses[0], "", terms.proto, terms.port)) as client:
+                with closing(
+                    make_client(engine, interface, config.addresses[0], "", config.proto, config.port)
+                ) as client:
                     while not ending.is_set():
-                        with terms.ours.sending(client.message):
+                        with config.ours.sending(client.message):
                             client.ask(timeout=ASKING)
                         ending.wait(ASKING)
             except SendError as error:
-                terms.on_problem(str(error))
+                config.on_problem(str(error))
                 ending.wait(ASKING)
 
     asking = threading.Thread(target=ask, name="asker", daemon=True)

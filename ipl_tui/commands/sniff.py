@@ -23,7 +23,7 @@ from ipl_tui.commands.common import (
     echo,
     interface_option,
     let_go_of_output,
-    place_of,
+    select_interface,
     shown,
     where_it_is,
 )
@@ -31,8 +31,8 @@ from ipl_tui.commands.common import (
 if TYPE_CHECKING:
     from ipl_tui.capture.files import Pipe
     from ipl_tui.capture.frames import Batch, Frame, StoredInterface
-    from ipl_tui.capture.sinks import Output, Relay
     from ipl_tui.capture.sniffer import Sniffer
+    from ipl_tui.capture.writers import OutputWriter, Relay
     from ipl_tui.packets.dissect import Node
     from ipl_tui.session.rows import Row
 
@@ -49,7 +49,7 @@ View = Literal["list", "show", "json"]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SniffOptions:
     """What the options say."""
 
     name: str | None
@@ -84,7 +84,7 @@ def command(**values: Any) -> None:
     """
     from ipl_tui.capture.errors import CaptureError
 
-    wanted = Wanted(**values)
+    wanted = SniffOptions(**values)
     refuse_contradictions(wanted)
     try:
         with ExitStack() as leaving:
@@ -96,7 +96,7 @@ def command(**values: Any) -> None:
         raise
 
 
-def refuse_contradictions(wanted: Wanted) -> None:
+def refuse_contradictions(wanted: SniffOptions) -> None:
     """Raises UsageError."""
     if wanted.name is not None and wanted.read is not None:
         raise click.UsageError("-i captures on an interface, -r reads a file: give one of them.")
@@ -112,11 +112,11 @@ def refuse_contradictions(wanted: Wanted) -> None:
         raise click.UsageError("Nothing is piped into it: -r - is for tcpdump -U -w - | ipl-tui sniff -r -.")
 
 
-def sniff(leaving: ExitStack, wanted: Wanted) -> None:
+def sniff(leaving: ExitStack, wanted: SniffOptions) -> None:
     """Capture or read until the end or Ctrl+C, and say what came. Raises CaptureError, and BrokenPipeError."""
     from ipl_tui.capture.errors import CaptureError
-    from ipl_tui.capture.sinks import Relay, Stream
     from ipl_tui.capture.store import Store
+    from ipl_tui.capture.writers import Relay, StreamWriter
 
     target = Path(wanted.write) if wanted.write not in (None, STANDARD) else None
     source: Source
@@ -126,9 +126,9 @@ def sniff(leaving: ExitStack, wanted: Wanted) -> None:
         source = Reading(wanted.read, wanted.filter, target)
     store = leaving.enter_context(Store(target)) if target is not None else None
     view = wanted.view or ("list" if wanted.write is None else None)
-    output: Output | None = Printer(view) if view else None
+    output: OutputWriter | None = Printer(view) if view else None
     if wanted.write == STANDARD:
-        output = Stream(sys.stdout.buffer, "standard output")
+        output = StreamWriter(sys.stdout.buffer, "standard output")
     relay = Relay(output, store, wanted.most)
     problem = None
     try:
@@ -182,7 +182,7 @@ class Live:
 
     def __init__(self, leaving: ExitStack, name: str | None, filter: str) -> None:
         """Open it; it is closed in leaving. Raises UnknownInterface and CaptureError."""
-        place = leaving.enter_context(place_of(name, ANYWHERE, anyhow=True))
+        place = leaving.enter_context(select_interface(name, ANYWHERE, anyhow=True))
         self.interface, self.network = place.interface, place.network
         self.filter = filter
         self.socket = self.interface.open_capture(filter)
@@ -273,9 +273,9 @@ class Printer:
         return len(self.interfaces) - 1
 
     def append(self, interface: int, batch: Batch) -> int:
-        """As Sink. What a closed pipe raises is let through."""
+        """As Writer. What a closed pipe raises is let through."""
         from ipl_tui.capture.frames import Frame
-        from ipl_tui.capture.sinks import cannot_write
+        from ipl_tui.capture.writers import cannot_write
 
         first = self.count + 1
         try:

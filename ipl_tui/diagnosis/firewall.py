@@ -47,7 +47,7 @@ Applies = Literal["no", "maybe", "yes"]
 
 
 @dataclass(frozen=True)
-class Eater:
+class BlockingChain:
     """A chain that drops or rejects packets."""
 
     text: str
@@ -114,7 +114,7 @@ def _run(program: str, *arguments: str) -> str | None:
     return None
 
 
-def eats(rules: str, proto: int, interface: str = "") -> list[Eater]:
+def eats(rules: str, proto: int, interface: str = "") -> list[BlockingChain]:
     """The chains that may drop or reject an IP protocol, on an interface of this machine (nothing: on any).
 
     What a rule asks and is not understood here may be so or not. Raises ValueError for what is no listing.
@@ -128,7 +128,7 @@ def eats(rules: str, proto: int, interface: str = "") -> list[Eater]:
         raise ValueError("the firewall's rules are written in a way that is not understood here") from error
 
 
-def _find_eaters(chains: _Chains, proto: int) -> Iterator[Eater]:
+def _find_eaters(chains: _Chains, proto: int) -> Iterator[BlockingChain]:
     @cache  # other chains may jump to one many times
     def fates(table: str, name: str) -> frozenset[str]:
         """What may become of packets that come to a chain: accept, drop, reject, or return if they come out of it."""
@@ -152,7 +152,7 @@ def _find_eaters(chains: _Chains, proto: int) -> Iterator[Eater]:
             certain = ends == eaten and chain.hook != "forward"
             does = f"{max(eaten)}s" if certain else f"may {max(eaten)}"
             text = f"{chain.title} {does} IP protocol {proto} {HOOKS[chain.hook]}"
-            yield Eater(text, chain.remedy, certain, chain.hook)
+            yield BlockingChain(text, chain.remedy, certain, chain.hook)
 
 
 def _read_nft(entries: list[dict[str, Any]], listed: set[str], proto: int, interface: str) -> _Chains:

@@ -29,7 +29,7 @@ from contextlib import ExitStack, suppress
 from threading import Lock, Thread
 from typing import Any
 
-from ipl_tui.exchange.engine import CLOSED, NOT_EXACTLY, Received, Reply, Target, Terms
+from ipl_tui.exchange.engine import CLOSED, NOT_EXACTLY, Received, Reply, ServerConfig, Target
 from ipl_tui.exchange.framing import Messages, frame
 from ipl_tui.limits import allow_files
 from ipl_tui.networks.interface import Interface, SendError
@@ -65,9 +65,9 @@ class AsyncioServer:
     A client may ask as often as it likes; one that takes too long over a message, or takes no answers, is disconnected.
     """
 
-    def __init__(self, terms: Terms) -> None:
-        self.terms = terms
-        self.interface = terms.interface
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.interface = config.interface
         self.answered = 0
         self._lock = Lock()
         self._thread: Thread | None = None
@@ -76,22 +76,22 @@ class AsyncioServer:
 
     @property
     def where(self) -> str:
-        return f"{', '.join(self.terms.addresses)} on {self.interface.full_name}, TCP port {self.terms.port}"
+        return f"{', '.join(self.config.addresses)} on {self.interface.full_name}, TCP port {self.config.port}"
 
     @property
     def running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        self.terms.require_addresses()
+        self.config.require_addresses()
         with self._lock:
             if self.running:
                 return
             allow_many_files()
             with ExitStack() as opening:
                 sockets = [
-                    opening.enter_context(listen(self.interface, address, self.terms.port))
-                    for address in self.terms.addresses
+                    opening.enter_context(listen(self.interface, address, self.config.port))
+                    for address in self.config.addresses
                 ]
                 opening.pop_all()
             started = threading.Event()
@@ -112,7 +112,7 @@ class AsyncioServer:
         try:
             asyncio.run(self._serve(sockets, started))  # it ends the connections that are left
         except OSError as error:
-            self.terms.on_problem(f"Listening ended: {error.strerror or error}.")
+            self.config.on_problem(f"Listening ended: {error.strerror or error}.")
         finally:
             started.set()
 
@@ -130,10 +130,10 @@ class AsyncioServer:
         address, port = writer.get_extra_info("peername")
         messages = Messages(CLIENT_MESSAGE)
         try:
-            while self.terms.client in ("", address):
-                async with asyncio.timeout(self.terms.patience):
+            while self.config.client in ("", address):
+                async with asyncio.timeout(self.config.patience):
                     message = await read_message(reader, messages)
-                    if self.terms.is_fulfilled(self.answered):
+                    if self.config.is_fulfilled(self.answered):
                         break
                     response = SERVER_RESPONSE if message == CLIENT_MESSAGE else None
                     if response is not None:
@@ -141,13 +141,13 @@ class AsyncioServer:
                         writer.write(frame(response, messages.framing or "none"))
                         await writer.drain()  # waits while the client takes no answers
                 reason = "" if response else NOT_EXACTLY
-                self.terms.on_received(Received(f"{address}:{port}", message, response, reason))
+                self.config.on_received(Received(f"{address}:{port}", message, response, reason))
                 await asyncio.sleep(0)  # the others' turn, also when this one has sent a thousand messages at once
         except TimeoutError:
             writer.transport.abort()  # close() would wait for ever for a client that takes nothing
-            self.terms.on_problem(f"{address}:{port} took too long over a message, and was disconnected.")
+            self.config.on_problem(f"{address}:{port} took too long over a message, and was disconnected.")
         except asyncio.IncompleteReadError:
-            self.terms.on_problem(f"{address}:{port} left within a message.")
+            self.config.on_problem(f"{address}:{port} left within a message.")
         except (EOFError, OSError):  # it left, or its connection broke
             pass
         finally:
@@ -159,11 +159,11 @@ class AsyncioServer:
         if self._stopping is None or self._stopping.is_set():
             return  # connections are broken off
         if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            self.terms.on_problem("More clients connect than this process may have files open: they have to wait.")
+            self.config.on_problem("More clients connect than this process may have files open: they have to wait.")
         elif isinstance(error, OSError):
-            self.terms.on_problem(f"A connection failed: {error.strerror}.")
+            self.config.on_problem(f"A connection failed: {error.strerror}.")
         else:
-            self.terms.on_problem(f"A connection failed: {context['message']}.")
+            self.config.on_problem(f"A connection failed: {context['message']}.")
 
 
 class AsyncioClient:

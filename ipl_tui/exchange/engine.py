@@ -9,9 +9,9 @@ from functools import cached_property
 from ipaddress import IPv4Address
 from typing import NamedTuple, Protocol
 
+from ipl_tui.exchange.delayed_answers import OwnPackets
 from ipl_tui.exchange.framing import Framing
-from ipl_tui.exchange.limit import RATE, Limit
-from ipl_tui.exchange.waiting import Ours
+from ipl_tui.exchange.rate_limit import RATE, RateLimit
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 
@@ -64,7 +64,7 @@ class Server(Protocol):
     """Answers each ClientMessage with a ServerResponse while it is started, in a thread of its own."""
 
     interface: Interface
-    terms: Terms
+    config: ServerConfig
     answered: int
     """ServerResponses sent so far."""
 
@@ -111,7 +111,7 @@ def ignore(event: object) -> None:
 
 
 @dataclass(frozen=True)
-class Terms:
+class ServerConfig:
     """Whom a server answers, and as whom: the same for every engine."""
 
     interface: Interface
@@ -134,7 +134,7 @@ class Terms:
     """Answers after which nothing more is answered or told; None: no such limit."""
     delay: float = 0.0
     """Seconds that the raw engines wait before they answer, for clients that listen only after they have sent."""
-    ours: Ours = field(default_factory=Ours)
+    ours: OwnPackets = field(default_factory=OwnPackets)
     """What is answered at once all the same."""
     on_problem: Callable[[str], object] = ignore
     """Gets one sentence when an answer can't be sent, when more than the rate come, or when listening ends by itself.
@@ -144,14 +144,14 @@ class Terms:
     on_received: Callable[[Received], object] = ignore
     """Gets what arrived, after it was answered."""
 
-    _limit: Limit = field(init=False, repr=False, compare=False)
+    _limit: RateLimit = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         def begin() -> None:
             self.on_problem(f"More than {self.rate:,} ClientMessages came within a second: the rest is not answered.")
 
         # Made at once: the server's thread asks it, and others read what it has counted.
-        object.__setattr__(self, "_limit", Limit(self.rate, self.clock, begin))
+        object.__setattr__(self, "_limit", RateLimit(self.rate, self.clock, begin))
 
     @cached_property
     def addresses(self) -> list[str]:
@@ -186,7 +186,7 @@ class Terms:
     def is_for_us(self, destination: str) -> bool:
         return destination in self.addresses
 
-    def objection(self, source: str, destination: str, payload: bytes) -> str:
+    def refusal(self, source: str, destination: str, payload: bytes) -> str:
         """Why not to answer, a part of a sentence; nothing for exactly a ClientMessage, from one host, to an address of
         ours. What is not objected to may still be in excess.
 
@@ -250,10 +250,10 @@ class Target:
     """What tells the asyncio engine where a message ends."""
 
 
-class Ends(NamedTuple):
+class EngineClasses(NamedTuple):
     """What an engine's module has: the classes of both ends."""
 
-    server: Callable[[Terms], Server]
+    server: Callable[[ServerConfig], Server]
     """Makes one that is not started yet."""
     client: Callable[[Target], Client]
     """Makes one that listens. Raises SendError."""
@@ -275,5 +275,5 @@ class Engine:
     """What it is done with, in a few words."""
     idea: str
     """What the program does itself, and what is done for it; a sentence or two."""
-    load: Callable[[], Ends]
+    load: Callable[[], EngineClasses]
     """Imports its module, when it is used first: one of them loads Scapy, which the first screen must not wait for."""

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ipl_tui.exchange.engine import PORT, Client, Ends, Engine, Server, Target, Terms, require_own
+from ipl_tui.exchange.engine import PORT, Client, Engine, EngineClasses, Server, ServerConfig, Target, require_own
 from ipl_tui.exchange.framing import Framing
 from ipl_tui.networks.interface import Interface
 from ipl_tui.packets.messages import PROTOCOL
 
 
-def _scapy() -> Ends:
+def _scapy() -> EngineClasses:
     from ipl_tui.exchange.scapy_engine import ScapyClient, ScapyServer
 
-    return Ends(ScapyServer, ScapyClient)
+    return EngineClasses(ScapyServer, ScapyClient)
 
 
-def _socket() -> Ends:
+def _socket() -> EngineClasses:
     from ipl_tui.exchange.socket_engine import SocketClient, SocketServer
 
-    return Ends(SocketServer, SocketClient)
+    return EngineClasses(SocketServer, SocketClient)
 
 
-def _asyncio() -> Ends:
+def _asyncio() -> EngineClasses:
     from ipl_tui.exchange.asyncio_engine import AsyncioClient, AsyncioServer
 
-    return Ends(AsyncioServer, AsyncioClient)
+    return EngineClasses(AsyncioServer, AsyncioClient)
 
 
 _ENGINES = (
@@ -66,9 +66,9 @@ RAW_ENGINES: tuple[str, ...] = tuple(each.name for each in _ENGINES if each.raw)
 TCP_ENGINES: tuple[str, ...] = tuple(each.name for each in _ENGINES if not each.raw)
 
 
-def make_server(engine: str, terms: Terms) -> Server:
+def make_server(engine: str, config: ServerConfig) -> Server:
     """A server of the engine of this name that is not started yet."""
-    return ENGINE[engine].load().server(terms)
+    return ENGINE[engine].load().server(config)
 
 
 def make_client(

@@ -22,9 +22,9 @@ from scapy.sendrecv import AsyncSniffer
 from scapy.sessions import DefaultSession
 from scapy.supersocket import SuperSocket
 
-from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, Target, Terms
-from ipl_tui.exchange.objections import Objections
-from ipl_tui.exchange.waiting import Later
+from ipl_tui.exchange.delayed_answers import DelayedAnswers
+from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, ServerConfig, Target
+from ipl_tui.exchange.icmp_errors import IcmpErrors
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.packets.fields import FIELDS
 from ipl_tui.packets.ipv4 import payload_of, without_padding
@@ -40,33 +40,33 @@ class ScapyServer(AnsweringMachine[Packet]):
 
     sniff_options_list = [*AnsweringMachine.sniff_options_list, "session", "started_callback"]  # noqa: RUF012 - as Scapy's
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, config: ServerConfig) -> None:
         super().__init__(verbose=True)  # print_reply() below is then called, which prints nothing
-        self.terms = terms
-        self.interface = terms.interface
+        self.config = config
+        self.interface = config.interface
         self.answered = 0
         self._last = _LastReply()
-        self._later = Later(terms.delay)
+        self._later = DelayedAnswers(config.delay)
         self._counting = Lock()
         self._lock = Lock()
         self._listener: _Listener | None = None
 
     @property
     def where(self) -> str:
-        return self.terms.where_raw
+        return self.config.where_raw
 
     @property
     def running(self) -> bool:
         return self._listener is not None and self._listener.running
 
     def start(self) -> None:
-        self.terms.require_addresses()
+        self.config.require_addresses()
         with self._lock:
             if self.running:
                 return
             self._finish()
-            self._listener = _Listener(self.interface, self.terms.proto, self.terms.on_problem)
-            if self.terms.delay:
+            self._listener = _Listener(self.interface, self.config.proto, self.config.on_problem)
+            if self.config.delay:
                 self._later.start()
             self._listener.start(self.listen)
 
@@ -91,15 +91,15 @@ class ScapyServer(AnsweringMachine[Packet]):
         if not self.is_request(pkt):
             return
         request = pkt[IP]
-        if self.terms.waits(_bytes(request)):
-            refuse = partial(self.terms.tell, request.src, request.dst, _bytes(request), None)
+        if self.config.waits(_bytes(request)):
+            refuse = partial(self.config.tell, request.src, request.dst, _bytes(request), None)
             self._later.do(partial(self._reply, pkt), refuse)
         else:
             self._reply(pkt)
 
     def _reply(self, pkt: Packet) -> None:
         with self._counting:
-            if self.terms.is_fulfilled(self.answered):
+            if self.config.is_fulfilled(self.answered):
                 return
             self.answered += 1
         reply = self.make_reply(pkt)
@@ -108,44 +108,44 @@ class ScapyServer(AnsweringMachine[Packet]):
 
     def is_request(self, req: Packet) -> bool:
         """Whether to answer it."""
-        packet = _datagram(req, self.terms.proto)
-        if packet is None or self.terms.is_fulfilled(self.answered):
+        packet = _datagram(req, self.config.proto)
+        if packet is None or self.config.is_fulfilled(self.answered):
             return False
         request = _bytes(packet)
-        objection = self.terms.objection(packet.src, packet.dst, payload_of(request)) or self.terms.excess()
-        if not objection:
+        reason = self.config.refusal(packet.src, packet.dst, payload_of(request)) or self.config.excess()
+        if not reason:
             return True
-        self.terms.tell(packet.src, packet.dst, request, None, objection)
+        self.config.tell(packet.src, packet.dst, request, None, reason)
         return False
 
     def make_reply(self, req: Packet) -> Packet:
         """The ServerResponse: source and destination swapped, the rest as in any new datagram."""
         request = req[IP]
-        return IP(src=request.dst, dst=request.src, proto=self.terms.proto) / Raw(SERVER_RESPONSE)
+        return IP(src=request.dst, dst=request.src, proto=self.config.proto) / Raw(SERVER_RESPONSE)
 
     def send_reply(self, reply: Packet, send_function: Callable[..., None] | None = None) -> None:
         """Send it as this host sends: by its kernel, which knows the way back to the client."""
         last = self._last
-        last.response, last.objection = bytes(reply), ""
+        last.response, last.reason = bytes(reply), ""
         try:
             self.interface.send(last.response, "kernel")
         except SendError as error:
-            last.response, last.objection = None, str(error)
+            last.response, last.reason = None, str(error)
             with self._counting:
                 self.answered -= 1
-            self.terms.on_problem(f"A ClientMessage was not answered: {error}")
+            self.config.on_problem(f"A ClientMessage was not answered: {error}")
 
     def print_reply(self, req: Packet, reply: Packet) -> None:
         """Scapy's place for telling of a request, after its reply was sent or could not be."""
         request = req[IP]
-        self.terms.tell(request.src, request.dst, _bytes(request), self._last.response, self._last.objection)
+        self.config.tell(request.src, request.dst, _bytes(request), self._last.response, self._last.reason)
 
 
 class _LastReply(local):
     """What became of the last reply of a thread: as it was handed to the system, or why it was not."""
 
     response: bytes | None = None
-    objection = ""
+    reason = ""
 
 
 class ScapyClient:
@@ -164,7 +164,7 @@ class ScapyClient:
         self._problem = ""
         """Why no more answers come."""
         self._listener = _Listener(target.interface, target.proto, self._end)
-        self._objections = Objections(target.interface)
+        self._icmp_errors = IcmpErrors(target.interface)
         self._listener.start(self._listen)
 
     def _listen(self, **options: object) -> AsyncSniffer:
@@ -200,15 +200,15 @@ class ScapyClient:
         self._asked += 1
         begun = time.perf_counter()
         self._interface.send(request, "kernel")
-        until, objection = begun + timeout, ""
+        until, reason = begun + timeout, ""
         while not self._problem and (left := until - time.perf_counter()) > 0:
             with suppress(Empty):
                 if (answer := self._answers.get(timeout=min(left, LOOK))) is not None:
                     arrived, response = answer
                     return Reply(self._destination, request, response, arrived - begun)
-            if not objection and (objection := self._objections.about(request)):
+            if not reason and (reason := self._icmp_errors.about(request)):
                 until = min(until, time.perf_counter() + GRACE)
-        return Reply(self._destination, request, None, time.perf_counter() - begun, self._problem or objection)
+        return Reply(self._destination, request, None, time.perf_counter() - begun, self._problem or reason)
 
     def surplus(self, seconds: float = 0) -> int:
         until = time.perf_counter() + seconds
@@ -220,7 +220,7 @@ class ScapyClient:
     def close(self) -> None:
         self._end(CLOSED)
         self._listener.stop()
-        self._objections.close()
+        self._icmp_errors.close()
 
 
 def given_fields(packet: Packet) -> set[str]:
@@ -235,8 +235,8 @@ class _Listener:
     def __init__(self, interface: Interface, proto: int, on_problem: Callable[[str], object]) -> None:
         """Open the sockets: from here on the kernel does not object to the protocol. Raises SendError."""
         with ExitStack() as opening:
-            # A deaf one never fills: with it the kernel is quiet also when a flood has filled the other.
-            opening.enter_context(closing(interface.open_protocol(proto, deaf=True)))
+            # A discarding one never fills: with it the kernel is quiet also when a flood has filled the other.
+            opening.enter_context(closing(interface.open_protocol(proto, discarding=True)))
             self._socket = opening.enter_context(closing(interface.open_protocol(proto)))
             self._sockets = opening.pop_all()
         self._on_problem = on_problem

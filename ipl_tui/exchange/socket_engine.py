@@ -20,7 +20,7 @@ also sends what begins with a header that the program has made. So this program 
 What it still leaves to the kernel: the way (routes, ARP, the link header); Linux also writes Total Length and Header
 Checksum again, fills in an Identification of 0 and a Source Address of 0.0.0.0, and reassembles what arrives in
 fragments. What nobody does for it: repeat what was lost, put packets in order, tell one program from another. And it
-gets only what the kernel delivers: of what it drops, a capture beside it says so (unheard.py).
+gets only what the kernel delivers: of what it drops, a capture beside it says so (undelivered.py).
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from functools import partial
 from threading import Event, Lock, Thread, current_thread
 from typing import NamedTuple
 
-from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, Target, Terms
-from ipl_tui.exchange.objections import Objections
-from ipl_tui.exchange.unheard import Unheard
-from ipl_tui.exchange.waiting import Later
+from ipl_tui.exchange.delayed_answers import DelayedAnswers
+from ipl_tui.exchange.engine import CLOSED, GRACE, Reply, ServerConfig, Target
+from ipl_tui.exchange.icmp_errors import IcmpErrors
+from ipl_tui.exchange.undelivered import UndeliveredDetector
 from ipl_tui.networks.interface import Interface, RawSocket, SendError
 from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 
@@ -153,8 +153,8 @@ class SocketClient:
         """
         self._source, self._destination, self._proto = target.source, target.destination, target.proto
         self._raw = open_socket(target.interface, target.proto)
-        self._objections = Objections(target.interface)
-        self._unheard = Unheard(target.interface, target.proto, self._sender)
+        self._icmp_errors = IcmpErrors(target.interface)
+        self._undelivered = UndeliveredDetector(target.interface, target.proto, self._sender)
         self._asked = self._answered = 0
         """Questions, and answers to any of them."""
         self._asking = Lock()
@@ -177,7 +177,7 @@ class SocketClient:
             self._asked += 1
             begun = time.perf_counter()
             send(self._raw, request, self._destination)
-            until, objection = begun + timeout, ""
+            until, reason = begun + timeout, ""
             while (left := until - time.perf_counter()) > 0 and not self._closing.is_set():
                 self._raw.settimeout(min(left, LOOK))
                 try:
@@ -186,14 +186,15 @@ class SocketClient:
                         self._answered += 1
                         return Reply(self._destination, request, packet, time.perf_counter() - begun)
                 except TimeoutError:
-                    if not objection and (objection := self._objections.about(request)):
+                    if not reason and (reason := self._icmp_errors.about(request)):
                         until = min(until, time.perf_counter() + GRACE)
-                    if sender := self._unheard.look():
-                        objection = self._unheard.explain("A ServerResponse", sender)
+                    if sender := self._undelivered.look():
+                        reason = self._undelivered.explain("A ServerResponse", sender)
                         break
                 except OSError as error:
                     raise SendError(f"Listening ended: {error.strerror}.") from error
-            reason = CLOSED if self._closing.is_set() else objection
+            if self._closing.is_set():
+                reason = CLOSED
             return Reply(self._destination, request, None, time.perf_counter() - begun, reason)
 
     def _is_answer(self, datagram: Datagram | None) -> bool:
@@ -226,7 +227,7 @@ class SocketClient:
                 self._count(self._raw.recv(LARGEST_PACKET))
         except OSError:  # nothing is there
             pass
-        self._unheard.forget()
+        self._undelivered.forget()
 
     def _count(self, packet: bytes) -> None:
         """Count an answer that comes too late, or again; not what others asked for before."""
@@ -236,8 +237,8 @@ class SocketClient:
         self._closing.set()
         with self._asking:
             self._raw.close()
-            self._objections.close()
-            self._unheard.close()
+            self._icmp_errors.close()
+            self._undelivered.close()
 
 
 # The server
@@ -246,11 +247,11 @@ class SocketClient:
 class SocketServer:
     """Answers while it is started."""
 
-    def __init__(self, terms: Terms) -> None:
-        self.terms = terms
-        self.interface = terms.interface
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.interface = config.interface
         self.answered = 0
-        self._later = Later(terms.delay)
+        self._later = DelayedAnswers(config.delay)
         self._counting = Lock()
         self._lock = Lock()
         self._stopping = Event()
@@ -258,30 +259,35 @@ class SocketServer:
 
     @property
     def where(self) -> str:
-        return self.terms.where_raw
+        return self.config.where_raw
 
     @property
     def running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        self.terms.require_addresses()
+        self.config.require_addresses()
         with self._lock:
             if self.running:
                 return
             with ExitStack() as opening:
-                raw = opening.enter_context(closing(open_socket(self.interface, self.terms.proto)))
+                raw = opening.enter_context(closing(open_socket(self.interface, self.config.proto)))
                 # A socket that takes in nothing never fills. Without it the kernel would say that nobody listens to
                 # the protocol as soon as more has come than the other one can hold.
-                opening.enter_context(closing(self.interface.open_protocol(self.terms.proto, deaf=True)))
-                unheard = opening.enter_context(closing(Unheard(self.interface, self.terms.proto, self._sender)))
+                opening.enter_context(closing(self.interface.open_protocol(self.config.proto, discarding=True)))
+                undelivered = opening.enter_context(
+                    closing(UndeliveredDetector(self.interface, self.config.proto, self._sender))
+                )
                 sockets = opening.pop_all()
             raw.settimeout(LOOK)
-            if self.terms.delay:
+            if self.config.delay:
                 self._later.start()
             self._stopping = Event()
             self._thread = Thread(
-                target=self._serve, args=[raw, unheard, sockets, self._stopping], name="raw socket server", daemon=True
+                target=self._serve,
+                args=[raw, undelivered, sockets, self._stopping],
+                name="raw socket server",
+                daemon=True,
             )
             self._thread.start()
 
@@ -293,25 +299,25 @@ class SocketServer:
                 self._thread.join()
             self._thread = None
 
-    def _serve(self, raw: RawSocket, unheard: Unheard, sockets: ExitStack, stopping: Event) -> None:
+    def _serve(self, raw: RawSocket, undelivered: UndeliveredDetector, sockets: ExitStack, stopping: Event) -> None:
         with sockets:
             while not stopping.is_set():
                 try:
                     packet = raw.recv(LARGEST_PACKET)
                 except TimeoutError:
-                    if sender := unheard.look():
-                        self.terms.on_problem(unheard.explain("A ClientMessage", sender))
-                        unheard.close()  # once is enough
+                    if sender := undelivered.look():
+                        self.config.on_problem(undelivered.explain("A ClientMessage", sender))
+                        undelivered.close()  # once is enough
                     continue
                 except OSError as error:
-                    self.terms.on_problem(f"Listening ended: {error.strerror}.")
+                    self.config.on_problem(f"Listening ended: {error.strerror}.")
                     return
-                unheard.heard(self._receive(raw, packet))
+                undelivered.heard(self._receive(raw, packet))
 
     def _sender(self, packet: bytes) -> str:
         """Who asks with a packet; nothing for a packet that is not to be answered."""
         request = read_packet(packet)
-        asks = request is not None and not self.terms.objection(request.source, request.destination, request.payload)
+        asks = request is not None and not self.config.refusal(request.source, request.destination, request.payload)
         return request.source if request is not None and asks else ""
 
     def _receive(self, raw: RawSocket, packet: bytes) -> str:
@@ -320,12 +326,12 @@ class SocketServer:
         if request is None:
             return ""
         source, destination, _, payload = request
-        if self.terms.is_fulfilled(self.answered):
+        if self.config.is_fulfilled(self.answered):
             return source
-        if objection := self.terms.objection(source, destination, payload) or self.terms.excess():
-            self.terms.tell(source, destination, packet, None, objection)
-        elif self.terms.waits(packet):
-            refuse = partial(self.terms.tell, source, destination, packet, None)
+        if reason := self.config.refusal(source, destination, payload) or self.config.excess():
+            self.config.tell(source, destination, packet, None, reason)
+        elif self.config.waits(packet):
+            refuse = partial(self.config.tell, source, destination, packet, None)
             self._later.do(partial(self._answer, raw, request, packet), refuse)
         else:
             self._answer(raw, request, packet)
@@ -335,7 +341,7 @@ class SocketServer:
         """Send the ServerResponse, back to where the request came from."""
         source, destination, proto, _ = request
         with self._counting:
-            if self.terms.is_fulfilled(self.answered):
+            if self.config.is_fulfilled(self.answered):
                 return
             self.answered += 1
         response, problem = make_packet(destination, source, proto, SERVER_RESPONSE), ""
@@ -345,5 +351,5 @@ class SocketServer:
             with self._counting:
                 self.answered -= 1
             problem = str(error)
-            self.terms.on_problem(f"A ClientMessage was not answered: {problem}")
-        self.terms.tell(source, destination, packet, None if problem else response, problem)
+            self.config.on_problem(f"A ClientMessage was not answered: {problem}")
+        self.config.tell(source, destination, packet, None if problem else response, problem)

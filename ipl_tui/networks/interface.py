@@ -180,14 +180,14 @@ class Interface(ABC):
         """
 
     @abstractmethod
-    def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
+    def open_protocol(self, proto: int, discarding: bool = False) -> SuperSocket:
         """Open a socket for what arrives here with an IP protocol number; its recv() gives Scapy packets.
 
         They begin with IP, are whole, and are what a host takes in; what comes to an address of this interface from
         its own host, by loopback, is among them. On this machine's interfaces it captures, on the networks of our own
         it is a raw socket.
-        While it is open, the host does not answer that protocol with ICMP protocol unreachable (RFC 792). A deaf one
-        is there for that alone: it receives nothing and so never fills (on Linux). Raises SendError.
+        While it is open, the host does not answer that protocol with ICMP protocol unreachable (RFC 792). A
+        discarding one is there for that alone: it receives nothing and so never fills (on Linux). Raises SendError.
         """
 
     @abstractmethod

@@ -18,7 +18,7 @@ from ipl_tui.packets.ipv4 import (
     flags_and_offset,
     header_length,
 )
-from ipl_tui.packets.options import Options, for_later_fragments
+from ipl_tui.packets.options import ProcessedOptions, for_later_fragments
 
 MOST_DATAGRAMS = 64
 MOST_BYTES = 1 << 20
@@ -76,7 +76,7 @@ class Arrival:
     """Seconds, of the clock that expire() is told."""
     alone: bool = True
     """Whether it came to this host alone: neither frame nor packet is for several (RFC 1122 §3.2.2)."""
-    options: Options = field(default_factory=Options)
+    options: ProcessedOptions = field(default_factory=ProcessedOptions)
 
     @property
     def header(self) -> int:

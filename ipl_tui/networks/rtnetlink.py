@@ -37,7 +37,7 @@ class KernelError(OSError):
     """The kernel's answer that it does not do what it was asked, or does not have it."""
 
 
-class Link:
+class KernelLink:
     """An interface, as the kernel has it."""
 
     def __init__(self, message: bytes) -> None:
@@ -69,7 +69,7 @@ class Address:
         """Its network's; empty where none is set."""
 
 
-class Route:
+class KernelRoute:
     """What the kernel decides for an IPv4 destination."""
 
     def __init__(self, message: bytes) -> None:
@@ -98,28 +98,28 @@ class Rtnetlink:
     def __exit__(self, *_: object) -> None:
         self._kernel.close()
 
-    def links(self) -> list[Link]:
+    def links(self) -> list[KernelLink]:
         """Every interface."""
-        return [Link(message) for message in self._ask(RTM_GETLINK, _link(), NLM_F_DUMP)]
+        return [KernelLink(message) for message in self._ask(RTM_GETLINK, _link(), NLM_F_DUMP)]
 
-    def link(self, number: int) -> Link:
+    def link(self, number: int) -> KernelLink:
         """The interface with a number."""
         (message,) = self._ask(RTM_GETLINK, _link(number))
-        return Link(message)
+        return KernelLink(message)
 
     def addresses(self) -> list[Address]:
         """The IPv4 addresses of all interfaces."""
         messages = self._ask(RTM_GETADDR, _ADDRESS.pack(socket.AF_INET, 0, 0, 0, 0), NLM_F_DUMP)
         return [each for each in map(Address, messages) if each.family == socket.AF_INET and each.address]
 
-    def route(self, destination: bytes) -> Route | None:
+    def route(self, destination: bytes) -> KernelRoute | None:
         """The route to an IPv4 address, by all tables and rules; None where there is none, or one that forbids."""
         question = _ROUTE.pack(socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, 0) + _attribute(RTA_DST, destination)
         try:
             (message,) = self._ask(RTM_GETROUTE, question)
         except KernelError:
             return None
-        route = Route(message)
+        route = KernelRoute(message)
         return route if route.link else None
 
     def switch_on(self, link: int) -> None:

@@ -17,7 +17,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from ipl_tui.networks.interface import Interface, Method, RawSocket, SendError
-from ipl_tui.networks.refusals import (
+from ipl_tui.networks.send_errors import (
     impossible_header,
     longer_than_link,
     longer_than_path,
@@ -43,7 +43,7 @@ GONE = {errno.ENODEV, errno.ENXIO, errno.EBADF}
 
 
 @dataclass
-class Kept:
+class SendCache:
     """What an interface keeps from send to send."""
 
     sockets: dict[Method, socket.socket] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class SocketInterface(Interface):
     """Whose interface it is, in words."""
     remedy_for_no_route: str
     """What a user without a route can do, to end a sentence with."""
-    _kept: Kept
+    _kept: SendCache
 
     @abstractmethod
     def _open_frames(self) -> socket.socket:
@@ -134,14 +134,14 @@ class SocketInterface(Interface):
         with self._open_raw(socket.IPPROTO_RAW, bound=False) as sender:
             sender.sendto(packet, (str(destination), 0))
 
-    def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
+    def open_protocol(self, proto: int, discarding: bool = False) -> SuperSocket:
         from scapy.layers.inet import IP
         from scapy.supersocket import SimpleSocket
 
         from ipl_tui.capture.filters import attach_reject_all
 
         receiver = self._listen(proto)
-        if deaf and LINUX:  # elsewhere there are no such filters, and it fills
+        if discarding and LINUX:  # elsewhere there are no such filters, and it fills
             attach_reject_all(receiver)
         return SimpleSocket(receiver, IP)
 

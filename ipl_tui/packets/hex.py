@@ -10,7 +10,7 @@ HIDDEN = "·"
 """What stands in the text for a byte that is not printable ASCII."""
 
 
-class Part(NamedTuple):
+class HexPart(NamedTuple):
     """A piece of a line of the dump."""
 
     kind: Literal["offset", "digits", "gap", "text"]
@@ -35,20 +35,20 @@ def text_column(index: int, per_line: int) -> int:
     return digits_column(per_line, per_line) + 1 + index
 
 
-def hex_line(data: bytes, start: int, per_line: int) -> Iterator[Part]:
+def hex_line(data: bytes, start: int, per_line: int) -> Iterator[HexPart]:
     """The line of the dump that begins with the byte at `start`; a last line that is not full has blanks."""
-    yield Part("offset", f"{start:04x}".ljust(OFFSET_WIDTH))
+    yield HexPart("offset", f"{start:04x}".ljust(OFFSET_WIDTH))
     for at in range(start, start + per_line):
         if at == start + per_line // 2:
-            yield Part("gap", " ")
+            yield HexPart("gap", " ")
         last = " " * (at + 1 == start + per_line)
         if at < len(data):
-            yield Part("digits", f"{data[at]:02x}", at)
-            yield Part("gap", f" {last}", -1 if last else at)
+            yield HexPart("digits", f"{data[at]:02x}", at)
+            yield HexPart("gap", f" {last}", -1 if last else at)
         else:
-            yield Part("gap", f"   {last}")
+            yield HexPart("gap", f"   {last}")
     for at in range(start, min(start + per_line, len(data))):
-        yield Part("text", character(data[at]), at)
+        yield HexPart("text", character(data[at]), at)
 
 
 def hex_dump(data: bytes, per_line: int = 16) -> list[str]:

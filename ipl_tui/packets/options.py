@@ -29,7 +29,7 @@ NAMES = {
 
 
 @dataclass(slots=True)
-class Options:
+class ProcessedOptions:
     """What a host found in a packet's options and wrote there; positions count from the header's first byte."""
 
     problem: int | None = None
@@ -53,7 +53,7 @@ class Options:
         self.problem, self.why = position, why
 
 
-def fill_in(packet: bytearray, address: bytes, is_own: Callable[[bytes], bool], time: int) -> Options:
+def fill_in(packet: bytearray, address: bytes, is_own: Callable[[bytes], bool], time: int) -> ProcessedOptions:
     """Check a received packet's options and write into them what they ask for: addresses and times.
 
     `address` is the host's own that it writes, 4 bytes; `time` is in ms since midnight UT; `is_own` tells whether an
@@ -87,8 +87,10 @@ def name_of(kind: int) -> str:
     return NAMES.get(kind, f"Option {kind}")
 
 
-def _fill_in(packet: bytearray, end: int, address: bytes, is_own: Callable[[bytes], bool], time: int) -> Options:
-    options = Options()
+def _fill_in(
+    packet: bytearray, end: int, address: bytes, is_own: Callable[[bytes], bool], time: int
+) -> ProcessedOptions:
+    options = ProcessedOptions()
     at = SHORTEST_HEADER
     while at < end and options.problem is None:
         kind = packet[at]
@@ -122,7 +124,7 @@ def _fill_in(packet: bytearray, end: int, address: bytes, is_own: Callable[[byte
     return options
 
 
-def _is_short(packet: bytearray, at: int, least: int, options: Options) -> bool:
+def _is_short(packet: bytearray, at: int, least: int, options: ProcessedOptions) -> bool:
     """Whether an option has fewer bytes than it needs, which is then noted."""
     length = packet[at + 1]
     if length < least:
@@ -135,7 +137,7 @@ def _no_room(packet: bytes | bytearray, at: int, what: str) -> str:
     return f"{name_of(packet[at])}'s pointer says {pointer}: from there its {length} bytes have no room for {what}."
 
 
-def _pointer_is_low(packet: bytearray, at: int, least: int, options: Options) -> bool:
+def _pointer_is_low(packet: bytearray, at: int, least: int, options: ProcessedOptions) -> bool:
     """Whether an option's pointer, which counts from 1 at its type, is before its first entry; that is then noted."""
     pointer = packet[at + 2]
     if pointer < least:
@@ -143,7 +145,7 @@ def _pointer_is_low(packet: bytearray, at: int, least: int, options: Options) ->
     return pointer < least
 
 
-def _check_source_route(packet: bytearray, at: int, options: Options) -> None:
+def _check_source_route(packet: bytearray, at: int, options: ProcessedOptions) -> None:
     if _is_short(packet, at, 3, options) or _pointer_is_low(packet, at, 4, options):
         return
     if options.source_route:
@@ -152,7 +154,7 @@ def _check_source_route(packet: bytearray, at: int, options: Options) -> None:
     options.source_route = at
 
 
-def _record(packet: bytearray, at: int, options: Options, address: bytes) -> None:
+def _record(packet: bytearray, at: int, options: ProcessedOptions, address: bytes) -> None:
     if options.record_route:
         options.object(at, "There is a second Record Route; a packet has one at most.")
         return
@@ -170,7 +172,7 @@ def _record(packet: bytearray, at: int, options: Options, address: bytes) -> Non
 
 
 def _stamp(
-    packet: bytearray, at: int, options: Options, address: bytes, is_own: Callable[[bytes], bool], time: int
+    packet: bytearray, at: int, options: ProcessedOptions, address: bytes, is_own: Callable[[bytes], bool], time: int
 ) -> None:
     if options.timestamp:
         options.object(at, "There is a second Internet Timestamp; a packet has one at most.")
@@ -206,7 +208,9 @@ def _stamp(
     options.timestamp = at
 
 
-def answer(packet: bytes, options: Options, source: bytes, is_own: Callable[[bytes], bool], time: int) -> bytes | None:
+def answer(
+    packet: bytes, options: ProcessedOptions, source: bytes, is_own: Callable[[bytes], bool], time: int
+) -> bytes | None:
     """The options of the answer to a packet whose own were filled in: its Record Route and Timestamp, gone on with.
 
     `source` is the answer's source address, which they get. None where an entry does not fit: Linux answers nothing.

@@ -44,7 +44,7 @@ def show_value(name: str, value: int | str | bytes) -> str:
     return f"0x{value:04x}" if name == "chksum" else str(value)
 
 
-class Part(NamedTuple):
+class PicturePart(NamedTuple):
     """A piece of a line of the picture."""
 
     kind: Literal["edge", "label", "value"]
@@ -86,7 +86,7 @@ class Box:
         return text.ljust(self.room) if len(text) <= self.room else f"{text[: self.room - 1]}…"
 
 
-def edge(above: Sequence[Box], below: Sequence[Box]) -> Iterator[Part]:
+def edge(above: Sequence[Box], below: Sequence[Box]) -> Iterator[PicturePart]:
     """The line between two rows of cells, with the headings of the lower one in it; there may be no upper or lower."""
     ends_above, ends_below = ({x for box in row for x in (box.left, box.right)} for row in (above, below))
 
@@ -96,18 +96,18 @@ def edge(above: Sequence[Box], below: Sequence[Box]) -> Iterator[Part]:
 
     drawn = 0
     for box in below:
-        yield Part("edge", line(drawn, box.left + 1))
-        yield Part("label", box.heading, box.field)
+        yield PicturePart("edge", line(drawn, box.left + 1))
+        yield PicturePart("label", box.heading, box.field)
         drawn = box.left + 1 + len(box.heading)
-    yield Part("edge", line(drawn, WIDTH))
+    yield PicturePart("edge", line(drawn, WIDTH))
 
 
-def inside(row: Sequence[Box], number: int = 0) -> Iterator[Part]:
+def inside(row: Sequence[Box], number: int = 0) -> Iterator[PicturePart]:
     """One of the lines inside a row of cells."""
     for box in row:
-        yield Part("edge", "│")
-        yield Part("value", box.line(number), box.field)
-    yield Part("edge", "│")
+        yield PicturePart("edge", "│")
+        yield PicturePart("value", box.line(number), box.field)
+    yield PicturePart("edge", "│")
 
 
 def picture(values: Mapping[str, int | str | bytes], payload: bytes) -> list[str]:
@@ -149,7 +149,7 @@ def ruler() -> str:
     return "".join(line)
 
 
-def _joined(parts: Iterable[Part]) -> str:
+def _joined(parts: Iterable[PicturePart]) -> str:
     return "".join(part.text for part in parts)
 
 

@@ -24,7 +24,7 @@ from ipl_tui.widgets.key_bar import KeyBar
 from ipl_tui.widgets.scroller import Scroller
 
 if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
-    from ipl_tui.exchange.comparing import Comparison, Exchange, Made
+    from ipl_tui.exchange.comparison import Comparison, Exchange, FieldOrigin
 
 LEGEND = """\
 kernel again: Linux writes Total Length and Header Checksum of all that a raw IP socket sends, also when they were \
@@ -159,7 +159,7 @@ def show_origins(exchanges: Sequence[Exchange]) -> Iterator[RenderableType]:
         yield Text(BORDERS)
 
 
-def show_header(header: Sequence[Made]) -> dict[str, Text]:
+def show_header(header: Sequence[FieldOrigin]) -> dict[str, Text]:
     """Each field's value, and beside it who made it."""
     values = {made.field: show_value(made.field, made.value) for made in header}
     width = max(map(len, values.values()))

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
-from ipl_tui.widgets.place import Place
+from ipl_tui.widgets.key_context import KeyContext
 from ipl_tui.widgets.scroller import Scroller
 
 TOUR = """\
@@ -64,7 +64,7 @@ class HelpScreen(ModalScreen[None]):
         Binding("n", "numbers", "The course's numbers", show=False, id="help.numbers"),
     ]
 
-    def __init__(self, places: Iterable[Place]) -> None:
+    def __init__(self, places: Iterable[KeyContext]) -> None:
         super().__init__()
         self.places = list(places)
 

@@ -26,16 +26,16 @@ from ipl_tui.screens.links import LinkScreen
 from ipl_tui.screens.save import save_capture
 from ipl_tui.session.rows import Rows
 from ipl_tui.session.session import Session
-from ipl_tui.session.snapshot import Said, Snapshot
+from ipl_tui.session.snapshot import Notice, Snapshot
 from ipl_tui.widgets.capture_bar import NORMAL, WIDE, CaptureBar
 from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import Cell
 from ipl_tui.widgets.key_bar import KeyBar
+from ipl_tui.widgets.key_context import KeyContext
 from ipl_tui.widgets.packet_details import TITLES, PacketDetails
 from ipl_tui.widgets.packet_list import PacketList
 from ipl_tui.widgets.pane_bar import PaneBar
 from ipl_tui.widgets.path_line import PathLine
-from ipl_tui.widgets.place import Place
 
 PANES = {"packets": "1 Packets", "compose": "2 Compose", **TITLES}
 
@@ -174,7 +174,7 @@ class LabScreen(Screen[None]):
         if self.path_line.is_attached:
             self.path_line.show(self.details.number)
 
-    def hear(self, said: Said) -> None:
+    def hear(self, said: Notice) -> None:
         """Say a sentence where the user looks for it."""
         if said.about in ("responder", "joining"):
             self.notify(printable(said.text), title=said.about.capitalize(), severity="error", markup=False)
@@ -306,12 +306,12 @@ class LabScreen(Screen[None]):
         self.app.push_screen(examination(self.session, self.destination(), self.app))
 
     def action_help(self) -> None:
-        self.app.push_screen(HelpScreen([*self.places(), Place.of("A cell of the header", self, Cell)]))
+        self.app.push_screen(HelpScreen([*self.places(), KeyContext.of("A cell of the header", self, Cell)]))
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[KeyContext]:
         """Where keys work, for the help and the command palette."""
-        yield Place.of("Everywhere", self)
-        yield Place.of("Packets", self.packets)
+        yield KeyContext.of("Everywhere", self)
+        yield KeyContext.of("Packets", self.packets)
         yield from self.composer.places()
         yield from self.details.places()
 

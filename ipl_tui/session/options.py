@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
 
 
 @dataclass(frozen=True)
-class Options:
+class LabOptions:
     """How the lab starts."""
 
     interface: Interface

@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.quiet import Quiet
-from ipl_tui.exchange.waiting import Ours
+from ipl_tui.exchange.delayed_answers import OwnPackets
+from ipl_tui.exchange.discarding import DiscardingSockets
 from ipl_tui.networks.interface import Interface
 from ipl_tui.networks.sending import Order, Outcome, carry_out
 from ipl_tui.tracking.matching import is_client_message
-from ipl_tui.tracking.sent import Sent
+from ipl_tui.tracking.sent_packet import SentPacket
 from ipl_tui.tracking.view import View
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class GivenOrder:
     """An order that was given to the lab."""
 
     order: Order
     interface: Interface
     """Where it is carried out, also when another has been selected since."""
-    watch: Sent
+    watch: SentPacket
     """What comes of its packet."""
     stop: threading.Event
     """Set when no more is to be sent."""
@@ -35,30 +35,30 @@ class Given:
 class Orders:
     """Carries out orders, each in a thread of its own. For one event loop."""
 
-    def __init__(self, store: Store, ours: Ours) -> None:
+    def __init__(self, store: Store, ours: OwnPackets) -> None:
         """The responder is told by `ours` what is sent from here."""
         self.count = 0
         """How many there were."""
-        self.last: Sent | None = None
+        self.last: SentPacket | None = None
         """What comes of the last one's packet; None before the first."""
         self._store = store
-        self._ours = ours
-        self._quiet = Quiet()
-        self._under_way: list[Given] = []
+        self._own_packets = ours
+        self._quiet = DiscardingSockets()
+        self._under_way: list[GivenOrder] = []
 
     @property
     def under_way(self) -> bool:
         return bool(self._under_way)
 
-    def begin(self, order: Order, interface: Interface, view: View) -> Given:
+    def begin(self, order: Order, interface: Interface, view: View) -> GivenOrder:
         """Take an order: from now on what is captured, which is the view, is looked through for its packet."""
-        given = Given(order, interface, Sent(self._store, order.packet, view), threading.Event())
+        given = GivenOrder(order, interface, SentPacket(self._store, order.packet, view), threading.Event())
         self.count += 1
         self.last = given.watch
         self._under_way.append(given)
         return given
 
-    async def carry_out(self, given: Given, tell: Callable[[int], None]) -> Outcome:
+    async def carry_out(self, given: GivenOrder, tell: Callable[[int], None]) -> Outcome:
         """Send what was ordered; `tell` is called in the event loop with the number sent so far."""
         loop = asyncio.get_running_loop()
 
@@ -70,12 +70,12 @@ class Orders:
                 if is_client_message(given.order.packet):
                     # The host must not object to the answer, which our own responder does not put off.
                     prepared.enter_context(self._quiet.on(given.interface))
-                    prepared.enter_context(self._ours.sending(given.order.packet, given.order.count))
+                    prepared.enter_context(self._own_packets.sending(given.order.packet, given.order.count))
                 return carry_out(given.order, given.interface, given.stop, tell_loop)
 
         return await asyncio.to_thread(send)
 
-    def end(self, given: Given) -> None:
+    def end(self, given: GivenOrder) -> None:
         """An order is no longer under way."""
         self._under_way.remove(given)
 
@@ -89,7 +89,7 @@ class Orders:
         self._quiet.close()
 
 
-def describe_outcome(given: Given, outcome: Outcome, way: Interface) -> str:
+def describe_outcome(given: GivenOrder, outcome: Outcome, way: Interface) -> str:
     """How far an order got, by the interface that took it, or why not further; a sentence."""
     if outcome.problem:
         return outcome.problem + (f" ({outcome.sent:,} were sent)" if outcome.sent else "")

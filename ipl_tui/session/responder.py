@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from ipl_tui.exchange.engine import Server, Terms
+from ipl_tui.exchange.delayed_answers import DELAY, OwnPackets
+from ipl_tui.exchange.engine import Server, ServerConfig
 from ipl_tui.exchange.engines import make_server
-from ipl_tui.exchange.waiting import DELAY, Ours
 from ipl_tui.networks.interface import Interface
 
 
@@ -20,7 +20,7 @@ class Responder:
         """The one that answers."""
         self.engine: str | None = None
         """What it answers with."""
-        self.ours = Ours()
+        self.ours = OwnPackets()
         """What the lab itself is sending: it is answered at once, all else after DELAY seconds."""
         self._on_problem = on_problem
         self._changing = asyncio.Lock()
@@ -33,7 +33,9 @@ class Responder:
                 await asyncio.to_thread(server.stop)
                 self.server = None
             if place is not None and self.server is None:
-                server = make_server(engine, Terms(place, delay=DELAY, ours=self.ours, on_problem=self._on_problem))
+                server = make_server(
+                    engine, ServerConfig(place, delay=DELAY, ours=self.ours, on_problem=self._on_problem)
+                )
                 await asyncio.to_thread(server.start)
                 self.server, self.engine = server, engine
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from ipl_tui.capture.frames import NO_TIME, Frame, StoredInterface
-from ipl_tui.capture.recent import Recent
+from ipl_tui.capture.lru_cache import LruCache
 from ipl_tui.capture.store import Store
 from ipl_tui.packets.budget import SHARED, Dissector
 from ipl_tui.packets.text import printable
@@ -122,9 +122,9 @@ class Rows:
         """Called in the dissector's thread when a summary has come that a row was given without."""
         self._tracker = tracker
         self._own: Mapping[int, frozenset[str]] = {}
-        self._rows: Recent[Row] = Recent(KEPT)
+        self._rows: LruCache[Row] = LruCache(KEPT)
         """Without notes; those that have their summary."""
-        self._changes: Recent[str] = Recent(KEPT)
+        self._changes: LruCache[str] = LruCache(KEPT)
         """What the hop before changed, by the number of the later frame."""
         self._awaited: dict[int, Future[Summary]] = {}
 

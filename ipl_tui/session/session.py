@@ -19,13 +19,13 @@ from ipl_tui.networks.interface import Interface, Network, SendError, network_of
 from ipl_tui.networks.sending import Order
 from ipl_tui.packets.budget import SHARED
 from ipl_tui.session.capturing import open_captures, own_addresses
-from ipl_tui.session.loading import collect_garbage, load_rest, load_scapy
-from ipl_tui.session.options import Options
-from ipl_tui.session.orders import Given, Orders, describe_outcome, destination_of
+from ipl_tui.session.no_answer import UnansweredOrder, describe_icmp_error, explain_silence
+from ipl_tui.session.options import LabOptions
+from ipl_tui.session.orders import GivenOrder, Orders, describe_outcome, destination_of
+from ipl_tui.session.preloading import collect_garbage, load_rest, load_scapy
 from ipl_tui.session.recording import Recording
 from ipl_tui.session.responder import Responder
-from ipl_tui.session.silence import Case, describe_objection, explain_silence
-from ipl_tui.session.snapshot import About, Answering, Said, Snapshot
+from ipl_tui.session.snapshot import About, Answering, Notice, Snapshot
 from ipl_tui.session.tasks import Tasks
 from ipl_tui.tracking.tracker import Tracker
 from ipl_tui.tracking.view import View
@@ -33,7 +33,7 @@ from ipl_tui.tracking.view import View
 if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
     from ipl_tui.capture.files import Pipe
     from ipl_tui.capture.sniffer import Sniffer
-    from ipl_tui.exchange.comparing import Comparison
+    from ipl_tui.exchange.comparison import Comparison
 
 MISSED_AFTER = 3.0
 """Seconds after which an answer is missed: on one's own networks it takes milliseconds."""
@@ -45,7 +45,7 @@ SENTENCES_KEPT = 10
 class Session:
     """Takes commands, and tells what is so as snapshots. For one event loop, in which run() goes on until close()."""
 
-    def __init__(self, store: Store, networks: Sequence[Network], options: Options) -> None:
+    def __init__(self, store: Store, networks: Sequence[Network], options: LabOptions) -> None:
         self.on_change: Callable[[Snapshot], object] = lambda snapshot: None
         """Called in the event loop with each snapshot that differs from the one before."""
         self.store = store
@@ -77,7 +77,7 @@ class Session:
         self._tracked = 0
         self._trouble = ""
         self._rates: deque[int] = deque([0] * 60, maxlen=60)
-        self._said: deque[Said] = deque(maxlen=SENTENCES_KEPT)
+        self._said: deque[Notice] = deque(maxlen=SENTENCES_KEPT)
         self._sentences = 0
         self._told_tap_problem = False
         self._objecting_to: object = None  # the watch of a packet whose ICMP error is to be said once it is there
@@ -182,7 +182,7 @@ class Session:
         if server is None or engine is None:
             return None
         host = server.interface.host if server.interface is not self.interface else ""
-        return Answering(engine, host, server.terms.refused)
+        return Answering(engine, host, server.config.refused)
 
     def _tell(self) -> None:
         """Tell what is so, if it is something else than before."""
@@ -192,7 +192,7 @@ class Session:
             self.on_change(snapshot)
 
     def _say(self, about: About, text: str, offers_all: bool = False) -> None:
-        self._said.append(Said(self._sentences, about, text, offers_all))
+        self._said.append(Notice(self._sentences, about, text, offers_all))
         self._sentences += 1
         self._tell()
 
@@ -345,7 +345,7 @@ class Session:
         self._beside = way
         self._capture()  # and the order waits for that
 
-    async def _carry_out(self, given: Given) -> None:
+    async def _carry_out(self, given: GivenOrder) -> None:
         """Send what was ordered once frames are captured, so that no answer is missed, and say what came of it."""
         order, interface = given.order, given.interface
 
@@ -383,9 +383,9 @@ class Session:
         if self._objecting_to is watch and watch.error is not None and not self._orders.under_way:
             self._objecting_to = None
             place = self.network.responder_at(self.interface)
-            self._say("objection", describe_objection(watch, place, self.responder is not None))
+            self._say("icmp error", describe_icmp_error(watch, place, self.responder is not None))
 
-    async def _explain_silence(self, given: Given) -> None:
+    async def _explain_silence(self, given: GivenOrder) -> None:
         """Say why a packet that asks for an answer may have got none, unless it did, or another was sent since."""
         interface, watch = given.interface, given.watch
         if watch is not self._orders.last or watch.error is not None or interface is not self.interface:
@@ -395,7 +395,7 @@ class Session:
         way = self.network.way_to(destination_of(given.order), interface)
         way = way if way == self._beside else interface
         answers = self.responder is not None
-        case = Case(given.order, watch, interface, way, self.network, self.filter, answers, MISSED_AFTER)
+        case = UnansweredOrder(given.order, watch, interface, way, self.network, self.filter, answers, MISSED_AFTER)
         sentence, offers_all = await asyncio.to_thread(explain_silence, case, self.tracker)
         if sentence and watch is self._orders.last and watch.error is None and not self._orders.under_way:
             self._say("silence", sentence, offers_all)
@@ -437,7 +437,7 @@ class Session:
 
         If that is cancelled the session ends, and close() ends the comparison.
         """
-        from ipl_tui.exchange.comparing import Comparison
+        from ipl_tui.exchange.comparison import Comparison
 
         self.comparison = Comparison(self.interface, destination, self.network.responder_at(self.interface))
         await self._settle_responder()

@@ -12,13 +12,13 @@ from ipl_tui.networks.interface import Interface
 if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
     from ipl_tui.capture.files import Pipe
 
-About = Literal["order", "refusal", "objection", "silence", "responder", "joining"]
+About = Literal["order", "refusal", "icmp error", "silence", "responder", "joining"]
 """What a sentence is about: how far an order came; why it was not carried out; what an ICMP error about its packet
 means; why nothing came back for it; what the responder met; what joining packets met."""
 
 
 @dataclass(frozen=True)
-class Said:
+class Notice:
     """A sentence for the user, said once."""
 
     number: int
@@ -79,5 +79,5 @@ class Snapshot:
     """The number of the frame that has the last order's packet; 0 until it is captured."""
     all_layers: bool
     """Whether every protocol that Scapy knows is known: what was dissected before may say more now."""
-    said: tuple[Said, ...]
+    said: tuple[Notice, ...]
     """The last sentences, the oldest first."""

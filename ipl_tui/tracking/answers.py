@@ -29,7 +29,7 @@ Conversation = tuple[int, bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class MatchedRequest:
     """What a ServerResponse answers, or an ICMP error is about."""
 
     request: int
@@ -58,14 +58,14 @@ class Answers:
         time in ns: nothing answers a request that is lost."""
         self._gone = gone
         self._interfaces = store.interfaces
-        self._answers: OrderedDict[int, Answer] = OrderedDict()
+        self._answers: OrderedDict[int, MatchedRequest] = OrderedDict()
         self._responses: OrderedDict[int, int] = OrderedDict()
         self._waiting: OrderedDict[int, tuple[Conversation, int]] = OrderedDict()  # number: who asks whom, when in ns
         self._slowest = 0  # delay in ns of a response that could be to one request only
         self._queues: dict[Conversation, deque[int]] = {}  # the numbers in _waiting, oldest first
         self._answered: OrderedDict[Conversation, tuple[int, int]] = OrderedDict()  # the last one's number and time
 
-    def request_of(self, number: int) -> Answer | None:
+    def request_of(self, number: int) -> MatchedRequest | None:
         """What the frame of this number answers, if it is a joined response."""
         return self._answers.get(number)
 
@@ -110,7 +110,7 @@ class Answers:
                 self._slowest = max(self._slowest, time - asked)
             if time - asked <= LATEST_ANSWER and (error is not None or not self._gone(conversation[0], asked)):
                 self._responses[request] = number
-                self._join(number, Answer(request, time - asked, error))
+                self._join(number, MatchedRequest(request, time - asked, error))
                 if error is None:
                     self._answered[conversation] = request, asked
                     self._answered.move_to_end(conversation)
@@ -119,9 +119,9 @@ class Answers:
                 return
         request, asked = self._answered.get(conversation, (0, 0))
         if request and error is None and time - asked <= LATEST_ANSWER:
-            self._join(number, Answer(request, time - asked, again=True))
+            self._join(number, MatchedRequest(request, time - asked, again=True))
 
-    def _join(self, number: int, answer: Answer) -> None:
+    def _join(self, number: int, answer: MatchedRequest) -> None:
         self._answers[number] = answer
         if len(self._answers) > MOST_JOINS:
             _, forgotten = self._answers.popitem(last=False)

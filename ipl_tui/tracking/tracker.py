@@ -11,15 +11,15 @@ from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Interface, Network
 from ipl_tui.packets.ipv4 import SHORTEST_HEADER
-from ipl_tui.tracking.answers import Answer, Answers
+from ipl_tui.tracking.answers import Answers, MatchedRequest
+from ipl_tui.tracking.capture_points import CapturePoints
 from ipl_tui.tracking.changes import Change, changes
 from ipl_tui.tracking.fate import Fate, Unknown
 from ipl_tui.tracking.follower import Follower
 from ipl_tui.tracking.hops import Hops, Journey
 from ipl_tui.tracking.matching import read_error
-from ipl_tui.tracking.places import Places
-from ipl_tui.tracking.searching import Datagram, Found, find_answers, find_fragments, find_request, packet_in
-from ipl_tui.tracking.sent import Sent
+from ipl_tui.tracking.search import Found, FragmentedDatagram, find_answers, find_fragments, find_request, packet_in
+from ipl_tui.tracking.sent_packet import SentPacket
 
 
 class Tracker:
@@ -31,7 +31,7 @@ class Tracker:
     def __init__(self, store: Store, on_progress: Callable[[], object] = lambda: None) -> None:
         """on_progress is called in another thread, when more is known of the frames of a file."""
         self._store = store
-        self._places = Places()
+        self._places = CapturePoints()
         self._hops = Hops(store, self._places.gone, self._places.delay, self._places.own)
         self._follower = Follower(store, lambda: Answers(store, self._places.gone), on_progress)
 
@@ -95,7 +95,7 @@ class Tracker:
 
     # What belongs together
 
-    def request_of(self, number: int) -> Answer | None:
+    def request_of(self, number: int) -> MatchedRequest | None:
         """Which ClientMessage the frame of this number answers, or is an ICMP error about; None if it does neither."""
         return self._follower.at(number).request_of(number)
 
@@ -110,7 +110,7 @@ class Tracker:
             return Found((answer.request,))
         return find_request(self._store, number)
 
-    def find_fragments(self, number: int) -> Datagram | None:
+    def find_fragments(self, number: int) -> FragmentedDatagram | None:
         """The datagram that a frame holds a fragment of; None where it holds none."""
         return find_fragments(self._store, number)
 
@@ -132,14 +132,14 @@ class Tracker:
             return replace(fate, refused=read_error(self.packet(response)))
         return replace(fate, answers=(response,), answered_on=frozenset({self.interface(response)}), unknown="")
 
-    def fate_of(self, sent: Sent) -> Fate:
+    def fate_of(self, sent: SentPacket) -> Fate:
         """What became of a packet that was sent, the answers to it included. Never raises."""
         try:
             return self._fate_of(sent)
         except CaptureError:  # the file was changed by another program
             return Fate(unknown="unreadable")
 
-    def _fate_of(self, sent: Sent) -> Fate:
+    def _fate_of(self, sent: SentPacket) -> Fate:
         fate = self.fate(sent.sent_as) if sent.sent_as else Fate()
         packet = fate.packet or sent.packet
         found = find_answers(self._store, sent.after, packet)

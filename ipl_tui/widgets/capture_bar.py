@@ -10,8 +10,8 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Sparkline, Static
 
+from ipl_tui.exchange.delayed_answers import DELAY
 from ipl_tui.exchange.engines import ENGINE
-from ipl_tui.exchange.waiting import DELAY
 from ipl_tui.networks.interface import Interface
 from ipl_tui.packets.text import printable
 from ipl_tui.session.capturing import filter_problem

@@ -35,11 +35,11 @@ from ipl_tui.packets.craft import (
 from ipl_tui.packets.fields import FIELD
 from ipl_tui.packets.picture import show_value
 from ipl_tui.packets.text import printable
-from ipl_tui.session.snapshot import Said
+from ipl_tui.session.snapshot import Notice
 from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
+from ipl_tui.widgets.key_context import KeyContext
 from ipl_tui.widgets.letters import Chooser, KeepsLetters
 from ipl_tui.widgets.meaning import Meaning
-from ipl_tui.widgets.place import Place
 
 METHODS: tuple[Literal["auto"] | Method, ...] = ("auto", "exact", "kernel")
 METHOD_HELP = "exact: the bytes as composed; kernel: through a raw socket; auto: exact wherever it delivers"
@@ -133,9 +133,9 @@ class Composer(Widget):
         """Go to the header's first cell that is often typed in."""
         self.form.inputs["ttl"].focus()
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[KeyContext]:
         """Where keys work in it."""
-        yield Place.of("Composer", self)
+        yield KeyContext.of("Composer", self)
 
     # The draft
 
@@ -230,12 +230,12 @@ class Composer(Widget):
         self.verdict.set_class(kind == "error", "-error")
         self.verdict.set_class(kind == "warning", "-warning")
 
-    def hear(self, said: Said) -> None:
+    def hear(self, said: Notice) -> None:
         """Say what came of an order; that nothing did also to a user whose screen shows another pane."""
         match said.about:
             case "refusal":
                 self.refuse(said.text)
-            case "objection":
+            case "icmp error":
                 self.say(said.text, "warning")
             case "silence":
                 self.say(said.text, "warning", said.offers_all)

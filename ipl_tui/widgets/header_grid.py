@@ -17,7 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from ipl_tui.packets.fields import FIELD, FIELDS, Field
-from ipl_tui.packets.picture import Box, Part, columns_of, edge, inside, label_of, row_of, ruler
+from ipl_tui.packets.picture import Box, PicturePart, columns_of, edge, inside, label_of, row_of, ruler
 from ipl_tui.widgets.letters import KeepsLetters
 
 HEIGHT = 14
@@ -99,7 +99,7 @@ class HeaderGrid(Widget, can_focus=True):
         base = self.rich_style
         row, is_edge = (y - 1) // 2, y % 2 == 1
         if y == 0:
-            parts: Iterable[Part] = [Part("edge", ruler())]
+            parts: Iterable[PicturePart] = [PicturePart("edge", ruler())]
         elif y >= HEIGHT:
             parts = []
         elif is_edge:
@@ -129,7 +129,7 @@ class HeaderGrid(Widget, can_focus=True):
         both = f"{text} (was {was})" if was else text
         return both if len(both) < right - left - 1 else text
 
-    def style_of(self, part: Part) -> Style:
+    def style_of(self, part: PicturePart) -> Style:
         style = self.part(self.marks.get(part.field) or "label" if part.kind == "label" else part.kind)
         if part.field and part.field == self.chosen:
             return self.part("chosen") if part.kind == "value" else style + self.part("chosen")

@@ -23,9 +23,9 @@ from ipl_tui.packets.picture import show_value
 from ipl_tui.tracking.tracker import Tracker
 from ipl_tui.widgets.header_grid import HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
+from ipl_tui.widgets.key_context import KeyContext
 from ipl_tui.widgets.meaning import Meaning
 from ipl_tui.widgets.packet_tree import PacketTree
-from ipl_tui.widgets.place import Place
 
 if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
     from ipl_tui.packets.dissect import Dissection, Node
@@ -74,9 +74,9 @@ class PacketDetails(Widget):
         """Go to a pane: "header" or "fields"."""
         (self.grid if pane == "header" else self.fields).focus()
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[KeyContext]:
         """Where keys work in it."""
-        yield Place.of("Header", self.grid)
+        yield KeyContext.of("Header", self.grid)
 
     # The packet
 

@@ -20,8 +20,8 @@ from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.files import Pipe, read_capture, refuse_to_read
 from ipl_tui.capture.formats.format import LARGEST_BLOCK
 from ipl_tui.capture.frames import Batch, StoredInterface
-from ipl_tui.capture.sinks import Relay
 from ipl_tui.capture.store import Store
+from ipl_tui.capture.writers import Relay
 from tests.capture.formats.making import (
     PCAP,
     PCAP_HEADER,

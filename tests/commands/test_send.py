@@ -16,15 +16,15 @@ from click.testing import CliRunner, Result
 from scapy.layers.inet import ICMP, IP
 
 from ipl_tui.commands import send
-from ipl_tui.commands.common import Place
-from ipl_tui.exchange.engine import Terms
+from ipl_tui.commands.common import SelectedInterface
+from ipl_tui.exchange.engine import ServerConfig
 from ipl_tui.exchange.engines import make_server
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.packets.fields import FIELDS, read_header
 from ipl_tui.packets.hex import hex_dump
 from ipl_tui.packets.messages import CLIENT_MESSAGE
-from ipl_tui.tracking.awaiting import Answer
+from ipl_tui.tracking.expected_answers import Answer
 from tests.conftest import Pair, Wire, inside
 from tests.fake_interface import FakeInterface, FakeNetwork
 
@@ -46,12 +46,12 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeInterface:
     network = FakeNetwork("fake", interface)
 
     @contextmanager
-    def place_of(
+    def select_interface(
         name: str | None, destination: str | None = None, anyhow: bool = False, stay: bool = False
-    ) -> Iterator[Place]:
-        yield Place(interface, network, (network,))
+    ) -> Iterator[SelectedInterface]:
+        yield SelectedInterface(interface, network, (network,))
 
-    monkeypatch.setattr(send, "place_of", place_of)
+    monkeypatch.setattr(send, "place_of", select_interface)
     return interface
 
 
@@ -250,7 +250,7 @@ def test_the_sandbox_answers() -> None:
 
 def test_over_a_cable(veth: Pair) -> None:
     with inside(veth.server.namespace), closing(KernelNetwork().find("s0")) as server:
-        responder = make_server("socket", Terms(server))
+        responder = make_server("socket", ServerConfig(server))
         responder.start()
     try:
         with closing(Wire(veth.client.namespace, "c0")) as wire, inside(veth.client.namespace):
@@ -279,7 +279,7 @@ def test_an_own_address_is_reached_by_loopback_and_its_answer_is_heard(
 ) -> None:
     with inside(veth.client.namespace):
         interface = KernelNetwork().find("c0")
-        responder = make_server("socket", Terms(interface))
+        responder = make_server("socket", ServerConfig(interface))
         with closing(interface), closing(Wire(veth.client.namespace, "lo")) as wire:
             responder.start()
             try:

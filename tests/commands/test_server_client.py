@@ -17,7 +17,7 @@ from queue import Queue
 import pytest
 
 from ipl_tui.commands.server import ask_again_and_again
-from ipl_tui.exchange.engine import PORT, Received, Terms
+from ipl_tui.exchange.engine import PORT, Received, ServerConfig
 from ipl_tui.exchange.engines import ENGINES, RAW_ENGINES, make_server
 from ipl_tui.exchange.framing import FRAMINGS, Framing
 from ipl_tui.exchange.socket_engine import make_packet
@@ -251,10 +251,10 @@ def test_the_host_at_the_other_end_goes_on_asking_when_it_could_not() -> None:
         asker = network.find("client")
         asker.__class__ = Refusing
         told: Queue[Received | str] = Queue()
-        server = make_server("socket", Terms(network.find("server"), on_problem=told.put, on_received=told.put))
+        server = make_server("socket", ServerConfig(network.find("server"), on_problem=told.put, on_received=told.put))
         server.start()
         end_asking = ask_again_and_again(
-            "socket", asker, Terms(network.find("server"), on_problem=told.put, on_received=told.put)
+            "socket", asker, ServerConfig(network.find("server"), on_problem=told.put, on_received=told.put)
         )
         assert told.get(timeout=5) == "There is no socket left."
         received = told.get(timeout=5)

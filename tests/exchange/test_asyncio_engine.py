@@ -14,7 +14,7 @@ from threading import Thread
 import pytest
 
 from ipl_tui.exchange.asyncio_engine import AsyncioServer, allow_many_files
-from ipl_tui.exchange.engine import PORT, Received, Reply, Terms
+from ipl_tui.exchange.engine import PORT, Received, Reply, ServerConfig
 from ipl_tui.exchange.engines import make_client
 from ipl_tui.exchange.framing import FRAMINGS, Framing, frame
 from ipl_tui.networks.interface import Interface, SendError
@@ -37,7 +37,7 @@ def told() -> Queue[Received | str]:
 
 @pytest.fixture
 def server(lo: Interface, told: Queue[Received | str]) -> Iterator[AsyncioServer]:
-    running = AsyncioServer(Terms(lo, patience=30, on_problem=told.put, on_received=told.put))
+    running = AsyncioServer(ServerConfig(lo, patience=30, on_problem=told.put, on_received=told.put))
     running.start()
     yield running
     running.stop()
@@ -126,7 +126,7 @@ def test_a_message_that_is_not_whole_at_the_end_is_told(server: AsyncioServer, t
 
 
 def test_half_a_message_holds_up_nobody_and_is_given_up(lo: Interface, told: Queue[Received | str]) -> None:
-    server = AsyncioServer(Terms(lo, patience=0.3, on_problem=told.put, on_received=told.put))
+    server = AsyncioServer(ServerConfig(lo, patience=0.3, on_problem=told.put, on_received=told.put))
     server.start()
     try:
         with connect() as half, connect() as silent, connect() as whole:
@@ -164,7 +164,7 @@ def test_more_clients_than_files_wait_and_are_served(
 ) -> None:
     """With descriptors for some only, the rest is said to wait, and served when others have left."""
     monkeypatch.setattr("ipl_tui.exchange.asyncio_engine.allow_many_files", lambda: None)
-    server = AsyncioServer(Terms(lo, on_problem=told.put, on_received=told.put))
+    server = AsyncioServer(ServerConfig(lo, on_problem=told.put, on_received=told.put))
     server.start()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
@@ -202,7 +202,7 @@ def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_clients_that_take_no_answers_are_disconnected(lo: Interface, little_room: None) -> None:
-    server = AsyncioServer(Terms(lo, patience=0.3))
+    server = AsyncioServer(ServerConfig(lo, patience=0.3))
     server.start()
     flood = CLIENT_MESSAGE * 5000
     with ExitStack() as leaving:
@@ -239,11 +239,11 @@ def test_garbage_holds_up_nobody(server: AsyncioServer, garbage: bytes) -> None:
 
 def test_a_port_in_use_is_said(server: AsyncioServer, lo: Interface) -> None:
     with pytest.raises(SendError, match=rf"TCP port {PORT} of 127\.0\.0\.1 is in use"):
-        AsyncioServer(Terms(lo)).start()
+        AsyncioServer(ServerConfig(lo)).start()
 
 
 def test_it_starts_again_at_once(lo: Interface, told: Queue[Received | str]) -> None:
-    server = AsyncioServer(Terms(lo, on_problem=told.put))
+    server = AsyncioServer(ServerConfig(lo, on_problem=told.put))
     for _ in range(5):
         server.start()
         server.start()
@@ -257,7 +257,7 @@ def test_it_starts_again_at_once(lo: Interface, told: Queue[Received | str]) -> 
 
 
 def test_a_server_that_leaves_and_comes_back(lo: Interface) -> None:
-    server = AsyncioServer(Terms(lo))
+    server = AsyncioServer(ServerConfig(lo))
     with closing(make_client("asyncio", lo, "127.0.0.1")) as client:
         assert "refuses" in client.ask(5).reason
         server.start()

@@ -20,7 +20,7 @@ from scapy.layers.l2 import Ether, Loopback
 from scapy.packet import Packet, Raw
 from scapy.supersocket import SuperSocket
 
-from ipl_tui.exchange.engine import PORT, Client, Received, Reply, Terms
+from ipl_tui.exchange.engine import PORT, Client, Received, Reply, ServerConfig
 from ipl_tui.exchange.engines import ENGINES, RAW_ENGINES, make_client, make_server
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.networks.kernel import KernelNetwork
@@ -32,7 +32,7 @@ from tests.fake_interface import FakeInterface
 
 
 @dataclass
-class Ends:
+class EngineClasses:
     """The interfaces of a client and a server, and how to be where each is."""
 
     client: Interface
@@ -50,10 +50,10 @@ class Ends:
             yield leaving.enter_context(closing(make_client(engine, self.client, self.destination, source)))
 
     @contextmanager
-    def serving(self, engine: str, **terms: Any) -> Iterator[Queue[Received | str]]:
+    def serving(self, engine: str, **config: Any) -> Iterator[Queue[Received | str]]:
         """A running server, and what it tells."""
         told: Queue[Received | str] = Queue()
-        server = make_server(engine, Terms(self.server, on_problem=told.put, on_received=told.put, **terms))
+        server = make_server(engine, ServerConfig(self.server, on_problem=told.put, on_received=told.put, **config))
         with ExitStack() as leaving:
             if self.at_server:
                 leaving.enter_context(inside(self.at_server))
@@ -65,36 +65,36 @@ class Ends:
 
 
 @contextmanager
-def on_lo(request: pytest.FixtureRequest) -> Iterator[Ends]:
+def on_lo(request: pytest.FixtureRequest) -> Iterator[EngineClasses]:
     request.getfixturevalue("own_loopback")
     with closing(KernelNetwork().find("lo")) as lo:
-        yield Ends(lo, lo, "127.0.0.1")
+        yield EngineClasses(lo, lo, "127.0.0.1")
 
 
 @contextmanager
-def on_veth(request: pytest.FixtureRequest) -> Iterator[Ends]:
+def on_veth(request: pytest.FixtureRequest) -> Iterator[EngineClasses]:
     pair: Pair = request.getfixturevalue("veth")
     with inside(pair.client.namespace):
         client = KernelNetwork().find(pair.client.interface)
     with inside(pair.server.namespace):
         server = KernelNetwork().find(pair.server.interface)
     with closing(client), closing(server):
-        yield Ends(client, server, pair.server.address, pair.client.namespace, pair.server.namespace)
+        yield EngineClasses(client, server, pair.server.address, pair.client.namespace, pair.server.namespace)
 
 
 @contextmanager
-def on_simulated(request: pytest.FixtureRequest) -> Iterator[Ends]:
+def on_simulated(request: pytest.FixtureRequest) -> Iterator[EngineClasses]:
     with closing(SimulatedNetwork()) as network:
-        yield Ends(network.find("client"), network.find("server"), "10.0.2.20")
+        yield EngineClasses(network.find("client"), network.find("server"), "10.0.2.20")
 
 
 @contextmanager
-def on_sandbox(request: pytest.FixtureRequest) -> Iterator[Ends]:
+def on_sandbox(request: pytest.FixtureRequest) -> Iterator[EngineClasses]:
     network: SandboxNetwork = request.getfixturevalue("sandbox")
-    yield Ends(network.find("client"), network.find("server"), "10.0.2.20")
+    yield EngineClasses(network.find("client"), network.find("server"), "10.0.2.20")
 
 
-PLACES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Ends]]] = {
+PLACES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[EngineClasses]]] = {
     "lo": on_lo,
     "veth": on_veth,
     "simulated": on_simulated,
@@ -103,23 +103,23 @@ PLACES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Ends]
 
 
 @pytest.fixture(params=PLACES)
-def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
+def ends(request: pytest.FixtureRequest) -> Iterator[EngineClasses]:
     with PLACES[request.param](request) as made:
         yield made
 
 
 @pytest.fixture
-def veth_ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
+def veth_ends(request: pytest.FixtureRequest) -> Iterator[EngineClasses]:
     with on_veth(request) as made:
         yield made
 
 
-def has_tcp(ends: Ends) -> bool:
+def has_tcp(ends: EngineClasses) -> bool:
     return ends.client.network != "simulated"
 
 
 @pytest.mark.parametrize(("asking", "answering"), [*product(RAW_ENGINES, RAW_ENGINES), ("asyncio", "asyncio")])
-def test_any_client_and_any_server(ends: Ends, asking: str, answering: str) -> None:
+def test_any_client_and_any_server(ends: EngineClasses, asking: str, answering: str) -> None:
     if asking == "asyncio" and not has_tcp(ends):
         with pytest.raises(SendError, match="no TCP"), ends.serving(answering):
             pass
@@ -143,7 +143,7 @@ def test_any_client_and_any_server(ends: Ends, asking: str, answering: str) -> N
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
-def test_nobody_there_says_so(ends: Ends, engine: str) -> None:
+def test_nobody_there_says_so(ends: EngineClasses, engine: str) -> None:
     with ends.asking(engine) as client:
         reply = client.ask(0.3)
     assert reply.response is None
@@ -152,7 +152,7 @@ def test_nobody_there_says_so(ends: Ends, engine: str) -> None:
         assert reply.reason == (f"{ends.destination} says protocol unreachable: nobody there listens to this protocol.")
 
 
-def test_nobody_at_the_tcp_port_says_so(ends: Ends) -> None:
+def test_nobody_at_the_tcp_port_says_so(ends: EngineClasses) -> None:
     if has_tcp(ends):
         with ends.asking("asyncio") as client:
             reply = client.ask(5)
@@ -166,7 +166,7 @@ def test_an_address_that_is_not_ours(engine: str, request: pytest.FixtureRequest
         with pytest.raises(SendError, match=r"9.9.9.9 is no address of lo; it has: 127.0.0.1"):
             make_client(engine, ends.client, ends.destination, "9.9.9.9")
         with pytest.raises(SendError, match=r"9.9.9.9 is no address of lo; it has: 127.0.0.1"):
-            make_server(engine, Terms(ends.server, source="9.9.9.9")).start()
+            make_server(engine, ServerConfig(ends.server, source="9.9.9.9")).start()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -180,7 +180,7 @@ def test_one_address_for_the_server_and_one_for_the_client(engine: str, request:
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
-def test_only_the_servers_exact_answer_counts(engine: str, veth_ends: Ends) -> None:
+def test_only_the_servers_exact_answer_counts(engine: str, veth_ends: EngineClasses) -> None:
     """Somebody else's answer, a longer one, a fragment and one to another address are not the answer."""
     ends = veth_ends
     run_ip("-n", ends.at_server, "address", "add", "10.0.1.99/24", "dev", "s0")
@@ -335,14 +335,14 @@ def test_scapys_engine_takes_any_link_type(
     link: Callable[[], Packet], padding: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(SimulatedNetwork()) as network:
-        ends = Ends(network.find("client"), network.find("server"), "10.0.2.20")
+        ends = EngineClasses(network.find("client"), network.find("server"), "10.0.2.20")
         for interface in (ends.client, ends.server):
             open_protocol = interface.open_protocol
 
             def wrap(
-                proto: int, deaf: bool = False, open_protocol: Callable[..., SuperSocket] = open_protocol
+                proto: int, discarding: bool = False, open_protocol: Callable[..., SuperSocket] = open_protocol
             ) -> SuperSocket:
-                return open_protocol(proto, deaf) if deaf else Wrapped(open_protocol(proto), link, padding)
+                return open_protocol(proto, discarding) if discarding else Wrapped(open_protocol(proto), link, padding)
 
             monkeypatch.setattr(interface, "open_protocol", wrap)
         with ends.serving("scapy") as told, ends.asking("scapy") as client:
@@ -369,7 +369,7 @@ import sys
 from contextlib import closing
 from scapy.config import conf
 conf.use_pcap = True
-from ipl_tui.exchange.engine import Terms
+from ipl_tui.exchange.engine import ServerConfig
 from ipl_tui.exchange.engines import make_client, make_server
 from ipl_tui.networks.kernel import arrivals
 from ipl_tui.networks.kernel import KernelNetwork
@@ -377,7 +377,7 @@ if "macOS" in sys.argv[1]:
     arrivals.PacketTap = arrivals.frame_tap
 with closing(KernelNetwork().find("lo")) as lo:
     print(type(arrivals.PacketTap("lo", 253)).__name__)
-    server = make_server("scapy", Terms(lo))
+    server = make_server("scapy", ServerConfig(lo))
     server.start()
     with closing(make_client("scapy", lo, "127.0.0.1")) as client:
         for _ in range(3):
@@ -392,9 +392,9 @@ with closing(KernelNetwork().find("lo")) as lo:
 
 def test_a_late_answer_is_not_taken_for_the_next() -> None:
     with closing(SimulatedNetwork()) as network:
-        ends = Ends(network.find("client"), network.find("server"), "10.0.2.20")
+        ends = EngineClasses(network.find("client"), network.find("server"), "10.0.2.20")
         answer = bytes(IP(src="10.0.2.20", dst="10.0.1.10", proto=PROTOCOL) / SERVER_RESPONSE)
-        with ends.server.open_protocol(PROTOCOL, deaf=True), ends.asking("socket") as client:
+        with ends.server.open_protocol(PROTOCOL, discarding=True), ends.asking("socket") as client:
             assert client.ask(0.1).response is None
             ends.server.send(answer, "kernel")  # it has arrived when this returns
             assert client.ask(0.1).response is None
@@ -431,19 +431,22 @@ def test_a_server_answers_no_more_often_than_it_is_to(engine: str, request: pyte
 @pytest.mark.parametrize("engine", ENGINES)
 def test_without_an_address_there_is_nothing_to_answer_for(engine: str) -> None:
     with pytest.raises(SendError, match="f0 has no IPv4 address to answer for"):
-        make_server(engine, Terms(FakeInterface("f0"))).start()
+        make_server(engine, ServerConfig(FakeInterface("f0"))).start()
 
 
 def test_a_listener_that_can_open_only_one_socket_closes_it(own_loopback: None) -> None:
     class Grudging(FakeInterface):
-        def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
-            if not deaf:
+        def open_protocol(self, proto: int, discarding: bool = False) -> SuperSocket:
+            if not discarding:
                 raise SendError("One is enough.")
-            self.opened = KernelNetwork().find("lo").open_protocol(proto, deaf)
+            self.opened = KernelNetwork().find("lo").open_protocol(proto, discarding)
             return self.opened
 
     interface = Grudging("f0", "127.0.0.1/8")
-    for start in (make_server("scapy", Terms(interface)).start, lambda: make_client("scapy", interface, "127.0.0.1")):
+    for start in (
+        make_server("scapy", ServerConfig(interface)).start,
+        lambda: make_client("scapy", interface, "127.0.0.1"),
+    ):
         with pytest.raises(SendError, match="One is enough"):
             start()
         assert interface.opened.closed

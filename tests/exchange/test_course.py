@@ -12,9 +12,9 @@ from queue import Queue
 
 import pytest
 
-from ipl_tui.exchange.engine import Terms
+from ipl_tui.exchange.delayed_answers import DELAY
+from ipl_tui.exchange.engine import ServerConfig
 from ipl_tui.exchange.engines import RAW_ENGINES, make_client, make_server
-from ipl_tui.exchange.waiting import DELAY
 from ipl_tui.networks.interface import Interface
 from ipl_tui.networks.kernel import KernelNetwork
 from tests.conftest import Pair, inside
@@ -70,7 +70,7 @@ def test_their_client_with_our_servers(medium: Medium, way: str) -> None:
         for engine in RAW_ENGINES:
             problems: Queue[str] = Queue()
             with medium.here():
-                server = make_server(engine, Terms(medium.ours, delay=DELAY, on_problem=problems.put))
+                server = make_server(engine, ServerConfig(medium.ours, delay=DELAY, on_problem=problems.put))
                 server.start()
             client.ask()
             if is_not_delivered(medium, way, engine):
@@ -97,7 +97,7 @@ import ctypes, fcntl, os, socket, struct, sys
 from scapy.all import conf
 conf.use_pcap = True  # all that it loads is loaded while it can be read
 from contextlib import closing
-from ipl_tui.exchange.engine import Terms
+from ipl_tui.exchange.engine import ServerConfig
 from ipl_tui.exchange.engines import make_server
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.exchange import scapy_engine
@@ -130,7 +130,7 @@ if os.fork() == 0:
     exec(CLIENT)
     os._exit(0)
 os.close(asking)
-server = make_server("scapy", Terms(KernelNetwork().find("lo"), delay=0.15))
+server = make_server("scapy", ServerConfig(KernelNetwork().find("lo"), delay=0.15))
 server.start()
 os.write(questions, b"\\n")
 os.close(questions)

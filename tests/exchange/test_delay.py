@@ -11,12 +11,12 @@ from queue import Queue
 
 import pytest
 
-from ipl_tui.exchange import waiting
-from ipl_tui.exchange.engine import Client, Received, Target, Terms
+from ipl_tui.exchange import delayed_answers
+from ipl_tui.exchange.delayed_answers import STOPPED, TOO_MANY, OwnPackets
+from ipl_tui.exchange.engine import Client, Received, ServerConfig, Target
 from ipl_tui.exchange.engines import RAW_ENGINES, make_client, make_server
 from ipl_tui.exchange.scapy_engine import ScapyClient
 from ipl_tui.exchange.socket_engine import SocketClient, make_packet
-from ipl_tui.exchange.waiting import STOPPED, TOO_MANY, Ours
 from ipl_tui.networks.interface import Interface, Network
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
@@ -37,7 +37,7 @@ def question(source: str = "127.0.0.1") -> bytes:
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
 def test_the_answer_comes_after_the_delay(lo: Interface, engine: str) -> None:
-    server = make_server(engine, Terms(lo, delay=0.1))
+    server = make_server(engine, ServerConfig(lo, delay=0.1))
     server.start()
     with closing(make_client("scapy", lo, "127.0.0.1")) as client:
         reply = client.ask(5)
@@ -50,8 +50,8 @@ def test_waiting_loses_nothing_and_keeps_the_order(lo: Interface, engine: str) -
     """As many as 1,000 a second have waiting at once, all within a few ms."""
     clients = [f"127.0.1.{last}" for last in range(1, 151)]
     told: Queue[Received] = Queue()
-    server = make_server(engine, Terms(lo, delay=0.15, on_received=told.put))
-    with lo.open_protocol(253, deaf=True), closing(Wire(f"ipl-{os.getpid()}-alone", "lo")) as wire:
+    server = make_server(engine, ServerConfig(lo, delay=0.15, on_received=told.put))
+    with lo.open_protocol(253, discarding=True), closing(Wire(f"ipl-{os.getpid()}-alone", "lo")) as wire:
         server.start()
         for each in clients:
             lo.send(question(each), "kernel")
@@ -66,7 +66,7 @@ def test_waiting_loses_nothing_and_keeps_the_order(lo: Interface, engine: str) -
 @pytest.mark.parametrize("engine", RAW_ENGINES)
 def test_stopping_ends_at_once_and_says_what_became_of_the_request(lo: Interface, engine: str) -> None:
     told: Queue[Received] = Queue()
-    server = make_server(engine, Terms(lo, delay=LONG, on_received=told.put))
+    server = make_server(engine, ServerConfig(lo, delay=LONG, on_received=told.put))
     for _ in range(2):
         server.start()
         with lo.open_protocol(253) as listening:
@@ -82,9 +82,9 @@ def test_stopping_ends_at_once_and_says_what_became_of_the_request(lo: Interface
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
 def test_of_a_flood_so_many_wait(lo: Interface, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "MOST_WAITING", 2)
+    monkeypatch.setattr(delayed_answers, "MOST_WAITING", 2)
     told: Queue[Received] = Queue()
-    server = make_server(engine, Terms(lo, delay=LONG, on_received=told.put))
+    server = make_server(engine, ServerConfig(lo, delay=LONG, on_received=told.put))
     server.start()
     for _ in range(3):
         lo.send(question(), "kernel")
@@ -95,7 +95,7 @@ def test_of_a_flood_so_many_wait(lo: Interface, engine: str, monkeypatch: pytest
 @pytest.mark.parametrize("engine", RAW_ENGINES)
 def test_no_more_are_answered_than_are_wanted(lo: Interface, engine: str) -> None:
     told: Queue[Received] = Queue()
-    server = make_server(engine, Terms(lo, delay=0.05, most=2, on_received=told.put))
+    server = make_server(engine, ServerConfig(lo, delay=0.05, most=2, on_received=told.put))
     server.start()
     for last in range(1, 6):
         lo.send(question(f"127.0.0.{last}"), "kernel")
@@ -113,8 +113,8 @@ def test_what_this_program_sends_is_answered_at_once(engine: str, place: str, re
     else:
         network = SimulatedNetwork() if place == "simulated" else request.getfixturevalue("sandbox")
         client, server = network.find("client"), network.find("server")
-    ours = Ours()
-    answering = make_server(engine, Terms(server, delay=LONG, ours=ours))
+    ours = OwnPackets()
+    answering = make_server(engine, ServerConfig(server, delay=LONG, ours=ours))
     with closing(network):
         answering.start()
         with closing(make_client(engine, client, str(server.addresses[0].ip))) as asking:
@@ -143,7 +143,7 @@ def test_a_server_on_an_interface_hears_its_own_host(veth: Pair, answering: str,
         closing(KernelNetwork().find("lo")) as lo,
         closing(Wire(veth.client.namespace, "c0")) as wire,
     ):
-        server = make_server(answering, Terms(near, on_received=told.put, on_problem=told.put))
+        server = make_server(answering, ServerConfig(near, on_received=told.put, on_problem=told.put))
         server.start()
         with closing(make_client_of(asking, near if by == "c0" else lo, address)) as client:
             replies = [client.ask(5) for _ in range(3)]
@@ -166,11 +166,11 @@ def make_client_of(engine: str, interface: Interface, address: str) -> Client:
 
 
 def test_own_requests_do_not_bring_objections(veth: Pair) -> None:
-    """Also while only a deaf socket is open, as while the lab waits for an answer."""
+    """Also while only a discarding socket is open, as while the lab waits for an answer."""
     with (
         inside(veth.client.namespace),
         closing(KernelNetwork().find("c0")) as near,
-        near.open_protocol(253, deaf=True),
+        near.open_protocol(253, discarding=True),
         closing(near.open_raw(1)) as errors,
     ):
         packet = make_packet("10.0.1.10", "10.0.1.10", 253, b"ClientMessage")

@@ -12,19 +12,19 @@ from ipl_tui.capture.frames import NO_TIME, Batch
 from ipl_tui.capture.store import Store
 from ipl_tui.diagnosis.unanswered import Unanswered, explain, look_into
 from ipl_tui.exchange.engine import Reply
-from ipl_tui.exchange.reading import Captured, gains, is_asked, is_closed, read_connection, read_datagrams
+from ipl_tui.exchange.transcript import CapturedPacket, gains, is_asked, is_closed, read_connection, read_datagrams
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.fields import read_header
 from ipl_tui.packets.ipv4 import SHORTEST_HEADER, without_padding
 from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.tracking.answers import Answers
-from ipl_tui.tracking.awaiting import Awaiting
 from ipl_tui.tracking.changes import changes
+from ipl_tui.tracking.expected_answers import ExpectedAnswers
 from ipl_tui.tracking.hops import Hops
 from ipl_tui.tracking.matching import asks, error_about, is_answer, is_client_message
-from ipl_tui.tracking.searching import find_answers
-from ipl_tui.tracking.sent import Sent
+from ipl_tui.tracking.search import find_answers
+from ipl_tui.tracking.sent_packet import SentPacket
 from ipl_tui.tracking.tracker import Tracker
 
 NETWORK = SimulatedNetwork()
@@ -84,7 +84,7 @@ def test_every_tap_and_every_reader_of_a_capture_goes_on(
         store.taps += [tracker, Hops(store), Answers(store)]
         numbers = [store.add_interface(interface.name, linktype) for interface in path]
         tracker.follow(NETWORK, dict(zip(numbers, path, strict=True)))
-        watch = Sent(store, REQUEST)
+        watch = SentPacket(store, REQUEST)
         for each in numbers:
             store.append(each, batch([(time, header + packet) for time, packet in seen]))
         assert store.tap_problem == ""
@@ -109,7 +109,7 @@ def test_every_tap_and_every_reader_of_a_capture_goes_on(
 @given(st.lists(packets, max_size=8), st.sampled_from(LINKTYPES))
 def test_waiting_for_an_answer_goes_on(seen: list[bytes], linktype: int) -> None:
     header = LINKS.get(linktype, b"")
-    awaiting = Awaiting(REQUEST, 10**9)
+    awaiting = ExpectedAnswers(REQUEST, 10**9)
     for packet in seen:
         awaiting.see(1, header + packet, linktype)
         awaiting.see(1, packet, linktype)
@@ -121,7 +121,7 @@ def test_waiting_for_an_answer_goes_on(seen: list[bytes], linktype: int) -> None
 
 @given(st.lists(whole_headers, max_size=8))
 def test_reading_an_exchange_goes_on(seen: list[bytes]) -> None:
-    captured = [Captured(number, without_padding(packet)) for number, packet in enumerate(seen)]
+    captured = [CapturedPacket(number, without_padding(packet)) for number, packet in enumerate(seen)]
     reply = Reply(DESTINATION, REQUEST, ANSWER, 0.1)
     for passed in (
         read_datagrams(captured, SOURCE, DESTINATION, reply),
@@ -149,7 +149,7 @@ def test_comparing_two_packets_goes_on(one: bytes, other: bytes) -> None:
 @given(whole_headers)
 def test_silence_about_any_packet_is_explained(seen: bytes) -> None:
     case = Unanswered(REQUEST, "exact", NETWORK.path()[0], NETWORK, 1.0, True, seen=seen)
-    assert explain(case).startswith("Sent on c0, seen on c0, nothing came back in 1.0 s: ")
+    assert explain(case).startswith("SentPacket on c0, seen on c0, nothing came back in 1.0 s: ")
 
 
 @pytest.mark.parametrize("size", range(20))

@@ -8,8 +8,8 @@ from contextlib import closing
 
 import pytest
 
-from ipl_tui.commands.common import place_of
-from ipl_tui.exchange.engine import Terms
+from ipl_tui.commands.common import select_interface
+from ipl_tui.exchange.engine import ServerConfig
 from ipl_tui.exchange.engines import RAW_ENGINES, make_client, make_server
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.kernel import KernelNetwork
@@ -42,7 +42,7 @@ def two_addresses(veth: Pair) -> Iterator[None]:
 def test_a_client_asks_an_own_address_from_an_own_address(
     two_addresses: None, name: str | None, destination: str, source: str, expected: str
 ) -> None:
-    with place_of(name, destination) as place:
+    with select_interface(name, destination) as place:
         assert place.interface.name == "lo"
         for engine in RAW_ENGINES:
             with closing(make_client(engine, place.interface, destination, source)) as client:
@@ -68,12 +68,12 @@ def test_from_an_address_that_no_answer_would_come_to_none_asks(
 
 @pytest.mark.parametrize(("name", "source"), [("lo", "10.0.1.10"), ("lo", "127.0.0.5"), ("c0", "10.0.1.10")])
 def test_a_server_may_answer_for_an_own_address(two_addresses: None, name: str, source: str) -> None:
-    Terms(KernelNetwork().find(name), source=source).require_addresses()
+    ServerConfig(KernelNetwork().find(name), source=source).require_addresses()
 
 
 def test_a_server_on_an_interface_does_not_answer_for_another(two_addresses: None) -> None:
     with pytest.raises(SendError, match=r"^10\.5\.0\.1 is no address of c0"):
-        Terms(KernelNetwork().find("c0"), source="10.5.0.1").require_addresses()
+        ServerConfig(KernelNetwork().find("c0"), source="10.5.0.1").require_addresses()
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
@@ -81,11 +81,11 @@ def test_a_server_on_an_interface_does_not_answer_for_another(two_addresses: Non
 def test_a_server_on_an_interface_answers_every_own_address_where_it_is(
     two_addresses: None, engine: str, source: str
 ) -> None:
-    server = make_server(engine, Terms(KernelNetwork().find("c0"), on_problem=pytest.fail))
+    server = make_server(engine, ServerConfig(KernelNetwork().find("c0"), on_problem=pytest.fail))
     server.start()
     try:
         with (
-            place_of(None, "10.0.1.10") as place,
+            select_interface(None, "10.0.1.10") as place,
             closing(make_client(engine, place.interface, "10.0.1.10", source)) as client,
         ):
             assert client.ask(5).response is not None

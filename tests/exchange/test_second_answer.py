@@ -11,7 +11,7 @@ from ipl_tui.exchange.engines import RAW_ENGINES
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.packets.messages import PROTOCOL, SERVER_RESPONSE
 from tests.conftest import wait_until
-from tests.exchange.test_clients import PLACES, Ends
+from tests.exchange.test_clients import PLACES, EngineClasses
 
 
 @pytest.mark.parametrize("engine", RAW_ENGINES)
@@ -29,9 +29,9 @@ def test_of_two_servers_both_answers_are_counted(place: str, engine: str, reques
 @pytest.mark.parametrize("engine", RAW_ENGINES)
 def test_a_late_answer_is_no_second_one(engine: str) -> None:
     with closing(SimulatedNetwork()) as network:
-        ends = Ends(network.find("client"), network.find("server"), "10.0.2.20")
+        ends = EngineClasses(network.find("client"), network.find("server"), "10.0.2.20")
         answer = bytes(IP(src="10.0.2.20", dst="10.0.1.10", proto=PROTOCOL) / SERVER_RESPONSE)
-        with ends.asking(engine) as client, ends.server.open_protocol(PROTOCOL, deaf=True):
+        with ends.asking(engine) as client, ends.server.open_protocol(PROTOCOL, discarding=True):
             ends.server.send(answer, "kernel")
             assert client.surplus(0.1) == 0, "others asked for it"
             assert client.ask(0.1).response is None

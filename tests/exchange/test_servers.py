@@ -16,7 +16,7 @@ import pytest
 from scapy.layers.inet import ICMP, IP
 
 from ipl_tui.exchange import socket_engine
-from ipl_tui.exchange.engine import Received, Server, Terms
+from ipl_tui.exchange.engine import Received, Server, ServerConfig
 from ipl_tui.exchange.engines import RAW_ENGINES, make_server
 from ipl_tui.networks.interface import Interface, Method, SendError
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
@@ -66,11 +66,11 @@ def setting(request: pytest.FixtureRequest, veth: Pair) -> Iterator[Setting]:
         closing(KernelNetwork().find(there.interface)) as server,
         inside(here.namespace),
         closing(KernelNetwork().find(here.interface)) as client,
-        client.open_protocol(PROTOCOL, deaf=True),
+        client.open_protocol(PROTOCOL, discarding=True),
         closing(Wire(here.namespace, here.interface)) as wire,
     ):
         told: Queue[Received] = Queue()
-        responder = make_server(engine, Terms(server, on_problem=problems.put, on_received=told.put))
+        responder = make_server(engine, ServerConfig(server, on_problem=problems.put, on_received=told.put))
         yield Setting(client, here.address, there.address, responder, problems, told, wire)
         responder.stop()
 

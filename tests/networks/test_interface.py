@@ -128,10 +128,10 @@ def setting(request: pytest.FixtureRequest) -> Iterator[Setting]:
 
 
 @contextmanager
-def listening(setting: Setting, deaf: bool = False) -> Iterator[SuperSocket]:
+def listening(setting: Setting, discarding: bool = False) -> Iterator[SuperSocket]:
     """A protocol socket on the interface that the packets arrive at."""
     with setting.there():
-        protocol = setting.far.open_protocol(PROTOCOL, deaf)
+        protocol = setting.far.open_protocol(PROTOCOL, discarding)
     with protocol:
         yield protocol
 
@@ -302,7 +302,7 @@ def test_a_protocol_socket_hears_and_the_kernel_is_quiet(setting: Setting) -> No
 
 
 def test_a_deaf_protocol_socket_never_fills(setting: Setting) -> None:
-    with listening(setting, deaf=True) as protocol:
+    with listening(setting, discarding=True) as protocol:
         for _ in range(6):  # an unread one that hears is full after some 250
             for _ in range(100):
                 setting.interface.send(datagram(setting), "kernel")

@@ -12,7 +12,7 @@ from scapy.packet import Raw
 from ipl_tui.networks.reassembly import MOST_BYTES, MOST_DATAGRAMS, Arrival, Lost, Reassembly, cut, write_checksum
 from ipl_tui.networks.topology import PATH
 from ipl_tui.packets.checksum import internet_checksum
-from ipl_tui.packets.options import Options
+from ipl_tui.packets.options import ProcessedOptions
 
 PORT, OTHER_PORT = PATH[1], PATH[2]
 
@@ -122,7 +122,7 @@ def test_the_whole_packet_has_the_header_of_its_first_fragment() -> None:
 
 def test_what_the_options_of_the_first_fragment_did_holds_for_the_whole() -> None:
     reassembly = Reassembly(30)
-    options = Options(record_route=20)
+    options = ProcessedOptions(record_route=20)
     reassembly.add(Arrival(part(0, 8), PORT, 1.0, options=options))
     whole, _ = reassembly.add(Arrival(part(8, 9, more=False), PORT, 2.0))
     assert whole

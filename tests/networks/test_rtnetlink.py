@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ipl_tui.networks import rtnetlink
-from ipl_tui.networks.rtnetlink import KernelError, Link, Rtnetlink, cable_end
+from ipl_tui.networks.rtnetlink import KernelError, KernelLink, Rtnetlink, cable_end
 from tests.conftest import wait_until
 
 HARDWARE = bytes.fromhex("0200c0000201")
@@ -31,7 +31,7 @@ def kernel(own_loopback: None) -> Iterator[Rtnetlink]:
         os.close(here)
 
 
-def named(kernel: Rtnetlink, name: bytes) -> Link:
+def named(kernel: Rtnetlink, name: bytes) -> KernelLink:
     (link,) = [link for link in kernel.links() if link.name == name]
     return link
 

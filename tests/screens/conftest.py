@@ -16,7 +16,7 @@ from ipl_tui.networks.interface import Network, find_interface
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.screens.lab import LabScreen
-from ipl_tui.session.options import Options
+from ipl_tui.session.options import LabOptions
 from tests.screen import until
 
 Running = Callable[..., AbstractAsyncContextManager[tuple[Pilot[None], LabScreen]]]
@@ -56,7 +56,7 @@ def running(tmp_path: Path) -> Running:
         on_interface_chosen: Callable[[str], None] = lambda name: None,
     ) -> AsyncIterator[tuple[Pilot[None], LabScreen]]:
         networks = networks or [KernelNetwork()]
-        options = Options(find_interface(interface, networks), filter, read, responder, follow, on_interface_chosen)
+        options = LabOptions(find_interface(interface, networks), filter, read, responder, follow, on_interface_chosen)
         with Store(path) as store:
             app = PacketLab(store, networks, options)
             async with app.run_test(size=size, notifications=True) as pilot:

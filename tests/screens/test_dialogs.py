@@ -22,8 +22,8 @@ from ipl_tui.networks.interface import Ability, Interface
 from ipl_tui.screens.help import HelpScreen
 from ipl_tui.screens.interfaces import InterfaceScreen
 from ipl_tui.screens.save import SaveScreen
-from ipl_tui.session.options import Options
-from ipl_tui.widgets.place import Place
+from ipl_tui.session.options import LabOptions
+from ipl_tui.widgets.key_context import KeyContext
 from tests.fake_interface import FakeInterface, FakeNetwork
 from tests.screen import seen, until, until_seen
 from tests.widgets.stage import staged
@@ -170,7 +170,7 @@ class TestInterfaces:
     async def test_the_lab_then_shows_its_whole_name(self) -> None:
         long = FakeInterface("wlp0s20f3", "192.168.100.200/24")
         with Store() as store:
-            lab = PacketLab(store, [FakeNetwork("kernel", LOOPBACK, long)], Options(LOOPBACK))
+            lab = PacketLab(store, [FakeNetwork("kernel", LOOPBACK, long)], LabOptions(LOOPBACK))
             async with lab.run_test(size=(120, 36)) as pilot:
                 await until_seen(pilot, "lo  127.0.0.1 ▾")
                 await until_seen(pilot, "✖ Nothing passes a fake interface.")
@@ -253,7 +253,7 @@ class TestSaving:
 class TestHelp:
     def screen(self) -> HelpScreen:
         keys = [Binding("q,w", "quit", "Quit", tooltip="Leave the lab"), Binding("x", "extra", "Something else")]
-        return HelpScreen([Place("Somewhere", Label(), list(Binding.make_bindings(keys)))])
+        return HelpScreen([KeyContext("Somewhere", Label(), list(Binding.make_bindings(keys)))])
 
     async def test_keys_of_one_action_stand_together(self) -> None:
         async with asking(self.screen(), size=(100, 80)) as (pilot, _):

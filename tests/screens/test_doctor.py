@@ -20,7 +20,7 @@ from ipl_tui.networks.sandbox import SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedInterface, SimulatedNetwork
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.session import session
-from ipl_tui.tracking import matching, sent
+from ipl_tui.tracking import matching, sent_packet
 from ipl_tui.widgets.header_grid import HeaderForm
 from tests.screen import seen, until, until_seen
 from tests.screens.conftest import Running, settled
@@ -227,7 +227,7 @@ class TestSilence:
             looked.append(packet)
             return matching.asks(packet)
 
-        monkeypatch.setattr(sent, "asks", look)
+        monkeypatch.setattr(sent_packet, "asks", look)
         async with running("simulated:client", networks=[network], filter="ip") as (pilot, lab):
             await self.send(pilot, lab, payload)
             await until(pilot, lambda: looked)

@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange import comparing
-from ipl_tui.exchange.engine import Terms
+from ipl_tui.exchange import comparison as comparison_module
+from ipl_tui.exchange.engine import ServerConfig
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.exchange.socket_engine import SocketServer
 from ipl_tui.networks.interface import Network
@@ -22,7 +22,7 @@ from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.screens.engines import EnginesScreen
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.session import responder
-from ipl_tui.session.options import Options
+from ipl_tui.session.options import LabOptions
 from ipl_tui.widgets.header_grid import HeaderForm
 from tests.conftest import wait_until
 from tests.fake_interface import FakeInterface, FakeNetwork
@@ -38,7 +38,7 @@ def has_answers(lab: LabScreen, count: int) -> bool:
 
 def has_refused(lab: LabScreen, count: int) -> bool:
     """Whether the responder has not answered so many because of its rate."""
-    return lab.session.responder is not None and lab.session.responder.terms.refused == count
+    return lab.session.responder is not None and lab.session.responder.config.refused == count
 
 
 async def opened(pilot: Pilot[None], lab: LabScreen) -> EnginesScreen:
@@ -91,7 +91,7 @@ class TestResponder:
     async def test_more_than_its_rate_is_counted_and_said_once(
         self, running: Running, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(responder, "Terms", partial(Terms, rate=1, clock=lambda: 0.0))
+        monkeypatch.setattr(responder, "ServerConfig", partial(ServerConfig, rate=1, clock=lambda: 0.0))
         with closing(SimulatedNetwork()) as network:
             async with running("simulated:client", networks=[network]) as (pilot, lab):
                 await settled(pilot, lab)
@@ -107,7 +107,7 @@ class TestResponder:
 
     async def test_the_command_line_chooses_the_first(self) -> None:
         with closing(SimulatedNetwork()) as network, Store() as store:
-            app = PacketLab(store, [network], Options(network.find("client"), engine="socket"))
+            app = PacketLab(store, [network], LabOptions(network.find("client"), engine="socket"))
             async with app.run_test(size=(120, 36)) as pilot:
                 await until_seen(pilot, "↩ socket responder (server)")
 
@@ -215,7 +215,7 @@ class TestComparison:
 
     @pytest.mark.parametrize("way", ["back to the lab", "out of the app"])
     async def test_leaving_it_ends_it(self, running: Running, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(comparing, "Comparison", partial(comparing.Comparison, timeout=30))
+        monkeypatch.setattr(comparison_module, "Comparison", partial(comparison_module.Comparison, timeout=30))
         before = set(threading.enumerate())
         with closing(SimulatedNetwork()) as network:
             async with running("simulated:client", networks=[network]) as (pilot, lab):
@@ -244,7 +244,7 @@ class TestComparison:
     ) -> None:
         ending, go_on = threading.Event(), threading.Event()
 
-        class Slow(comparing.Comparison):
+        class Slow(comparison_module.Comparison):
             def close(self) -> None:
                 ending.set()
                 assert go_on.wait(15)
@@ -253,7 +253,7 @@ class TestComparison:
         with closing(SimulatedNetwork()) as network:
             async with running("simulated:client", networks=[network]) as (pilot, lab):
                 with monkeypatch.context() as patch:
-                    patch.setattr(comparing, "Comparison", Slow)
+                    patch.setattr(comparison_module, "Comparison", Slow)
                     comparison = (await opened(pilot, lab)).comparison
                     await pilot.press("escape")
                     await until(pilot, ending.is_set)
@@ -268,7 +268,7 @@ class TestComparison:
     async def test_an_interface_without_a_destination_asks_for_one(self) -> None:
         fake = FakeInterface("f0", "10.0.0.9/24")
         with Store() as store:
-            app = PacketLab(store, [FakeNetwork("kernel", fake)], Options(fake))
+            app = PacketLab(store, [FakeNetwork("kernel", fake)], LabOptions(fake))
             async with app.run_test(size=(120, 36), notifications=True) as pilot:
                 await pilot.press("v")
                 await until_seen(pilot, "Type a Destination Address in the composer first (2).")
@@ -276,7 +276,7 @@ class TestComparison:
     async def test_what_fails_is_said_in_each_column(self) -> None:
         fake = FakeInterface("f0", "127.0.0.1/8")
         with Store() as store:
-            app = PacketLab(store, [FakeNetwork("kernel", fake)], Options(fake))
+            app = PacketLab(store, [FakeNetwork("kernel", fake)], LabOptions(fake))
             async with app.run_test(size=(120, 36)) as pilot:
                 await pilot.press("v")
                 await until_seen(pilot, "Nothing has been sent yet.")

@@ -21,7 +21,7 @@ from ipl_tui.capture.files import Pipe
 from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.sniffer import PcapySocket
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.engine import Terms
+from ipl_tui.exchange.engine import ServerConfig
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.networks.interface import Method
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
@@ -144,7 +144,7 @@ class TestExchange:
         self, running: Running, veth: Pair
     ) -> None:
         with inside(veth.server.namespace):
-            responder = ScapyServer(Terms(KernelNetwork().find(veth.server.interface), on_problem=pytest.fail))
+            responder = ScapyServer(ServerConfig(KernelNetwork().find(veth.server.interface), on_problem=pytest.fail))
             responder.start()
         wire = Wire(veth.server.namespace, veth.server.interface)
         with inside(veth.client.namespace):
@@ -732,7 +732,7 @@ from ipl_tui.session.options import Options
 async def main(captures, sends, can):
     network = KernelNetwork()
     with Store() as store:
-        app = PacketLab(store, [network], Options(network.find("lo"), filter="ip proto 253"))
+        app = PacketLab(store, [network], LabOptions(network.find("lo"), filter="ip proto 253"))
         async with app.run_test(size=(120, 36)) as pilot:
             await until_seen(pilot, captures)
             await pilot.press("f5")

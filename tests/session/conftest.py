@@ -14,9 +14,9 @@ from ipl_tui.networks.interface import Interface, Network, find_interface
 from ipl_tui.networks.sending import Order
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.packets.craft import Draft, craft
-from ipl_tui.session.options import Options
+from ipl_tui.session.options import LabOptions
 from ipl_tui.session.session import Session
-from ipl_tui.session.snapshot import Said, Snapshot
+from ipl_tui.session.snapshot import Notice, Snapshot
 
 CLIENT, SERVER = "10.0.1.10", "10.0.2.20"
 
@@ -45,7 +45,7 @@ class Told:
         return self.snapshots[-1]
 
     @property
-    def said(self) -> list[Said]:
+    def said(self) -> list[Notice]:
         """Every sentence, each once."""
         return list({said.number: said for snapshot in self.snapshots for said in snapshot.said}.values())
 
@@ -60,7 +60,7 @@ class Told:
             raise AssertionError(f"this was not told; the last: {self.last}") from None
         return self.last
 
-    async def hear(self, text: str) -> Said:
+    async def hear(self, text: str) -> Notice:
         """The first sentence with a text in it."""
         await self.until(lambda _: any(text in said.text for said in self.said))
         return next(said for said in self.said if text in said.text)
@@ -92,7 +92,7 @@ def running(network: SimulatedNetwork) -> Running:
     ) -> AsyncIterator[Told]:
         networks = networks or [network]
         place = find_interface(interface, networks) if isinstance(interface, str) else interface
-        options = Options(place, filter, read, responder, follow, on_interface_chosen, engine)
+        options = LabOptions(place, filter, read, responder, follow, on_interface_chosen, engine)
         with Store() as store:
             told = Told(Session(store, networks, options))
             going_on = asyncio.create_task(told.session.run())

@@ -19,7 +19,7 @@ from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.links import read_link
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.session import session as sessions
-from ipl_tui.session.options import Options
+from ipl_tui.session.options import LabOptions
 from ipl_tui.session.session import SENTENCES_KEPT, Session
 from ipl_tui.session.snapshot import Snapshot
 from tests.conftest import wait_until
@@ -71,10 +71,10 @@ class TestSending:
         async with running(responder=False) as told:
             told.session.send(order())
             said = await told.hear(f"{SERVER} says protocol unreachable")
-            assert said.about == "objection" and said.text.endswith("; F6 turns the responder on")
+            assert said.about == "icmp error" and said.text.endswith("; F6 turns the responder on")
             told.session.send(order(b"something else"))
             await told.until(lambda now: now.captured == 4 and len(told.said) == 4)
-            assert [said.about for said in told.said] == ["order", "objection", "order", "objection"]
+            assert [said.about for said in told.said] == ["order", "icmp error", "order", "objection"]
             assert not told.said[-1].text.endswith("responder on"), "it would not answer that"
 
     async def test_a_router_s_objection(self, running: Running) -> None:
@@ -238,7 +238,7 @@ class TestResponder:
             await told.until(lambda now: now.answering)
             server = told.session.responder
             assert server is not None
-            await asyncio.to_thread(server.terms.on_problem, "The server fell over.")
+            await asyncio.to_thread(server.config.on_problem, "The server fell over.")
             assert (await told.hear("fell over")).about == "responder"
 
     async def test_it_rests_while_engines_are_compared(self, running: Running) -> None:
@@ -384,7 +384,7 @@ class TestEnd:
 
     async def test_a_fault_of_ours_is_raised(self, network: SimulatedNetwork) -> None:
         with Store() as store:
-            session = Session(store, [network], Options(network.find("client")))
+            session = Session(store, [network], LabOptions(network.find("client")))
 
             def fault() -> None:
                 raise ZeroDivisionError("on purpose")
@@ -400,7 +400,7 @@ class TestEnd:
     async def test_an_order_that_waits_for_a_capture_is_not_held_up(self, network: SimulatedNetwork) -> None:
         interface = FakeInterface("f0", "10.0.1.10/24")
         with Store() as store:
-            session = Session(store, [FakeNetwork("fake", interface)], Options(interface))
+            session = Session(store, [FakeNetwork("fake", interface)], LabOptions(interface))
             session.send(order())  # before anything has begun
             assert session.snapshot.sending
             await session.close()
@@ -420,8 +420,8 @@ class TestQuiet:
         interface = FakeInterface("f0", "10.0.1.10/24")
         opened: list[tuple[int, bool, int]] = []
 
-        def open_protocol(proto: int, deaf: bool = False) -> None:
-            opened.append((proto, deaf, len(interface.sent)))
+        def open_protocol(proto: int, discarding: bool = False) -> None:
+            opened.append((proto, discarding, len(interface.sent)))
             raise SendError("Nothing arrives at a fake interface.")
 
         interface.open_protocol = open_protocol  # type: ignore[method-assign, assignment]

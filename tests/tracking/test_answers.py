@@ -12,7 +12,7 @@ from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.store import Store
 from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.tracking import answers as answers_module
-from ipl_tui.tracking.answers import Answer, Answers
+from ipl_tui.tracking.answers import Answers, MatchedRequest
 
 SECOND = 1_000_000_000
 CLIENT, SERVER = "10.0.1.10", "10.0.1.20"
@@ -60,7 +60,7 @@ def test_a_response_is_joined_to_its_request(store: Store, joiner: Answers) -> N
     store.append(0, batch((0, ETHERNET + b"unrelated"), (100, ETHERNET + REQUEST)))
     assert joiner.response_of(2) is None
     store.append(0, batch((400_100, ETHERNET + RESPONSE)))
-    assert joiner.request_of(3) == Answer(request=2, delay=400_000)
+    assert joiner.request_of(3) == MatchedRequest(request=2, delay=400_000)
     assert joiner.response_of(2) == 3
     assert [joiner.request_of(number) for number in (1, 2)] == [None, None]
     assert [joiner.response_of(number) for number in (1, 3)] == [None, None]
@@ -73,7 +73,7 @@ def icmp_error(quoted: bytes, kind: int = 3, code: int = 2, source: str = SERVER
 def test_an_icmp_error_is_joined_to_the_request_that_it_quotes(store: Store, joiner: Answers) -> None:
     error = icmp_error(REQUEST, kind=11, code=0, source="10.0.1.1")
     store.append(0, batch((100, ETHERNET + REQUEST), (300, ETHERNET + error), (400, ETHERNET + RESPONSE)))
-    assert joiner.request_of(2) == Answer(request=1, delay=200, error=(11, 0))
+    assert joiner.request_of(2) == MatchedRequest(request=1, delay=200, error=(11, 0))
     assert joiner.response_of(1) == 2
     assert joiner.request_of(3) is None, "the request has had its answer"
 
@@ -93,21 +93,21 @@ def test_an_icmp_error_is_joined_to_the_request_that_it_quotes(store: Store, joi
 def test_what_only_looks_like_an_error(store: Store, joiner: Answers, frame: bytes) -> None:
     store.append(0, batch((1, ETHERNET + REQUEST), (2, ETHERNET + frame), (3, ETHERNET + RESPONSE)))
     assert joiner.request_of(2) is None
-    assert joiner.request_of(3) == Answer(1, 2)
+    assert joiner.request_of(3) == MatchedRequest(1, 2)
 
 
 def test_a_request_that_the_network_knows_to_be_lost_is_not_answered(store: Store) -> None:
     joiner = Answers(store, gone=lambda interface, time: (interface, time) == (0, 1))
     store.taps.append(joiner)
     store.append(0, batch((1, ETHERNET + REQUEST), (2, ETHERNET + REQUEST), (3, ETHERNET + RESPONSE)))
-    assert joiner.request_of(3) == Answer(2, 1)
+    assert joiner.request_of(3) == MatchedRequest(2, 1)
     assert joiner.response_of(1) is None
 
 
 def test_both_in_one_batch(store: Store, joiner: Answers) -> None:
     store.append(0, batch((1, ETHERNET + REQUEST), (2, ETHERNET + RESPONSE), (3, ETHERNET + RESPONSE)))
-    assert joiner.request_of(2) == Answer(1, 1)
-    assert joiner.request_of(3) == Answer(1, 2, again=True), "one request, one answer"
+    assert joiner.request_of(2) == MatchedRequest(1, 1)
+    assert joiner.request_of(3) == MatchedRequest(1, 2, again=True), "one request, one answer"
     assert joiner.response_of(1) == 2
 
 
@@ -115,13 +115,17 @@ def test_the_oldest_unanswered_request_comes_first(store: Store, joiner: Answers
     requests = [(time, ETHERNET + REQUEST) for time in (1, 2, 3)]
     responses = [(time, ETHERNET + RESPONSE) for time in (11, 12, 13)]
     store.append(0, batch(*requests, *responses))
-    assert [joiner.request_of(number) for number in (4, 5, 6)] == [Answer(1, 10), Answer(2, 10), Answer(3, 10)]
+    assert [joiner.request_of(number) for number in (4, 5, 6)] == [
+        MatchedRequest(1, 10),
+        MatchedRequest(2, 10),
+        MatchedRequest(3, 10),
+    ]
 
 
 def test_after_fifteen_seconds_nobody_waits(store: Store, joiner: Answers) -> None:
     late, exact = (0, ETHERNET + REQUEST), (5, ETHERNET + REQUEST)
     store.append(0, batch(late, exact, (15 * SECOND + 5, ETHERNET + RESPONSE)))
-    assert joiner.request_of(3) == Answer(2, 15 * SECOND)
+    assert joiner.request_of(3) == MatchedRequest(2, 15 * SECOND)
     assert joiner.response_of(1) is None
 
 
@@ -145,7 +149,7 @@ def test_after_fifteen_seconds_nobody_waits(store: Store, joiner: Answers) -> No
 def test_what_only_looks_like_an_answer(store: Store, joiner: Answers, response: bytes) -> None:
     store.append(0, batch((1, ETHERNET + REQUEST), (2, ETHERNET + response), (3, ETHERNET + RESPONSE)))
     assert joiner.request_of(2) is None
-    assert joiner.request_of(3) == Answer(1, 2)
+    assert joiner.request_of(3) == MatchedRequest(1, 2)
 
 
 def test_another_interface_is_another_wire(store: Store, joiner: Answers) -> None:
@@ -158,7 +162,7 @@ def test_loopback_has_one_address_for_both(store: Store, joiner: Answers) -> Non
     here = "127.0.0.1"
     request, response = packet(here, here, CLIENT_MESSAGE), packet(here, here, SERVER_RESPONSE)
     store.append(0, batch((1, ETHERNET + request), (2, ETHERNET + response)))
-    assert joiner.request_of(2) == Answer(1, 1)
+    assert joiner.request_of(2) == MatchedRequest(1, 1)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +187,7 @@ def test_link_types(linktype: int, header: bytes) -> None:
         options = packet(SERVER, CLIENT, SERVER_RESPONSE, options=b"\x01\x01\x01\x00")
         padding = bytes(13)
         store.append(interface, batch((1, header + REQUEST + padding), (2, header + options + padding)))
-        assert joiner.request_of(2) == Answer(1, 1)
+        assert joiner.request_of(2) == MatchedRequest(1, 1)
 
 
 def test_memory_is_bounded(store: Store, joiner: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +198,7 @@ def test_memory_is_bounded(store: Store, joiner: Answers, monkeypatch: pytest.Mo
     for host in range(1, 6):
         store.append(0, batch((10, ETHERNET + packet(SERVER, f"10.0.1.{host}", SERVER_RESPONSE))))
     answered = {number: joiner.request_of(number) for number in range(6, 11) if joiner.request_of(number)}
-    assert answered == {9: Answer(4, 6), 10: Answer(5, 5)}, "the newest two requests were still waiting"
+    assert answered == {9: MatchedRequest(4, 6), 10: MatchedRequest(5, 5)}, "the newest two requests were still waiting"
 
     for _ in range(2):
         store.append(0, batch((20, ETHERNET + REQUEST), (21, ETHERNET + RESPONSE)))
@@ -236,7 +240,7 @@ def test_any_exchanges_are_joined_as_a_plain_model_says(
     """Requests and responses between hosts, seconds apart, in batches of any size."""
     frames: list[tuple[int, bytes]] = []
     waiting: list[tuple[int, int, int, int]] = []  # number, client, server, time
-    expected: dict[int, Answer] = {}
+    expected: dict[int, MatchedRequest] = {}
     answered: dict[tuple[int, int], tuple[int, int]] = {}  # number and time of the request answered last
     time = slowest = 0
     for number, (asks, client, server, pause) in enumerate(events, 1):
@@ -254,14 +258,14 @@ def test_any_exchanges_are_joined_as_a_plain_model_says(
             age = time - oldest[3]
             if age > (max(SECOND, 2 * slowest) if asked else 15 * SECOND) or age > 15 * SECOND:
                 continue
-            expected[number] = Answer(oldest[0], age)
+            expected[number] = MatchedRequest(oldest[0], age)
             answered[client, server] = oldest[0], oldest[3]
             slowest = slowest if asked else max(slowest, age)
             break
         else:
             request, sent = answered.get((client, server), (0, -99 * SECOND))
             if time - sent <= 15 * SECOND:
-                expected[number] = Answer(request, time - sent, again=True)
+                expected[number] = MatchedRequest(request, time - sent, again=True)
     with Store() as store:
         store.add_interface("c0", 1)
         joiner = Answers(store)
@@ -291,7 +295,7 @@ def test_any_bytes_do_no_harm(frames: list[bytes], linktype: int) -> None:
         store.append(0, batch((2, header + packet("10.9.0.1", "10.9.0.2", CLIENT_MESSAGE))))
         store.append(0, batch((3, header + packet("10.9.0.2", "10.9.0.1", SERVER_RESPONSE))))
         known = linktype in (0, 1, 12, 101, 113, 276)
-        assert joiner.request_of(len(store)) == (Answer(len(store) - 1, 1) if known else None)
+        assert joiner.request_of(len(store)) == (MatchedRequest(len(store) - 1, 1) if known else None)
 
 
 def test_frames_of_other_interfaces_between_those_of_a_batch_do_not_count(store: Store, joiner: Answers) -> None:
@@ -299,6 +303,6 @@ def test_frames_of_other_interfaces_between_those_of_a_batch_do_not_count(store:
     whole = batch((1, ETHERNET + REQUEST), (2, ETHERNET + REQUEST), (3, ETHERNET + RESPONSE), (4, ETHERNET + RESPONSE))
     for interface, positions in ((0, (1, 2)), (1, (0, 3))):
         store.append(interface, Batch(whole.data, [whole.records[position] for position in positions]))
-    assert joiner.request_of(2) == Answer(1, 1)
-    assert joiner.request_of(4) == Answer(3, 3)
+    assert joiner.request_of(2) == MatchedRequest(1, 1)
+    assert joiner.request_of(4) == MatchedRequest(3, 3)
     store.append(0, Batch(whole.data, []))

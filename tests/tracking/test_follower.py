@@ -12,7 +12,7 @@ from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.store import Store
 from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.tracking import follower as follower_module
-from ipl_tui.tracking.answers import Answer, Answers
+from ipl_tui.tracking.answers import Answers, MatchedRequest
 from ipl_tui.tracking.tracker import Tracker
 from tests.conftest import wait_until
 
@@ -64,7 +64,7 @@ def test_while_a_file_is_read_only_what_is_asked_for_is_joined(told: Told) -> No
     with told.tracker.behind():
         told.exchange(20)
         assert told.tracker.request_of(20) is None
-        wait_until(lambda: told.tracker.request_of(20) == Answer(19, 1))
+        wait_until(lambda: told.tracker.request_of(20) == MatchedRequest(19, 1))
         assert told.tracker.response_of(19) == 20
         wait_until(lambda: told.progress == 1)
         assert told.tracker.progress == (0, 40)
@@ -115,7 +115,7 @@ def test_closing_ends_it_at_once(told: Told) -> None:
     told.tracker.close()
     with told.tracker.behind():
         told.exchange(1)
-    assert told.tracker.request_of(12) == Answer(11, 1), "nothing is left for later"
+    assert told.tracker.request_of(12) == MatchedRequest(11, 1), "nothing is left for later"
 
 
 def test_a_file_that_was_changed_ends_it(told: Told) -> None:

@@ -17,8 +17,8 @@ from ipl_tui.tracking.changes import changes, in_brief
 from ipl_tui.tracking.fate import Fate
 from ipl_tui.tracking.hops import Hops
 from ipl_tui.tracking.matching import IcmpError
-from ipl_tui.tracking.searching import Found
-from ipl_tui.tracking.sent import Sent
+from ipl_tui.tracking.search import Found
+from ipl_tui.tracking.sent_packet import SentPacket
 from ipl_tui.tracking.tracker import Tracker
 from ipl_tui.tracking.view import View
 from tests.fake_interface import FakeInterface, FakeNetwork
@@ -26,7 +26,7 @@ from tests.fake_interface import FakeInterface, FakeNetwork
 MAC = {port.name: port.hardware_address for port in PATH}
 
 
-class Line(FakeNetwork):
+class LinkDirection(FakeNetwork):
     """The plan's four interfaces; `fates` is what it knows."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Told:
     """A store with a tracker, and frames that are said to have been seen."""
 
     def __init__(self, store: Store, follow: bool = True) -> None:
-        self.store, self.network, self.clock = store, Line(), 0
+        self.store, self.network, self.clock = store, LinkDirection(), 0
         self.tracker = Tracker(store)
         store.taps.append(self.tracker)
         seen = self.network.listed if follow else self.network.listed[:1]
@@ -178,7 +178,7 @@ RESPONSE = {"src": "10.0.2.20", "dst": "10.0.1.10", "payload": SERVER_RESPONSE}
 
 
 def test_the_fate_of_a_packet_that_arrives_and_is_answered(told: Told) -> None:
-    sent = Sent(told.store, REQUEST)
+    sent = SentPacket(told.store, REQUEST)
     told.see("c0 64", "r0 64", "r1 63", "s0 63", payload=CLIENT_MESSAGE)
     sent.look()
     told.see("s0 64", "r1 64", **RESPONSE)
@@ -201,7 +201,7 @@ def test_what_was_joined_is_part_of_the_fate_without_a_search(told: Told) -> Non
 
 def test_a_fate_says_who_refused_the_packet(told: Told) -> None:
     quote = bytes([11, 0]) + bytes(6) + REQUEST
-    sent = Sent(told.store, REQUEST)
+    sent = SentPacket(told.store, REQUEST)
     told.see("c0 64", payload=CLIENT_MESSAGE)
     told.see("c0 64", src="10.0.1.1", dst="10.0.1.10", proto=1, payload=quote)
     sent.look()
@@ -210,7 +210,7 @@ def test_a_fate_says_who_refused_the_packet(told: Told) -> None:
 
 
 def test_a_filter_that_hides_the_answer_leaves_it_unknown(told: Told) -> None:
-    sent = Sent(told.store, REQUEST, View("dst host 10.0.2.20", 1))
+    sent = SentPacket(told.store, REQUEST, View("dst host 10.0.2.20", 1))
     told.see("c0 64", payload=CLIENT_MESSAGE)
     sent.look()
     assert told.tracker.fate_of(sent).unknown == "filtered"
@@ -219,7 +219,7 @@ def test_a_filter_that_hides_the_answer_leaves_it_unknown(told: Told) -> None:
 
 
 def test_of_what_was_not_captured_nothing_is_known(told: Told) -> None:
-    sent = Sent(told.store, REQUEST)
+    sent = SentPacket(told.store, REQUEST)
     assert told.tracker.fate_of(sent) == Fate()
     told.see("c0 64")
     told.store.close()

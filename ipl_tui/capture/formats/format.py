@@ -49,7 +49,7 @@ class Record(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedPackets:
     """The packets that a store holds when they are saved: what a writer is given."""
 
     interfaces: Sequence[StoredInterface]
@@ -71,5 +71,5 @@ class Format:
     """Begins to read a file; it is told with which magic that begins."""
     ending: str
     """Of the name of a file that is to be saved in it: ".pcapng"."""
-    write: Callable[[Kept], Iterator[bytes]]
+    write: Callable[[SavedPackets], Iterator[bytes]]
     """The file that holds these packets, in pieces. Raises CaptureError for what the format can't say."""

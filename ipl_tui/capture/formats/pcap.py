@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.capture.formats.format import LARGEST_BLOCK, Format, Kept, Run
+from ipl_tui.capture.formats.format import LARGEST_BLOCK, Format, Run, SavedPackets
 from ipl_tui.capture.frames import NO_TIME, SNAPLEN, StoredInterface
 
 _MICROSECONDS, _NANOSECONDS, _MODIFIED = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34
@@ -77,7 +77,7 @@ def file_header(linktype: int, nanoseconds: bool = False) -> bytes:
     )
 
 
-def _write(kept: Kept) -> Iterator[bytes]:
+def _write(kept: SavedPackets) -> Iterator[bytes]:
     """A pcap file, in pieces; in nanoseconds only if it must, as not every program reads those. A packet without a
     time has 0. Raises CaptureError."""
     interfaces: set[int] = set()

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import accumulate, groupby
 from typing import NamedTuple
 
-from ipl_tui.capture.formats.format import LARGEST_BLOCK, Format, Kept, Record, Run
+from ipl_tui.capture.formats.format import LARGEST_BLOCK, Format, Record, Run, SavedPackets
 from ipl_tui.capture.frames import NO_TIME, Batch, StoredInterface
 
 _SECTION_HEADER, _INTERFACE_DESCRIPTION = 0x0A0D0D0A, 1
@@ -343,7 +343,7 @@ TIMELESS = _option(_COMMENT, b"no time was written down for this packet") + _opt
 """The options of an Enhanced Packet Block that has no time: a comment, for whoever reads it elsewhere."""
 
 
-def _write(kept: Kept) -> Iterator[bytes]:
+def _write(kept: SavedPackets) -> Iterator[bytes]:
     """A capture grows in this format: to save it is to copy it."""
     return kept.pcapng()
 

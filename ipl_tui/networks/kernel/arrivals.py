@@ -42,7 +42,7 @@ ROOM = 4 << 20
 """Bytes that may wait to be read, if the kernel allows so many."""
 
 
-class Whole(IP):
+class WholePacket(IP):
     """An IPv4 packet that is dissected no further than to its payload: who listens needs no more, and what dissectors
     of some protocols make of hostile bytes takes seconds, in which nothing else would be heard."""
 
@@ -83,7 +83,7 @@ class PacketTap(SimpleSocket):
 
 
 @dataclass(frozen=True)
-class Door:
+class ArrivalSource:
     """An interface by which packets arrive, and what captures on it."""
 
     tap: SuperSocket
@@ -138,17 +138,17 @@ def take_in(packet: bytes) -> bytes:
 class ArrivalSocket(SuperSocket):
     """What arrives by some doors, each packet once, whole and from IP on."""
 
-    def __init__(self, doors: Sequence[Door], quieting: Sequence[SuperSocket] = ()) -> None:
+    def __init__(self, doors: Sequence[ArrivalSource], quieting: Sequence[SuperSocket] = ()) -> None:
         """Take over the taps of the doors, which are of one kind, and sockets that only have to be open meanwhile."""
         self._doors = list(doors)
         self._quieting = quieting
-        self._ready: list[Door] = []
+        self._ready: list[ArrivalSource] = []
         self._reassembly = Reassembly(REASSEMBLY_TIMEOUT)
 
     @staticmethod
     def select(sockets: list[SuperSocket], remain: float | None = None) -> list[SuperSocket]:
         """Those that have something to receive: each as often as doors of it have."""
-        doors: dict[SuperSocket, tuple[ArrivalSocket, Door]] = {}
+        doors: dict[SuperSocket, tuple[ArrivalSocket, ArrivalSource]] = {}
         others = []
         for each in sockets:
             if isinstance(each, ArrivalSocket):
@@ -173,7 +173,7 @@ class ArrivalSocket(SuperSocket):
         packet = self._ready.pop().read()
         if packet and is_fragment(packet):
             packet = self._join(packet)
-        return (Whole, packet, None) if packet else (None, None, None)
+        return (WholePacket, packet, None) if packet else (None, None, None)
 
     def _join(self, fragment: bytes) -> bytes:
         """The packet that this fragment completes; nothing if it does not."""

@@ -28,7 +28,7 @@ def _turned(word: bytes) -> bytes:
     return word if sys.byteorder == "big" else word[::-1]
 
 
-class Around:
+class RawSocketWrapper:
     """A raw IP socket, and what is put around it: as it is, but for what is done otherwise."""
 
     def __init__(self, raw: socket.socket) -> None:
@@ -53,7 +53,7 @@ class Around:
         self._raw.close()
 
 
-class HostOrderSocket(Around):
+class HostOrderSocket(RawSocketWrapper):
     """A raw IP socket of macOS with packets as they are on the wire, both ways."""
 
     def sendto(self, packet: bytes, address: tuple[str, int], /) -> int:

@@ -30,9 +30,9 @@ from ipl_tui.networks.interface import (
     broadcasts_of,
 )
 from ipl_tui.networks.kernel.devices import devices, nameable, own_addresses
-from ipl_tui.networks.kernel.host_order import Around, HostOrderSocket, for_host
+from ipl_tui.networks.kernel.host_order import HostOrderSocket, RawSocketWrapper, for_host
 from ipl_tui.networks.kernel.routes import loopback_name, route_to
-from ipl_tui.networks.socket_interface import ETHERTYPE_IPV4, GONE, LINUX, Kept, SocketInterface
+from ipl_tui.networks.socket_interface import ETHERTYPE_IPV4, GONE, LINUX, SendCache, SocketInterface
 from ipl_tui.packets.link_layer import ETHERNET
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class KernelInterface(SocketInterface):
     hears_all: bool = field(default=True, init=False)
     owner: str = field(default="this machine", init=False)
     remedy_for_no_route: str = field(default="send from another interface, or add a route", init=False)
-    _kept: Kept = field(default_factory=Kept, init=False, repr=False, compare=False)
+    _kept: SendCache = field(default_factory=SendCache, init=False, repr=False, compare=False)
 
     def can_capture(self) -> Ability:
         if not nameable(self.name):
@@ -188,23 +188,23 @@ class KernelInterface(SocketInterface):
     def open_stream(self) -> socket.socket:
         return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
-    def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
-        if deaf:
-            return super().open_protocol(proto, deaf)
+    def open_protocol(self, proto: int, discarding: bool = False) -> SuperSocket:
+        if discarding:
+            return super().open_protocol(proto, discarding)
         if not nameable(self.name):
             raise SendError(self._unnameable("a packet socket"))
-        from ipl_tui.networks.kernel.arrivals import ArrivalSocket, Door, PacketTap, frame_tap
+        from ipl_tui.networks.kernel.arrivals import ArrivalSocket, ArrivalSource, PacketTap, frame_tap
 
         open_tap = PacketTap if LINUX else frame_tap
         doors = []
         with ExitStack() as opening:
-            quieting = opening.enter_context(super().open_protocol(proto, deaf=True))
+            quieting = opening.enter_context(super().open_protocol(proto, discarding=True))
             try:
                 tap = opening.enter_context(open_tap(self.name, proto))
-                doors.append(Door(tap, self.name, self.loopback, self.hardware_address))
+                doors.append(ArrivalSource(tap, self.name, self.loopback, self.hardware_address))
                 if loopback := self._loopback_beside():
                     tap = opening.enter_context(open_tap(loopback, proto))
-                    doors.append(Door(tap, loopback, True, only=frozenset(self._own)))
+                    doors.append(ArrivalSource(tap, loopback, True, only=frozenset(self._own)))
             except OSError as error:
                 raise SendError(self._why_not_opened("Listening", error)) from error
             opening.pop_all()
@@ -295,7 +295,7 @@ class KernelInterface(SocketInterface):
 REMEMBER_OWN = 1.0  # seconds: as long as a series of answers, shorter than anybody takes to move an address
 
 
-class AnsweringSocket(Around):
+class AnsweringSocket(RawSocketWrapper):
     """A raw socket that sends by its interface, except to addresses that this machine has elsewhere: what comes from
     those by loopback, is answered there."""
 

@@ -46,7 +46,7 @@ def write(path: str, text: str) -> None:
         file.write(text)
 
 
-class Host:
+class HostNamespace:
     """A network namespace; the calling process is in it when it is made."""
 
     def __init__(self, forwards: bool, reassembly_timeout: int | None) -> None:
@@ -79,7 +79,9 @@ class Sandbox:
         write("/proc/self/setgroups", "deny")
         write("/proc/self/uid_map", f"0 {user} 1")
         write("/proc/self/gid_map", f"0 {group} 1")
-        self._hosts = {host["name"]: Host(host["forwards"], plan["reassembly_timeout"]) for host in plan["hosts"]}
+        self._hosts = {
+            host["name"]: HostNamespace(host["forwards"], plan["reassembly_timeout"]) for host in plan["hosts"]
+        }
         self._owners = {port["name"]: self._hosts[host["name"]] for host in plan["hosts"] for port in host["ports"]}
         self._numbers: dict[str, int] = {}  # of interfaces, in their namespaces
         hardware = {

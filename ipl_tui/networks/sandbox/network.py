@@ -17,7 +17,7 @@ from ipl_tui.capture.errors import CaptureError
 from ipl_tui.networks.interface import Ability, LinkError, Method, SendError
 from ipl_tui.networks.links import check_link
 from ipl_tui.networks.sandbox.process import ENDED, HelperProcess, SandboxError
-from ipl_tui.networks.socket_interface import LINUX, Kept, SocketInterface
+from ipl_tui.networks.socket_interface import LINUX, SendCache, SocketInterface
 from ipl_tui.networks.topology import HOSTS, LINKS, Host, Link, Port
 from ipl_tui.networks.topology_network import TopologyInterface, TopologyNetwork
 
@@ -43,7 +43,7 @@ class SandboxInterface(TopologyInterface, SocketInterface):
         self.owner = f"the {host.name}"
         self._network = network
         self._helper: HelperProcess | None = None  # the one that opened the sockets that are kept
-        self._kept = Kept()
+        self._kept = SendCache()
 
     def can_capture(self) -> Ability:
         return self._network.ability()

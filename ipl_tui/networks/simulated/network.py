@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from ipl_tui.networks.interface import Ability, Method, RawSocket, SendError
 from ipl_tui.networks.links import check_link
-from ipl_tui.networks.refusals import no_header
-from ipl_tui.networks.simulated.lines import Lines
+from ipl_tui.networks.send_errors import no_header
+from ipl_tui.networks.simulated.link_directions import LinkDirections
 from ipl_tui.networks.topology import LINKS, Host, Link, Port
 from ipl_tui.networks.topology_network import TopologyInterface, TopologyNetwork
 from ipl_tui.packets.ipv4 import SHORTEST_HEADER
@@ -50,8 +50,8 @@ class SimulatedInterface(TopologyInterface):
             raise SendError(no_header(len(packet)))
         self._network.simulation().send(self._port, packet, method)
 
-    def open_protocol(self, proto: int, deaf: bool = False) -> SuperSocket:
-        return self._network.simulation().listen(self._port, proto, deaf)
+    def open_protocol(self, proto: int, discarding: bool = False) -> SuperSocket:
+        return self._network.simulation().listen(self._port, proto, discarding)
 
     def open_raw(self, proto: int) -> RawSocket:
         return self._network.simulation().open_raw(self._port, proto)
@@ -78,7 +78,7 @@ class SimulatedNetwork(TopologyNetwork[SimulatedInterface]):
         With the same seed a link loses the same frames, counted in each direction from when it was last set.
         """
         self._reassembly_timeout = reassembly_timeout
-        self._lines = Lines(links, seed)
+        self._lines = LinkDirections(links, seed)
         super().__init__(links)
         self._simulation: Simulation | None = None
         self._lock = threading.Lock()

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.reassembly import cut, write_checksum
-from ipl_tui.networks.refusals import (
+from ipl_tui.networks.send_errors import (
     impossible_header,
     longer_than_link,
     longer_than_path,

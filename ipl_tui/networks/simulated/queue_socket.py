@@ -142,12 +142,14 @@ class QueueSocket(CaptureSocket):
 
 
 class ProtocolSocket(SuperSocket):
-    """A raw socket: recv() gives the packets it is offered, and None when there is none. A deaf one gives none ever."""
+    """A raw socket: recv() gives the packets it is offered, and None when there is none; if discarding, never any."""
 
     nonblocking_socket = True  # AsyncSniffer then asks select() below and needs no pipe to be stopped
 
-    def __init__(self, deaf: bool, on_close: Callable[[ProtocolSocket], None], room: int = PROTOCOL_BUFFER) -> None:
-        self._deaf = deaf
+    def __init__(
+        self, discarding: bool, on_close: Callable[[ProtocolSocket], None], room: int = PROTOCOL_BUFFER
+    ) -> None:
+        self._deaf = discarding
         self._on_close = on_close
         self._mailbox = Mailbox(room)
 

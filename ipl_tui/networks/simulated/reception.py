@@ -23,7 +23,7 @@ from ipl_tui.networks.simulated.routing import (
 from ipl_tui.networks.topology import Port
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.ipv4 import SHORTEST_HEADER, header_length
-from ipl_tui.packets.options import Options, fill_in
+from ipl_tui.packets.options import ProcessedOptions, fill_in
 
 
 class Reception:
@@ -89,10 +89,10 @@ class Reception:
         return ""
 
 
-def fill_in_options(packet: bytearray, routing: Routing, port: Port, now: float) -> Options:
+def fill_in_options(packet: bytearray, routing: Routing, port: Port, now: float) -> ProcessedOptions:
     """Do what a packet's options ask of a host with these addresses, where it arrived at that port."""
     if header_length(packet) == SHORTEST_HEADER:
-        return Options()
+        return ProcessedOptions()
     destination, source = bytes(packet[16:20]), bytes(packet[12:16])
     address = destination if routing.is_own(destination) else routing.source_towards(source, port)
     return fill_in(packet, address, routing.is_ours, since_midnight(now))

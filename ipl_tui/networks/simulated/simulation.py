@@ -15,9 +15,9 @@ from itertools import count
 from typing import NamedTuple
 
 from ipl_tui.networks.interface import Method, SendError
-from ipl_tui.networks.refusals import no_neighbour
+from ipl_tui.networks.send_errors import no_neighbour
 from ipl_tui.networks.simulated.effects import Deliver, Discard, Effect, Sent, Transmit, Unreachable
-from ipl_tui.networks.simulated.lines import Lines
+from ipl_tui.networks.simulated.link_directions import LinkDirections
 from ipl_tui.networks.simulated.queue_socket import ProtocolSocket, QueueRawSocket, QueueSocket
 from ipl_tui.networks.simulated.stack import Stack
 from ipl_tui.networks.topology import HOSTS, Port
@@ -54,7 +54,7 @@ class Simulation:
     thread; a thread of its own does what is due later. One lock makes it one after the other.
     """
 
-    def __init__(self, lines: Lines, reassembly_timeout: float) -> None:
+    def __init__(self, lines: LinkDirections, reassembly_timeout: float) -> None:
         self._lines = lines
         self._reassembly_timeout = reassembly_timeout
         self._changed = threading.Condition()
@@ -85,9 +85,9 @@ class Simulation:
         self._attach(receiver, port, proto)
         return receiver
 
-    def listen(self, port: Port, proto: int, deaf: bool) -> ProtocolSocket:
+    def listen(self, port: Port, proto: int, discarding: bool) -> ProtocolSocket:
         """Listen to an IP protocol number for what arrives at a port."""
-        listener = ProtocolSocket(deaf, self._forget_listener)
+        listener = ProtocolSocket(discarding, self._forget_listener)
         self._attach(listener, port, proto)
         return listener
 

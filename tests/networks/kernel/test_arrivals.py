@@ -21,7 +21,7 @@ from ipl_tui.capture.filters import attach_arrivals, attach_protocol
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork, arrivals
 from ipl_tui.networks.kernel import network as kernel
-from ipl_tui.networks.kernel.arrivals import ArrivalSocket, Door, Whole, take_in
+from ipl_tui.networks.kernel.arrivals import ArrivalSocket, ArrivalSource, WholePacket, take_in
 from ipl_tui.networks.reassembly import cut
 from ipl_tui.packets.craft import Draft, craft
 from tests.conftest import Pair, inside, run_ip, wait_until
@@ -31,7 +31,7 @@ PACKET = craft(REQUEST).packet
 MAC = bytes.fromhex("020000000001")
 
 
-class Given(SuperSocket):
+class GivenOrder(SuperSocket):
     """A tap that gives the frames it is given."""
 
     nonblocking_socket = True
@@ -47,13 +47,13 @@ class Given(SuperSocket):
 
     @staticmethod
     def select(sockets: list[SuperSocket], remain: float | None = None) -> list[SuperSocket]:
-        return [each for each in sockets if isinstance(each, Given) and each.frames]
+        return [each for each in sockets if isinstance(each, GivenOrder) and each.frames]
 
     def close(self) -> None:
         pass
 
 
-def heard(*doors: Door) -> list[bytes]:
+def heard(*doors: ArrivalSource) -> list[bytes]:
     """What a socket with these doors gives until its taps are empty."""
     listening = ArrivalSocket(doors)
     packets = []
@@ -101,22 +101,22 @@ LINKS = {
 @pytest.mark.parametrize(("link", "padding", "is_heard"), LINKS.values(), ids=LINKS)
 def test_the_packet_is_found_behind_any_link_header(link: Packet | None, padding: bytes, is_heard: bool) -> None:
     frame = IP(PACKET) if link is None else type(link)(bytes(link / Raw(PACKET)) + padding)
-    assert heard(Door(Given(frame), "e0", False, MAC)) == [PACKET] * is_heard
+    assert heard(ArrivalSource(GivenOrder(frame), "e0", False, MAC)) == [PACKET] * is_heard
 
 
 @pytest.mark.parametrize("place", ["source", "destination"])
 def test_loopback_addresses_come_by_loopback_alone(place: str) -> None:
     addresses = {"src": "127.0.0.1"} if place == "source" else {"dst": "127.0.0.1"}
     packet = craft(Draft(**{**vars(REQUEST), **addresses})).packet
-    assert heard(Door(Given(IP(packet)), "lo", True)) == [packet]
-    assert heard(Door(Given(IP(packet)), "e0", False)) == []
+    assert heard(ArrivalSource(GivenOrder(IP(packet)), "lo", True)) == [packet]
+    assert heard(ArrivalSource(GivenOrder(IP(packet)), "e0", False)) == []
 
 
 def test_by_loopback_comes_what_is_for_own_addresses() -> None:
     other = craft(Draft(**{**vars(REQUEST), "dst": "10.0.1.21"})).packet
-    taps = Given(IP(PACKET), IP(other)), Given(IP(PACKET), IP(other))
+    taps = GivenOrder(IP(PACKET), IP(other)), GivenOrder(IP(PACKET), IP(other))
     own = frozenset({bytes([10, 0, 1, 20])})
-    doors = Door(taps[0], "e0", False), Door(taps[1], "lo", True, only=own)
+    doors = ArrivalSource(taps[0], "e0", False), ArrivalSource(taps[1], "lo", True, only=own)
     assert sorted(heard(*doors)) == sorted([PACKET, other, PACKET])
 
 
@@ -124,8 +124,8 @@ def test_fragments_are_put_together_in_any_order() -> None:
     whole = craft(Draft(**{**vars(REQUEST), "payload": bytes(range(256)) * 4, "id": 7})).packet
     pieces = [IP(piece) for piece in cut(whole, 300)]
     assert len(pieces) > 3
-    assert heard(Door(Given(*reversed(pieces)), "e0", False)) == [whole]
-    assert heard(Door(Given(*pieces[1:]), "e0", False)) == []
+    assert heard(ArrivalSource(GivenOrder(*reversed(pieces)), "e0", False)) == [whole]
+    assert heard(ArrivalSource(GivenOrder(*pieces[1:]), "e0", False)) == []
 
 
 # With a real kernel
@@ -161,7 +161,7 @@ def test_what_is_heard_is_dissected_no_further_than_to_its_payload(lo: KernelInt
         put_on_lo(craft(Draft(src="127.0.0.1", dst="127.0.0.1", proto=proto, payload=inner)).packet)
         heard = listening.recv()
     assert heard is not None and heard[IP] is heard and heard.haslayer(IP)
-    assert [type(layer) for layer in (heard, heard.payload, heard.payload.payload)] == [Whole, Raw, NoPayload]
+    assert [type(layer) for layer in (heard, heard.payload, heard.payload.payload)] == [WholePacket, Raw, NoPayload]
     assert heard[Raw].load == inner
 
 
@@ -249,7 +249,7 @@ def test_elsewhere_scapy_listens_to_frames(lo: KernelInterface, monkeypatch: pyt
 
     def listen(**options: object) -> SuperSocket:
         opened.append(options)
-        return Given(Loopback(bytes(Loopback(type=2) / Raw(PACKET))))
+        return GivenOrder(Loopback(bytes(Loopback(type=2) / Raw(PACKET))))
 
     monkeypatch.setattr(conf, "L2listen", listen)
     monkeypatch.setattr(kernel, "LINUX", False)

@@ -11,7 +11,7 @@ from queue import Queue
 import pytest
 from scapy.layers.inet import IP
 
-from ipl_tui.exchange.engine import Terms
+from ipl_tui.exchange.engine import ServerConfig
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.simulated import SimulatedNetwork
@@ -76,10 +76,10 @@ assert not {"scapy", "textual", "ipl_tui.networks.simulated.simulation"} & sys.m
 def test_the_whole_exchange(network: SimulatedNetwork) -> None:
     problems: Queue[str] = Queue()
     client = network.find("client")
-    responder = ScapyServer(Terms(network.responder_at(client), on_problem=problems.put))
+    responder = ScapyServer(ServerConfig(network.responder_at(client), on_problem=problems.put))
     responder.start()
     watch = Watch(client)
-    with client.open_protocol(PROTOCOL, deaf=True):
+    with client.open_protocol(PROTOCOL, discarding=True):
         client.send(datagram(CLIENT_MESSAGE), "exact")
         _, response = watch.wait_for(lambda packet: packet[20:] == SERVER_RESPONSE)
         ping(network, destination=SERVER)
@@ -91,7 +91,7 @@ def test_the_whole_exchange(network: SimulatedNetwork) -> None:
 
 
 def test_without_a_listener_the_client_objects(network: SimulatedNetwork) -> None:
-    responder = ScapyServer(Terms(network.find("server"), on_problem=print))
+    responder = ScapyServer(ServerConfig(network.find("server"), on_problem=print))
     responder.start()
     watch = Watch(network.find("client"))
     network.find("client").send(datagram(CLIENT_MESSAGE), "exact")
@@ -101,7 +101,7 @@ def test_without_a_listener_the_client_objects(network: SimulatedNetwork) -> Non
 
 
 def test_without_a_responder_the_server_objects(network: SimulatedNetwork) -> None:
-    responder = ScapyServer(Terms(network.find("server"), on_problem=print))
+    responder = ScapyServer(ServerConfig(network.find("server"), on_problem=print))
     responder.start()
     responder.stop()
     watch = Watch(network.find("client"))
@@ -113,7 +113,7 @@ def test_without_a_responder_the_server_objects(network: SimulatedNetwork) -> No
 def test_the_responder_starts_and_stops_again_and_again(network: SimulatedNetwork) -> None:
     client, watch = network.find("client"), Watch(network.find("client"))
     problems: Queue[str] = Queue()
-    responder = ScapyServer(Terms(network.find("server"), on_problem=problems.put))
+    responder = ScapyServer(ServerConfig(network.find("server"), on_problem=problems.put))
     for number in range(20):
         responder.start()
         client.send(datagram(CLIENT_MESSAGE, src="10.0.1.10", id=number), "kernel")

@@ -14,7 +14,7 @@ from scapy.layers.l2 import Ether
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.merging import MergedSocket
-from ipl_tui.exchange.engine import Terms
+from ipl_tui.exchange.engine import ServerConfig
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.simulated import SimulatedNetwork
@@ -201,7 +201,7 @@ def test_closing_forgets_the_frames_on_their_way(network: SimulatedNetwork) -> N
 def test_closing_while_capturing_and_listening(network: SimulatedNetwork) -> None:
     capture = network.find("c0").open_capture()
     problems: Queue[str] = Queue()
-    responder = ScapyServer(Terms(network.find("server"), on_problem=problems.put))
+    responder = ScapyServer(ServerConfig(network.find("server"), on_problem=problems.put))
     responder.start()
     waited: list[bool] = []
     waiting = threading.Thread(target=lambda: waited.append(capture.wait(30)))

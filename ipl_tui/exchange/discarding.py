@@ -17,7 +17,7 @@ WAITING = 15.0
 """Seconds after ClientMessage was sent within which its answer may come."""
 
 
-class Quiet:
+class DiscardingSockets:
     """Deaf sockets: each belongs to one order, and stays a while for the answer. Methods may be called from any thread.
 
     Each order opens its own, so that none depends on what another, ended or superseded, has closed; a name may also
@@ -38,7 +38,7 @@ class Quiet:
         Where it can't be kept quiet it objects: what forbids this forbids sending, which says it better.
         """
         try:
-            opened = interface.open_protocol(PROTOCOL, deaf=True)
+            opened = interface.open_protocol(PROTOCOL, discarding=True)
         except SendError:
             yield
             return

@@ -14,7 +14,7 @@ MOST_FRAMES = 500
 EVERYTHING = View()
 
 
-class Sent:
+class SentPacket:
     """Looks for one packet in what is captured after it was sent."""
 
     def __init__(self, store: Store, packet: bytes, view: View = EVERYTHING) -> None:

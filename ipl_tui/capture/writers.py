@@ -17,7 +17,7 @@ _POLL = 0.05
 """Seconds between two looks at whether to stop, when there is no room."""
 
 
-class Sink(Protocol):
+class Writer(Protocol):
     """What a capture can be written to. One thread writes."""
 
     interfaces: list[StoredInterface]
@@ -29,14 +29,14 @@ class Sink(Protocol):
         """Take a batch; returns the number of its first frame. Raises CaptureError."""
 
 
-class Output(Sink, Protocol):
-    """A sink that a person or a program reads."""
+class OutputWriter(Writer, Protocol):
+    """A writer that a person or a program reads."""
 
     count: int
     """Packets written so far."""
 
 
-class Stream:
+class StreamWriter:
     """Writes a capture to a pipe, as pcapng, and keeps nothing. What a closed pipe raises is let through."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
@@ -49,14 +49,14 @@ class Stream:
         self._write(SECTION_HEADER)
 
     def add_interface(self, name: str, linktype: int, filter: str = "") -> int:
-        """As Sink."""
+        """As Writer."""
         linktype = file_linktype(linktype)
         self._write(self._section.add_interface(name, linktype, filter))
         self.interfaces.append(StoredInterface(name, linktype))
         return len(self.interfaces) - 1
 
     def append(self, interface: int, batch: Batch) -> int:
-        """As Sink."""
+        """As Writer."""
         self._write(self._section.packets(interface, batch)[0])
         self.count += len(batch.records)
         return self.count - len(batch.records) + 1
@@ -84,7 +84,7 @@ class Relay:
     slow there is room for some batches; then who captures waits, and the kernel counts what it drops meanwhile.
     """
 
-    def __init__(self, output: Sink | None, store: Sink | None = None, most: int | None = None) -> None:
+    def __init__(self, output: Writer | None, store: Writer | None = None, most: int | None = None) -> None:
         """Packets go to the output in run(), and to the store at once, whatever the output does; `most` of them."""
         self.interfaces: list[StoredInterface] = []
         self.taken = 0
@@ -99,7 +99,7 @@ class Relay:
         self._reason: CaptureError | None = None
 
     def add_interface(self, name: str, linktype: int, filter: str = "") -> int:
-        """As Sink; what the output raises comes from run()."""
+        """As Writer; what the output raises comes from run()."""
         if self._store is not None:
             self._store.add_interface(name, linktype, filter)
         if self._output is not None:
@@ -108,7 +108,7 @@ class Relay:
         return len(self.interfaces) - 1
 
     def append(self, interface: int, batch: Batch) -> int:
-        """As Sink; what the output raises comes from run()."""
+        """As Writer; what the output raises comes from run()."""
         room = None if self._most is None else self._most - self.taken
         records = batch.records[:room]
         if self.stopping.is_set():

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipl_tui.capture.recent import Recent
+from ipl_tui.capture.lru_cache import LruCache
 
 
 def test_what_was_not_used_for_longest_makes_room() -> None:
-    recent: Recent[str] = Recent(3)
+    recent: LruCache[str] = LruCache(3)
     for number in (1, 2, 3):
         recent.put(number, f"value {number}")
     assert recent.get(1) == "value 1"
@@ -18,7 +18,7 @@ def test_what_was_not_used_for_longest_makes_room() -> None:
 
 
 def test_sizes_count_and_what_is_too_large_is_kept_alone() -> None:
-    recent: Recent[str] = Recent(10)
+    recent: LruCache[str] = LruCache(10)
     recent.put(1, "small", 4)
     recent.put(2, "small", 6)
     assert len(recent) == 2
@@ -33,7 +33,7 @@ def test_sizes_count_and_what_is_too_large_is_kept_alone() -> None:
 
 @given(st.integers(1, 20), st.lists(st.tuples(st.integers(1, 9), st.integers(1, 8))))
 def test_there_is_never_more_than_fits(room: int, puts: list[tuple[int, int]]) -> None:
-    recent: Recent[int] = Recent(room)
+    recent: LruCache[int] = LruCache(room)
     sizes = {}
     for number, size in puts:
         recent.put(number, size, size)

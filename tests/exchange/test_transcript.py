@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP
 
 from ipl_tui.exchange.engine import PORT, Reply
-from ipl_tui.exchange.reading import Captured, Passed, find, gains, is_closed, read_connection, read_datagrams
+from ipl_tui.exchange.transcript import (
+    CapturedPacket,
+    TranscriptPacket,
+    find,
+    gains,
+    is_closed,
+    read_connection,
+    read_datagrams,
+)
 from ipl_tui.packets.ipv4 import without_padding
 from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
 
@@ -35,24 +43,24 @@ def error(about: bytes, source: str = "10.0.1.1", kind: int = 3, code: int = 1) 
     return bytes(IP(src=source, dst=CLIENT) / ICMP(type=kind, code=code) / about)
 
 
-def captured(*packets: bytes) -> list[Captured]:
-    return [Captured(10**9 + 1000 * at, packet) for at, packet in enumerate(packets)]
+def captured(*packets: bytes) -> list[CapturedPacket]:
+    return [CapturedPacket(10**9 + 1000 * at, packet) for at, packet in enumerate(packets)]
 
 
-def read_raw(*packets: bytes, response: bytes | None = RESPONSE, server: str = SERVER) -> list[Passed]:
+def read_raw(*packets: bytes, response: bytes | None = RESPONSE, server: str = SERVER) -> list[TranscriptPacket]:
     request = message(CLIENT, server, CLIENT_MESSAGE)
     return read_datagrams(captured(*packets), CLIENT, server, Reply(server, request, response, 0.1))
 
 
-def read_tcp(*packets: bytes) -> list[Passed]:
+def read_tcp(*packets: bytes) -> list[TranscriptPacket]:
     return read_connection(captured(*packets), CLIENT, SERVER)
 
 
-def whats(passed: list[Passed]) -> list[str]:
+def whats(passed: list[TranscriptPacket]) -> list[str]:
     return [f"{'→' if each.to_server else '←'} {each.what}" for each in passed]
 
 
-def times(passed: list[Passed]) -> list[int]:
+def times(passed: list[TranscriptPacket]) -> list[int]:
     """In µs: each of the captured packets passed 1 µs after the one before."""
     return [round(each.seconds * 1e6) for each in passed]
 

@@ -25,7 +25,7 @@ class Answer:
     """What it says, if it is an ICMP error."""
 
 
-class Awaiting:
+class ExpectedAnswers:
     """Told of all frames from before the packet is sent, it finds the packet and what comes back for it.
 
     Equal packets can't be told apart by their answers: what comes back is taken to be for the newest that waits, which

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from ipl_tui.commands.common import Place, Seconds, echo, interface_option, read_address
-from ipl_tui.exchange.engine import PORT, TIMEOUT, Terms
+from ipl_tui.commands.common import Seconds, SelectedInterface, echo, interface_option, read_address
+from ipl_tui.exchange.engine import PORT, TIMEOUT, ServerConfig
 from ipl_tui.exchange.engines import ENGINE, ENGINES, RAW_ENGINES, TCP_ENGINES, make_server
 from ipl_tui.exchange.framing import Framing
 from ipl_tui.networks.interface import Network
@@ -29,7 +29,7 @@ RAW_IP = 101
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExchangeOptions:
     """What the options say."""
 
     engine: str
@@ -110,8 +110,8 @@ def exchange_options(
                 raise click.UsageError(
                     f"--port is for {TCP_NAMES}: {engine} has raw IP, which has no ports, and --proto."
                 )
-            own = {name: values.pop(name) for name in values.keys() - {each.name for each in fields(Wanted)}}
-            function(Wanted(engine, proto=proto or PROTOCOL, port=port or PORT, **values), **own)
+            own = {name: values.pop(name) for name in values.keys() - {each.name for each in fields(ExchangeOptions)}}
+            function(ExchangeOptions(engine, proto=proto or PROTOCOL, port=port or PORT, **values), **own)
 
         decorated: Callable[..., Any] = read
         for option in reversed(options):
@@ -127,13 +127,18 @@ def answering(network: Network) -> tuple[str, ...]:
 
 
 def answer_there(
-    place: Place, destination: str, ending: ExitStack, engine: str = ENGINES[0], proto: int = PROTOCOL, port: int = PORT
+    place: SelectedInterface,
+    destination: str,
+    ending: ExitStack,
+    engine: str = ENGINES[0],
+    proto: int = PROTOCOL,
+    port: int = PORT,
 ) -> None:
     """Where no other program can answer, start a server at the destination until `ending`. Raises SendError."""
     for each in place.network.path() if place.network.private else ():
-        terms = Terms(each, proto=proto, port=port, rate=0)  # nobody else reaches it
-        if destination in terms.addresses:
-            server = make_server(engine, terms)
+        config = ServerConfig(each, proto=proto, port=port, rate=0)  # nobody else reaches it
+        if destination in config.addresses:
+            server = make_server(engine, config)
             ending.callback(server.stop)
             server.start()
 

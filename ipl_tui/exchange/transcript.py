@@ -24,7 +24,7 @@ SHORTEST_SEGMENT = 20
 """Bytes of TCP's header without options."""
 
 
-class Captured(NamedTuple):
+class CapturedPacket(NamedTuple):
     """An IPv4 packet as it passed: 20 bytes at least, without the padding of the link."""
 
     time: int
@@ -33,7 +33,7 @@ class Captured(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Passed:
+class TranscriptPacket:
     """A packet of an exchange, as captured."""
 
     seconds: float
@@ -48,7 +48,7 @@ class Passed:
 
 
 @dataclass(frozen=True)
-class Gain:
+class TcpGain:
     """Something that TCP's header gives and IP's does not."""
 
     name: str
@@ -58,7 +58,7 @@ class Gain:
     rfc: str
 
 
-def find(packets: Sequence[Passed], message: bytes) -> Passed | None:
+def find(packets: Sequence[TranscriptPacket], message: bytes) -> TranscriptPacket | None:
     """The first packet that carries a message."""
     return next((each for each in packets if each.data.endswith(message)), None)
 
@@ -66,7 +66,9 @@ def find(packets: Sequence[Passed], message: bytes) -> Passed | None:
 # Raw IP
 
 
-def read_datagrams(packets: Sequence[Captured], source: str, destination: str, reply: Reply) -> list[Passed]:
+def read_datagrams(
+    packets: Sequence[CapturedPacket], source: str, destination: str, reply: Reply
+) -> list[TranscriptPacket]:
     """The exchange of a raw engine between two dotted quads: its request, the answer, and ICMP errors about it.
 
     packets: what was captured since just before it was sent. Raw IP has no ports: if somebody else sends ClientMessage
@@ -79,7 +81,7 @@ def read_datagrams(packets: Sequence[Captured], source: str, destination: str, r
     request = most_like(reply.request, carrying(CLIENT_MESSAGE, packets, there))
     since = packets[packets.index(request) :] if request else packets
     response = most_like(reply.response or b"", carrying(SERVER_RESPONSE, since, back))
-    passed: list[Passed] = []
+    passed: list[TranscriptPacket] = []
     errors: set[IcmpError] = set()
     begun = 0
     for each in since:
@@ -93,22 +95,22 @@ def read_datagrams(packets: Sequence[Captured], source: str, destination: str, r
         else:
             continue
         begun = begun or each.time
-        passed.append(Passed((each.time - begun) / 1e9, to_server, what, each.packet, data))
+        passed.append(TranscriptPacket((each.time - begun) / 1e9, to_server, what, each.packet, data))
     return passed
 
 
-def carrying(message: bytes, packets: Iterable[Captured], way: bytes) -> Iterator[Captured]:
+def carrying(message: bytes, packets: Iterable[CapturedPacket], way: bytes) -> Iterator[CapturedPacket]:
     """The packets of the raw engines' protocol that carry exactly a message that way."""
     for each in packets:
         if each.packet[12:20] == way and read_message(each.packet) == message:
             yield each
 
 
-def most_like(packet: bytes, candidates: Iterable[Captured]) -> Captured | None:
+def most_like(packet: bytes, candidates: Iterable[CapturedPacket]) -> CapturedPacket | None:
     """The one that has most header fields as a packet has them, the first of equal ones: a kernel writes some anew."""
     wanted = read_header(packet)
 
-    def likeness(candidate: Captured) -> int:
+    def likeness(candidate: CapturedPacket) -> int:
         return sum(wanted.get(name) == value for name, value in read_header(candidate.packet).items())
 
     return max(candidates, key=likeness, default=None)
@@ -124,7 +126,7 @@ def name_of(error: IcmpError) -> str:
     return describe_error(error.type, error.code).partition(":")[0]
 
 
-def is_asked(packets: Sequence[Passed], reply: Reply) -> bool:
+def is_asked(packets: Sequence[TranscriptPacket], reply: Reply) -> bool:
     """Whether the request is captured, and the response if there was one."""
     return bool(find(packets, CLIENT_MESSAGE) and (find(packets, SERVER_RESPONSE) or not reply.response))
 
@@ -132,7 +134,7 @@ def is_asked(packets: Sequence[Passed], reply: Reply) -> bool:
 # TCP
 
 
-def read_connection(packets: Sequence[Captured], source: str, destination: str) -> list[Passed]:
+def read_connection(packets: Sequence[CapturedPacket], source: str, destination: str) -> list[TranscriptPacket]:
     """The TCP connection that is opened from one dotted quad to our port of another, and ICMP errors about it.
 
     packets: what was captured since just before it was opened. A connection that was there before is somebody else's.
@@ -152,7 +154,7 @@ def read_connection(packets: Sequence[Captured], source: str, destination: str) 
     there = next(iter([*asking, *opened]), b"")
     back = there[4:8] + there[:4] + there[10:] + there[8:10]
 
-    passed: list[Passed] = []
+    passed: list[TranscriptPacket] = []
     begun = 0
     for (time, packet), segment in zip(packets, segments, strict=True):
         data = b""
@@ -166,7 +168,7 @@ def read_connection(packets: Sequence[Captured], source: str, destination: str) 
                 continue
             to_server, what = False, name_of(error)
         begun = begun or time
-        passed.append(Passed((time - begun) / 1e9, to_server, what, packet, data))
+        passed.append(TranscriptPacket((time - begun) / 1e9, to_server, what, packet, data))
     return passed
 
 
@@ -202,7 +204,7 @@ def describe_segment(packet: bytes, segment: TCP) -> str:
     return ", ".join([*signs, "ACK"] if "A" in segment.flags else signs)
 
 
-def is_closed(packets: Sequence[Passed]) -> bool:
+def is_closed(packets: Sequence[TranscriptPacket]) -> bool:
     """Whether each end has said FIN and the other has acknowledged it (RFC 9293 §3.6), or one has broken off."""
     goodbyes, acknowledged = {}, set()
     for each in packets:
@@ -215,7 +217,7 @@ def is_closed(packets: Sequence[Passed]) -> bool:
     return len(goodbyes) == 2 and all(each in acknowledged for each in goodbyes.items())
 
 
-def gains(packets: Sequence[Passed]) -> Iterator[Gain]:
+def gains(packets: Sequence[TranscriptPacket]) -> Iterator[TcpGain]:
     """What TCP's header gave an exchange, with the values that its request and the answer to that have.
 
     Nothing where no request was captured that went by TCP.
@@ -224,13 +226,13 @@ def gains(packets: Sequence[Passed]) -> Iterator[Gain]:
     asked = read_segment(request.packet) if request else None
     if request is None or asked is None:
         return
-    yield Gain(
+    yield TcpGain(
         "Ports",
         f"{asked.sport} → {asked.dport}",
         "They name one program at each end. Raw IP has none: all programs that listen to a protocol get its packets.",
         "RFC 9293 §3.1",
     )
-    yield Gain(
+    yield TcpGain(
         "Order",
         f"sequence number {asked.seq}, {len(request.data)} bytes",
         "Every byte has its number, and is handed over in that order. Raw IP packets may overtake each other.",
@@ -239,7 +241,7 @@ def gains(packets: Sequence[Passed]) -> Iterator[Gain]:
     following = (asked.seq + len(request.data)) % 2**32
     answers = [read_segment(each.packet) for each in packets if not each.to_server]
     if any(answer is not None and answer.ack == following for answer in answers):
-        yield Gain(
+        yield TcpGain(
             "Delivery",
             f"acknowledgement {following}",
             "It names the next byte expected; what is not acknowledged is sent again. Lost raw IP packets stay lost.",

@@ -10,12 +10,12 @@ from threading import Condition, Lock
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.sniffer import Sniffer
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.engine import PORT, Client, Reply, Terms, require_own
+from ipl_tui.exchange.engine import PORT, Client, Reply, ServerConfig, require_own
 from ipl_tui.exchange.engines import ENGINE, make_client, make_server
-from ipl_tui.exchange.reading import (
-    Captured,
-    Gain,
-    Passed,
+from ipl_tui.exchange.transcript import (
+    CapturedPacket,
+    TcpGain,
+    TranscriptPacket,
     find,
     gains,
     is_asked,
@@ -44,7 +44,7 @@ Value = int | str | bytes
 
 
 @dataclass(frozen=True)
-class Made:
+class FieldOrigin:
     """A field of the request's IPv4 header, as captured."""
 
     field: str
@@ -61,10 +61,10 @@ class Exchange:
     """What was captured of one engine's exchange."""
 
     engine: str
-    packets: tuple[Passed, ...] = ()
-    header: tuple[Made, ...] = ()
+    packets: tuple[TranscriptPacket, ...] = ()
+    header: tuple[FieldOrigin, ...] = ()
     """The request's, in header order; empty when it was not captured."""
-    gains: tuple[Gain, ...] = ()
+    gains: tuple[TcpGain, ...] = ()
     """What TCP adds; nothing for the raw engines."""
     problem: str = ""
     """Why there is no response, or nothing to see; for the user, or nothing."""
@@ -123,7 +123,7 @@ class Comparison:
                 earlier = len(capture.packets())
                 reply = client.ask(self._timeout)
 
-            def passed() -> list[Passed]:
+            def passed() -> list[TranscriptPacket]:
                 packets = capture.packets()[earlier:]
                 if ENGINE[engine].raw:
                     return read_datagrams(packets, self.source, self.destination, reply)
@@ -144,7 +144,7 @@ class Comparison:
             self._problem(reply, packets),
         )
 
-    def _problem(self, reply: Reply, passed: Sequence[Passed]) -> str:
+    def _problem(self, reply: Reply, passed: Sequence[TranscriptPacket]) -> str:
         """Why there is no response to see, or nothing at all."""
         sentences = []
         if reply.response is None:
@@ -161,7 +161,7 @@ class Comparison:
         if self.place is None:
             yield
             return
-        server = make_server(engine, Terms(self.place, source=self.destination))
+        server = make_server(engine, ServerConfig(self.place, source=self.destination))
         server.start()
         try:
             yield
@@ -186,7 +186,7 @@ class Comparison:
             if client is not None:
                 client.close()
 
-    def _makers(self, engine: str, client: Client, reply: Reply, seen: bytes) -> Iterator[Made]:
+    def _makers(self, engine: str, client: Client, reply: Reply, seen: bytes) -> Iterator[FieldOrigin]:
         """Who made each field of a captured request: what was not handed to the system, or differs from what was, is
         the kernel's; of the rest, what the program did not give is its library's."""
         handed: Mapping[str, Value] = {"src": self.source, "dst": self.destination}  # to bind() and connect()
@@ -197,9 +197,9 @@ class Comparison:
         filled_in = client.filled_in
         for name, value in read_header(seen).items():
             if handed.get(name) != value:
-                yield Made(name, value, "kernel")
+                yield FieldOrigin(name, value, "kernel")
             else:
-                yield Made(name, value, filled_in.get(name, "program"), name in writes_again)
+                yield FieldOrigin(name, value, filled_in.get(name, "program"), name in writes_again)
 
     def close(self) -> None:
         """Begin nothing more, and break off what goes on; returns when its sockets are closed."""
@@ -228,18 +228,18 @@ class Capture:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._packets: list[Captured] = []
+        self._packets: list[CapturedPacket] = []
         self._read = 0
         self._changed = Condition()
         self._end: CaptureError | None = None
 
-    def packets(self) -> list[Captured]:
+    def packets(self) -> list[CapturedPacket]:
         """The IPv4 packets so far; for one thread."""
         for number in range(self._read + 1, len(self._store) + 1):
             frame = self._store.frame(number)
             packet = frame.data[network_layer(frame.data, self._store.interfaces[frame.interface].linktype) :]
             if len(packet) >= SHORTEST_HEADER:
-                self._packets.append(Captured(frame.time, without_padding(packet)))
+                self._packets.append(CapturedPacket(frame.time, without_padding(packet)))
             self._read = number
         return self._packets
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ipl_tui.cli import first_interface
-from ipl_tui.memory import remember_interface, remembered_interface
+from ipl_tui.settings import remember_interface, remembered_interface
 from tests.fake_interface import FakeInterface, FakeNetwork
 
 NETWORKS = [FakeNetwork("simulated", FakeInterface("c0")), FakeNetwork("kernel", FakeInterface("lo"))]

@@ -12,7 +12,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
 from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
-from ipl_tui.tracking.awaiting import Awaiting
+from ipl_tui.tracking.expected_answers import ExpectedAnswers
 
 RAW_IP, ETHERNET = 101, 1
 MILLISECOND = 1_000_000
@@ -40,7 +40,7 @@ ERROR = bytes(IP(src="10.0.1.1", dst="10.0.1.10") / ICMP(type=11, code=0) / ASKE
 
 
 def test_a_request_and_its_answer_are_found() -> None:
-    awaiting = Awaiting(ASKED, PATIENCE)
+    awaiting = ExpectedAnswers(ASKED, PATIENCE)
     padding = bytes(20)
     assert awaiting.see(0, bytes(Ether() / IP(ANSWER)), ETHERNET) is None, "nothing was asked yet"
     assert awaiting.see(5 * MILLISECOND, bytes(Ether() / IP(ASKED)) + padding, ETHERNET) is None
@@ -53,7 +53,7 @@ def test_a_request_and_its_answer_are_found() -> None:
 
 
 def test_an_error_is_found() -> None:
-    awaiting = Awaiting(ASKED, PATIENCE)
+    awaiting = ExpectedAnswers(ASKED, PATIENCE)
     awaiting.see(0, ASKED, RAW_IP)
     answer = awaiting.see(MILLISECOND, ERROR, RAW_IP)
     assert answer is not None and answer.error is not None
@@ -72,7 +72,7 @@ def test_what_the_kernel_rewrites_is_still_it(sent: dict[str, Any], passes: dict
         fields = {"src": "10.0.1.10", "dst": "10.0.2.20", "proto": 253, **changes}
         return bytes(IP(**fields) / CLIENT_MESSAGE)
 
-    awaiting = Awaiting(made(sent), PATIENCE)
+    awaiting = ExpectedAnswers(made(sent), PATIENCE)
     awaiting.see(0, made(passes), RAW_IP)
     assert awaiting.seen == made(passes)
     assert awaiting.see(1, ANSWER, RAW_IP) is not None
@@ -81,7 +81,7 @@ def test_what_the_kernel_rewrites_is_still_it(sent: dict[str, Any], passes: dict
 def test_on_loopback_the_request_is_not_its_answer() -> None:
     asked = bytes(IP(src="127.0.0.1", dst="127.0.0.1", proto=254) / b"ping")
     answer = bytes(IP(src="127.0.0.1", dst="127.0.0.1", proto=254) / b"ping, too")
-    awaiting = Awaiting(asked, PATIENCE)
+    awaiting = ExpectedAnswers(asked, PATIENCE)
     assert awaiting.see(0, asked, RAW_IP) is None
     assert awaiting.see(1, asked, RAW_IP) is None
     assert awaiting.seen == asked
@@ -100,7 +100,7 @@ def test_on_loopback_the_request_is_not_its_answer() -> None:
 )
 def test_equal_packets(passing: str, found: list[tuple[int, bool]]) -> None:
     """What passes: the time in ms, and "?" for the packet or "!" for its answer."""
-    awaiting = Awaiting(ASKED, PATIENCE)
+    awaiting = ExpectedAnswers(ASKED, PATIENCE)
     answers = []
     for event in passing.split():
         packet = ASKED if event.endswith("?") else ANSWER
@@ -111,7 +111,7 @@ def test_equal_packets(passing: str, found: list[tuple[int, bool]]) -> None:
 
 @given(st.lists(st.binary(max_size=80)), st.binary(min_size=20, max_size=60))
 def test_any_bytes_do_no_harm(frames: list[bytes], sent: bytes) -> None:
-    awaiting = Awaiting(sent, PATIENCE)
+    awaiting = ExpectedAnswers(sent, PATIENCE)
     for linktype in (RAW_IP, ETHERNET, 0, 999):
         for time, frame in enumerate([*frames, sent, *frames]):
             awaiting.see(time, frame, linktype)

@@ -12,8 +12,8 @@ from scapy.packet import Packet
 from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.store import Store
 from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
-from ipl_tui.tracking import searching
-from ipl_tui.tracking.searching import Datagram, Found, find_answers, find_fragments, find_request
+from ipl_tui.tracking import search
+from ipl_tui.tracking.search import Found, FragmentedDatagram, find_answers, find_fragments, find_request
 
 
 def to(**fields: Any) -> Packet:
@@ -57,7 +57,7 @@ def test_answers_are_found_after_the_request(store: Store) -> None:
 
 
 def test_among_too_many_frames_that_is_not_known(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searching, "MOST_FRAMES", 2)
+    monkeypatch.setattr(search, "MOST_FRAMES", 2)
     capture(store, b"x", b"y", RESPONSE)
     assert find_answers(store, 0, REQUEST) == Found(unknown="too many frames")
     assert find_answers(store, 1, REQUEST) == Found((3,))
@@ -101,11 +101,13 @@ def test_the_fragments_of_a_datagram(store: Store) -> None:
     other = [bytes(piece) for piece in fragment(to(proto=253, id=8) / bytes(64), 24)]  # type: ignore[no-untyped-call]
     capture(store, pieces[1], other[0], pieces[2])
     capture(store, pieces[0], interface=1)
-    assert find_fragments(store, 1) == Datagram((1, 3), complete=False)
+    assert find_fragments(store, 1) == FragmentedDatagram((1, 3), complete=False)
     capture(store, bytes(whole), pieces[0])
-    assert find_fragments(store, 3) == Datagram((1, 3), complete=False), "another packet has its Identification"
-    assert find_fragments(store, 4) == Datagram((4,), complete=False)
+    assert find_fragments(store, 3) == FragmentedDatagram((1, 3), complete=False), (
+        "another packet has its Identification"
+    )
+    assert find_fragments(store, 4) == FragmentedDatagram((4,), complete=False)
     assert find_fragments(store, 5) is None
     capture(store, *pieces[1:], *pieces)
-    assert find_fragments(store, 7) == Datagram((6, 7, 8), complete=True)
-    assert find_fragments(store, 11) == Datagram((9, 10, 11), complete=True)
+    assert find_fragments(store, 7) == FragmentedDatagram((6, 7, 8), complete=True)
+    assert find_fragments(store, 11) == FragmentedDatagram((9, 10, 11), complete=True)

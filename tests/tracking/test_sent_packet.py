@@ -11,9 +11,9 @@ from scapy.layers.inet import ICMP, IP
 
 from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.store import Store
-from ipl_tui.tracking import sent as sent_module
+from ipl_tui.tracking import sent_packet as sent_module
 from ipl_tui.tracking.matching import IcmpError
-from ipl_tui.tracking.sent import Sent
+from ipl_tui.tracking.sent_packet import SentPacket
 
 ETHERNET = bytes(12) + b"\x08\x00"
 SENT = bytes(IP(src="10.0.1.10", dst="10.0.2.20", proto=253, id=1) / b"a payload of some length")
@@ -39,7 +39,7 @@ def error(quoted: bytes, kind: int = 11, code: int = 0) -> bytes:
 
 def test_its_frame_and_its_error_are_found(store: Store) -> None:
     capture(store, SENT)
-    watch = Sent(store, SENT)
+    watch = SentPacket(store, SENT)
     watch.look()
     assert (watch.sent_as, watch.error) == (0, None), "what was captured before is not it"
     capture(store, b"", error(b"other"), SENT, error(SENT[:28]), SENT, error(SENT, 3, 4))
@@ -58,7 +58,7 @@ def test_its_frame_and_its_error_are_found(store: Store) -> None:
 )
 def test_what_a_kernel_rewrote_is_still_it(store: Store, sent: dict[str, object], captured: dict[str, object]) -> None:
     usual = {"src": "10.0.1.10", "dst": "10.0.2.20", "proto": 253}
-    watch = Sent(store, bytes(IP(**{**usual, **sent}) / b"payload"))  # type: ignore[arg-type]
+    watch = SentPacket(store, bytes(IP(**{**usual, **sent}) / b"payload"))  # type: ignore[arg-type]
     seen = bytes(IP(**{**usual, **captured}) / b"payload")  # type: ignore[arg-type]
     capture(store, seen, error(seen))
     watch.look()
@@ -77,7 +77,7 @@ def test_what_a_kernel_rewrote_is_still_it(store: Store, sent: dict[str, object]
     ],
 )
 def test_an_error_about_something_else_is_not_its(store: Store, quoted: bytes) -> None:
-    watch = Sent(store, SENT)
+    watch = SentPacket(store, SENT)
     capture(store, error(quoted))
     watch.look()
     assert watch.error is None
@@ -85,7 +85,7 @@ def test_an_error_about_something_else_is_not_its(store: Store, quoted: bytes) -
 
 def test_it_looks_no_longer_than_it_makes_sense(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sent_module, "MOST_FRAMES", 2)
-    watch = Sent(store, SENT)
+    watch = SentPacket(store, SENT)
     capture(store, b"x", b"y", SENT)
     watch.look()
     assert watch.sent_as == 0
@@ -95,7 +95,7 @@ def test_it_looks_no_longer_than_it_makes_sense(store: Store, monkeypatch: pytes
 def test_any_bytes_do_no_harm(packets: list[bytes], sent: bytes) -> None:
     with Store() as store:
         store.add_interface("c0", 1)
-        watch = Sent(store, sent)
+        watch = SentPacket(store, sent)
         capture(store, *packets, *(error(packet) for packet in packets))
         watch.look()
         assert 0 <= watch.sent_as <= len(store)

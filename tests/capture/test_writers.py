@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.files import read_capture
 from ipl_tui.capture.frames import Batch, StoredInterface
-from ipl_tui.capture.sinks import Relay, Stream
 from ipl_tui.capture.store import Store
+from ipl_tui.capture.writers import Relay, StreamWriter
 from tests.capture.test_store import Packet, any_packet, batch, packets
 from tests.conftest import wait_until
 
@@ -53,7 +53,7 @@ def numbered(first: int, count: int) -> Batch:
 @given(st.lists(st.lists(any_packet, max_size=5), max_size=5))
 def test_what_goes_through_a_stream_is_a_capture_file(batches: list[list[Packet]]) -> None:
     pipe = BytesIO()
-    stream = Stream(pipe, "the pipe")
+    stream = StreamWriter(pipe, "the pipe")
     with TemporaryDirectory() as folder, Store() as store:
         for number, each in enumerate(batches):
             assert stream.add_interface(f"eth{number}", 12, "ip") == number
@@ -71,7 +71,7 @@ def test_a_stream_that_finds_no_room_says_so() -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(CaptureError, match=r"^Cannot write to the pipe: no space left on device\.$"):
-        Stream(Full(), "the pipe")
+        StreamWriter(Full(), "the pipe")
 
 
 def test_the_thread_that_runs_writes_in_order_and_until_the_end() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ipl_tui.mending import MENDED
+from ipl_tui.scapy_patches import MENDED
 from tests.conftest import WITHOUT_RIGHTS
 
 SOMEBODY_ELSE = 54321
@@ -92,4 +92,4 @@ def test_what_is_mended_is_there() -> None:
 
     assert "SCAPY_CACHE_FOLDER" in vars(scapy.main)
     for name in MENDED if sys.platform == "linux" else ():
-        assert type(sys.modules[name].__loader__).__module__ == "ipl_tui.mending"
+        assert type(sys.modules[name].__loader__).__module__ == "ipl_tui.scapy_patches"

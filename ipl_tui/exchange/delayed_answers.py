@@ -26,7 +26,7 @@ UNDER_WAY = 15.0
 """Seconds that a packet of ours may be under way; the lab waits as long for its answer."""
 
 
-class Waiting(NamedTuple):
+class DelayedAnswer(NamedTuple):
     """An answer that is to be sent."""
 
     due: float
@@ -35,12 +35,12 @@ class Waiting(NamedTuple):
     refuse: Callable[[str], object]
 
 
-class Later:
+class DelayedAnswers:
     """Carries out answers some time after they were asked for, in order, in a thread of its own."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[DelayedAnswer] = deque()
         self._changed = Condition()
         self._thread: Thread | None = None
         """While answers are taken; None: they are refused."""
@@ -57,7 +57,7 @@ class Later:
         with self._changed:
             reason = STOPPED if self._thread is None else TOO_MANY if len(self._waiting) >= MOST_WAITING else ""
             if not reason:
-                self._waiting.append(Waiting(time.monotonic() + self._seconds, answer, refuse))
+                self._waiting.append(DelayedAnswer(time.monotonic() + self._seconds, answer, refuse))
                 if len(self._waiting) == 1:
                     self._changed.notify_all()
         if reason:
@@ -79,7 +79,7 @@ class Later:
         while (due := self._next()) is not None:
             due.answer()
 
-    def _next(self) -> Waiting | None:
+    def _next(self) -> DelayedAnswer | None:
         """The next answer, when it is due; None once this thread is no longer wanted."""
         with self._changed:
             while self._thread is current_thread():
@@ -103,7 +103,7 @@ class Sending:
     """On the monotonic clock."""
 
 
-class Ours:
+class OwnPackets:
     """What this program itself sends: it listens already, and is answered at once. For any thread."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from textual.dom import DOMNode
 
 
 @dataclass(frozen=True)
-class Place:
+class KeyContext:
     """A part of the screen and the keys that work in it."""
 
     name: str
@@ -18,6 +18,6 @@ class Place:
     bindings: list[Binding]
 
     @classmethod
-    def of(cls, name: str, node: DOMNode, kind: type[DOMNode] | None = None) -> Place:
+    def of(cls, name: str, node: DOMNode, kind: type[DOMNode] | None = None) -> KeyContext:
         """The place of a node, with the bindings that its class adds, or another class of ours below it."""
         return cls(name, node, list(Binding.make_bindings((kind or type(node)).BINDINGS)))

@@ -9,7 +9,7 @@ from ipl_tui.networks.interface import Interface, Network
 from ipl_tui.packets.fields import read_header
 
 
-class Places:
+class CapturePoints:
     """The interfaces that the store's frames were captured on, by its numbers. Frames of a file are nowhere."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ MOST = 10_000
 """Packets that are looked at at once, and senders that are remembered: of a greater flood nothing is said."""
 
 
-class Unheard:
+class UndeliveredDetector:
     """Compares what was captured with what a raw socket got, when that has been quiet for a moment.
 
     For one thread. It costs the kernel a copy of what waits to be looked at, and this program nothing while packets
@@ -43,14 +43,14 @@ class Unheard:
     def look(self) -> str:
         """A sender whose message was captured before the raw socket was last quiet, and was not handed over until now;
         or nothing. To be called whenever the raw socket has been quiet for some ms."""
-        unheard = self._suspected - self._heard
+        undelivered = self._suspected - self._heard
         captured = self._read()
         self._suspected = {self._wanted(packet) for packet in captured} - self._heard - {""}
         if len(captured) >= MOST or len(self._heard) >= MOST:
             self._suspected = set()
         if len(captured) < MOST:  # what is captured still, may have been heard already
             self._heard = set()
-        return min(unheard, default="")
+        return min(undelivered, default="")
 
     def forget(self) -> None:
         """Compare only what comes from now on."""

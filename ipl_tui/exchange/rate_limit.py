@@ -13,7 +13,7 @@ QUIET = 10.0
 """Seconds without a refusal after which the next one is a new beginning."""
 
 
-class Limit:
+class RateLimit:
     """Allows so many in any second, and counts what it refuses. For one thread."""
 
     def __init__(self, most: int, clock: Callable[[], float], on_begin: Callable[[], object]) -> None:

@@ -18,12 +18,12 @@ from scapy.packet import Raw
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.sniffer import CaptureSocket
-from ipl_tui.exchange import comparing, socket_engine
-from ipl_tui.exchange.comparing import Capture, Comparison, Exchange, captured
-from ipl_tui.exchange.engine import PORT, Client, Reply, Terms
+from ipl_tui.exchange import comparison, socket_engine
+from ipl_tui.exchange.comparison import Capture, Comparison, Exchange, captured
+from ipl_tui.exchange.engine import PORT, Client, Reply, ServerConfig
 from ipl_tui.exchange.engines import ENGINES, RAW_ENGINES, make_client, make_server
-from ipl_tui.exchange.reading import is_closed
 from ipl_tui.exchange.scapy_engine import given_fields
+from ipl_tui.exchange.transcript import is_closed
 from ipl_tui.networks.interface import Interface, Network, SendError
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
 from ipl_tui.networks.sandbox import SandboxNetwork
@@ -192,7 +192,7 @@ def test_another_machine_is_asked_where_it_is(veth: Pair) -> None:
         with inside(veth.server.namespace):
             there = KernelNetwork().find(veth.server.interface)
             for engine in ("scapy", "asyncio"):
-                server = make_server(engine, Terms(there))
+                server = make_server(engine, ServerConfig(there))
                 server.start()
                 leaving.callback(server.stop)
         leaving.enter_context(inside(veth.client.namespace))
@@ -216,7 +216,7 @@ def test_ones_own_address_is_not_reached_by_the_cable(veth: Pair) -> None:
 
 def test_a_port_in_use_is_said_and_the_others_go_on(own_loopback: None) -> None:
     lo = KernelNetwork().find("lo")
-    server = make_server("asyncio", Terms(lo))
+    server = make_server("asyncio", ServerConfig(lo))
     server.start()
     try:
         assert f"TCP port {PORT} of 127.0.0.1 is in use" in Comparison(lo, "127.0.0.1", lo).run("asyncio").problem
@@ -319,7 +319,7 @@ def test_what_others_send_meanwhile_is_not_counted(
         lo.send(bytes(IP(src="127.0.0.1", dst="127.0.0.1", ttl=7, id=7, proto=PROTOCOL) / CLIENT_MESSAGE), "kernel")
         lo.send(bytes(IP(src="127.0.0.1", dst="127.0.0.1", proto=PROTOCOL) / b"garbage"), "kernel")
 
-    monkeypatch.setattr(comparing, "make_client", lambda *given: busy(make_client(*given), others, monkeypatch))
+    monkeypatch.setattr(comparison, "make_client", lambda *given: busy(make_client(*given), others, monkeypatch))
     with closing(lo):
         exchange = Comparison(lo, "127.0.0.1", lo).run(engine)
     assert exchange.problem == "" and exchange.seconds is not None
@@ -354,8 +354,8 @@ def test_a_connection_that_was_there_before_is_somebody_elses(
             wait_until(lambda: len(captures[0].packets()) >= 3)
             return busy(make_client(*given), lambda: other.send(b"ClientMessage"), monkeypatch)
 
-        monkeypatch.setattr(comparing, "Capture", Kept)
-        monkeypatch.setattr(comparing, "make_client", make_second)
+        monkeypatch.setattr(comparison, "Capture", Kept)
+        monkeypatch.setattr(comparison, "make_client", make_second)
         exchange = Comparison(lo, "127.0.0.1", lo).run("asyncio")
         assert exchange.gains and exchange.gains[0].value != f"{others[0].getsockname()[1]} → {PORT}"
     assert lines(exchange)[0] == "→ SYN" and lines(exchange).count("→ data: 13 bytes") == 1

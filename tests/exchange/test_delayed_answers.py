@@ -8,8 +8,8 @@ from threading import Event, Thread
 
 import pytest
 
-from ipl_tui.exchange import waiting
-from ipl_tui.exchange.waiting import STOPPED, TOO_MANY, Later, Ours
+from ipl_tui.exchange import delayed_answers
+from ipl_tui.exchange.delayed_answers import STOPPED, TOO_MANY, DelayedAnswers, OwnPackets
 from ipl_tui.packets.craft import Draft, craft
 
 REQUEST = Draft(src="10.0.1.10", dst="10.0.2.20", payload=b"ClientMessage")
@@ -18,7 +18,7 @@ PACKET = craft(REQUEST).packet
 
 def test_they_come_in_order_and_not_before_their_time() -> None:
     done: Queue[tuple[int, float]] = Queue()
-    later = Later(0.02)
+    later = DelayedAnswers(0.02)
     later.start()
     asked = []
     for number in range(100):
@@ -32,7 +32,7 @@ def test_they_come_in_order_and_not_before_their_time() -> None:
 
 def test_stopping_refuses_at_once_what_still_waits() -> None:
     refused: Queue[str] = Queue()
-    later = Later(3600)
+    later = DelayedAnswers(3600)
     later.do(pytest.fail, refused.put)
     assert refused.get_nowait() == STOPPED, "it was not started"
     later.start()
@@ -54,7 +54,7 @@ def test_stopping_waits_for_the_answer_that_is_being_sent() -> None:
         going_on.wait(5)
         order.append("sent")
 
-    later = Later(0.001)
+    later = DelayedAnswers(0.001)
     later.start()
     later.do(answer, pytest.fail)
     assert begun.wait(5)
@@ -72,7 +72,7 @@ def test_stopping_waits_for_the_answer_that_is_being_sent() -> None:
 
 def test_an_answer_may_stop_it_and_it_starts_again() -> None:
     done: Queue[str] = Queue()
-    later = Later(0.001)
+    later = DelayedAnswers(0.001)
 
     def stop() -> None:
         later.stop()
@@ -85,9 +85,9 @@ def test_an_answer_may_stop_it_and_it_starts_again() -> None:
 
 
 def test_a_flood_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "MOST_WAITING", 5)
+    monkeypatch.setattr(delayed_answers, "MOST_WAITING", 5)
     refused: Queue[str] = Queue()
-    later = Later(3600)
+    later = DelayedAnswers(3600)
     later.start()
     for _ in range(7):
         later.do(pytest.fail, refused.put)
@@ -108,13 +108,13 @@ ARRIVED = {
 
 @pytest.mark.parametrize(("changes", "is_ours"), ARRIVED.values(), ids=ARRIVED)
 def test_what_is_ours_is_recognised(changes: dict[str, object], is_ours: bool) -> None:
-    ours = Ours()
+    ours = OwnPackets()
     with ours.sending(PACKET):
         assert ours.take(craft(Draft(**{**vars(REQUEST), **changes})).packet) is is_ours
 
 
 def test_each_is_ours_once_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = Ours()
+    ours = OwnPackets()
     assert not ours.take(PACKET)
     with ours.sending(PACKET, 2):
         assert ours.take(PACKET)
@@ -122,11 +122,11 @@ def test_each_is_ours_once_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> 
     with ours.sending(PACKET):
         pass
     now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now + waiting.UNDER_WAY + 1)
+    monkeypatch.setattr(time, "monotonic", lambda: now + delayed_answers.UNDER_WAY + 1)
     assert not ours.take(PACKET), "it was lost"
 
 
 def test_a_source_that_the_kernel_fills_in() -> None:
-    ours = Ours()
+    ours = OwnPackets()
     with ours.sending(craft(Draft(**{**vars(REQUEST), "src": "0.0.0.0"})).packet):
         assert ours.take(PACKET)

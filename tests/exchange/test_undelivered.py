@@ -8,11 +8,11 @@ from queue import Empty, Queue
 
 import pytest
 
-from ipl_tui.exchange import unheard
-from ipl_tui.exchange.engine import Received, Terms
+from ipl_tui.exchange import undelivered
+from ipl_tui.exchange.engine import Received, ServerConfig
 from ipl_tui.exchange.engines import make_client, make_server
 from ipl_tui.exchange.socket_engine import LOOK, make_packet
-from ipl_tui.exchange.unheard import Unheard
+from ipl_tui.exchange.undelivered import UndeliveredDetector
 from ipl_tui.networks.interface import Interface
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
@@ -30,17 +30,17 @@ def lo(own_loopback: None) -> Iterator[Interface]:
 
 
 @pytest.fixture
-def looking(lo: Interface) -> Iterator[Unheard]:
-    with closing(Unheard(lo, 253, lambda packet: "127.0.0.1" if packet == ASKED else "")) as looking:
+def looking(lo: Interface) -> Iterator[UndeliveredDetector]:
+    with closing(UndeliveredDetector(lo, 253, lambda packet: "127.0.0.1" if packet == ASKED else "")) as looking:
         yield looking
 
 
-def test_it_is_said_after_the_raw_socket_was_quiet_once_more(looking: Unheard) -> None:
+def test_it_is_said_after_the_raw_socket_was_quiet_once_more(looking: UndeliveredDetector) -> None:
     put_on_lo(ASKED)
     assert [looking.look(), looking.look(), looking.look()] == ["", "127.0.0.1", ""]
 
 
-def test_what_is_handed_over_before_or_afterwards_is_heard(looking: Unheard) -> None:
+def test_what_is_handed_over_before_or_afterwards_is_heard(looking: UndeliveredDetector) -> None:
     put_on_lo(ASKED)
     looking.heard("127.0.0.1")
     assert [looking.look(), looking.look()] == ["", ""]
@@ -50,7 +50,7 @@ def test_what_is_handed_over_before_or_afterwards_is_heard(looking: Unheard) -> 
     assert looking.look() == ""
 
 
-def test_what_is_not_wanted_is_not_missed(looking: Unheard) -> None:
+def test_what_is_not_wanted_is_not_missed(looking: UndeliveredDetector) -> None:
     put_on_lo(ANSWER)
     put_on_lo(ASKED[:-1])
     assert [looking.look(), looking.look()] == ["", ""]
@@ -59,8 +59,8 @@ def test_what_is_not_wanted_is_not_missed(looking: Unheard) -> None:
     assert [looking.look(), looking.look()] == ["", ""]
 
 
-def test_of_a_flood_nothing_is_said(looking: Unheard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unheard, "MOST", 3)
+def test_of_a_flood_nothing_is_said(looking: UndeliveredDetector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(undelivered, "MOST", 3)
     for _ in range(3):
         put_on_lo(ASKED)
     assert [looking.look(), looking.look()] == ["", ""]
@@ -72,7 +72,7 @@ def test_of_a_flood_nothing_is_said(looking: Unheard, monkeypatch: pytest.Monkey
     assert [looking.look(), looking.look()] == ["", "127.0.0.1"], "then it goes on"
 
 
-def test_closed_it_says_no_more(looking: Unheard) -> None:
+def test_closed_it_says_no_more(looking: UndeliveredDetector) -> None:
     put_on_lo(ASKED)
     looking.look()
     looking.close()
@@ -83,7 +83,10 @@ def test_closed_it_says_no_more(looking: Unheard) -> None:
 
 
 def test_on_networks_of_our_own_there_is_no_such_thing() -> None:
-    with closing(SimulatedNetwork()) as network, closing(Unheard(network.find("server"), 253, str)) as looking:
+    with (
+        closing(SimulatedNetwork()) as network,
+        closing(UndeliveredDetector(network.find("server"), 253, str)) as looking,
+    ):
         assert looking.look() == ""
 
 
@@ -91,7 +94,7 @@ def test_on_networks_of_our_own_there_is_no_such_thing() -> None:
     ("sender", "reason"),
     [("127.0.0.1", "what libpcap puts on loopback has no route"), ("10.9.9.9", "a firewall rule or the reverse path")],
 )
-def test_the_sentence_says_why(looking: Unheard, sender: str, reason: str) -> None:
+def test_the_sentence_says_why(looking: UndeliveredDetector, sender: str, reason: str) -> None:
     sentence = looking.explain("A ClientMessage", sender)
     assert sentence.startswith(f"A ClientMessage from {sender} passed lo, but the kernel did not hand it to the raw")
     assert reason in sentence and "the Scapy engine, which captures, hears it" in sentence
@@ -112,7 +115,7 @@ def quiet(told: Queue[Received | str]) -> bool:
 
 def test_a_server_says_it_once_and_what_is_rightly_discarded_never(lo: Interface) -> None:
     told: Queue[Received | str] = Queue()
-    server = make_server("socket", Terms(lo, on_problem=told.put, on_received=told.put))
+    server = make_server("socket", ServerConfig(lo, on_problem=told.put, on_received=told.put))
     server.start()
     put_on_lo(ASKED[:10] + b"\xbe\xef" + ASKED[12:])  # a wrong checksum
     put_on_lo(make_packet("127.0.0.1", "127.0.0.1", 253, b"clientmessage"))
@@ -132,8 +135,8 @@ def test_a_client_says_it_of_its_answer(lo: Interface) -> None:
         put_on_lo(ANSWER)  # too late for a question before
         told: Queue[str] = Queue()
         assert client.ask(0.2).reason == ""
-        with lo.open_protocol(253, deaf=True):
-            server = make_server("scapy", Terms(lo, on_problem=told.put))
+        with lo.open_protocol(253, discarding=True):
+            server = make_server("scapy", ServerConfig(lo, on_problem=told.put))
             server.start()
             server.interface = Injecting("lo")  # type: ignore[assignment]
             reply = client.ask(10)
@@ -159,7 +162,7 @@ def test_a_source_that_the_reverse_path_filter_drops_has_another_sentence(veth: 
             with open(f"/proc/sys/net/ipv4/conf/{scope}/rp_filter", "w") as switch:
                 switch.write("1")
         far = KernelNetwork().find("s0")
-        server = make_server("socket", Terms(far, on_problem=told.put, on_received=told.put))
+        server = make_server("socket", ServerConfig(far, on_problem=told.put, on_received=told.put))
         server.start()
     with inside(veth.client.namespace), closing(KernelNetwork().find("c0")) as near:
         near.send(make_packet("10.7.7.7", "10.0.1.20", 253, b"ClientMessage"), "exact")

@@ -9,7 +9,7 @@ from ipl_tui.networks.interface import Interface, Network
 from ipl_tui.networks.sending import Order
 from ipl_tui.packets.icmp import describe_error
 from ipl_tui.packets.messages import PROTOCOL
-from ipl_tui.tracking.sent import Sent
+from ipl_tui.tracking.sent_packet import SentPacket
 from ipl_tui.tracking.tracker import Tracker
 
 PROTOCOL_UNREACHABLE = 3, 2
@@ -17,11 +17,11 @@ PROTOCOL_UNREACHABLE = 3, 2
 
 
 @dataclass(frozen=True)
-class Case:
+class UnansweredOrder:
     """An order that was carried out, and what is so in the lab when its answer is missed."""
 
     order: Order
-    watch: Sent
+    watch: SentPacket
     """What came of its packet."""
     interface: Interface
     """Where it was sent."""
@@ -35,7 +35,7 @@ class Case:
     """Seconds since it was sent."""
 
 
-def explain_silence(case: Case, tracker: Tracker) -> tuple[str, bool]:
+def explain_silence(case: UnansweredOrder, tracker: Tracker) -> tuple[str, bool]:
     """A sentence, or nothing for a packet that asks for no answer or got one; and whether it says that the capture
     filter is in the way. Blocks: it asks the system for routes and rules."""
     from ipl_tui.diagnosis.unanswered import Unanswered, explain, look_into, offers_all
@@ -59,7 +59,7 @@ def explain_silence(case: Case, tracker: Tracker) -> tuple[str, bool]:
     return sentence, offers_all(sentence)
 
 
-def describe_objection(watch: Sent, place: Interface, answers: bool) -> str:
+def describe_icmp_error(watch: SentPacket, place: Interface, answers: bool) -> str:
     """What an ICMP error says about a packet, and F6 where a responder at a place would help; a sentence, or nothing
     without an error. `answers`: whether the lab's responder is on."""
     if watch.error is None:

@@ -10,7 +10,7 @@ from ipl_tui.packets.ipv4 import ICMP
 from ipl_tui.tracking.matching import error_about
 
 
-class Objections:
+class IcmpErrors:
     """Listens to ICMP on an interface, for what was sent from it."""
 
     def __init__(self, interface: Interface) -> None:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 
 
-class Recent(Generic[Value]):
+class LruCache(Generic[Value]):
     """Values by number, those that were used last; empty at first. Any thread may ask."""
 
     def __init__(self, room: int) -> None:

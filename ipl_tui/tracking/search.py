@@ -31,7 +31,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Datagram:
+class FragmentedDatagram:
     """The fragments of a datagram that were captured on one interface."""
 
     frames: tuple[int, ...]
@@ -81,7 +81,7 @@ def find_request(store: Store, number: int) -> Found:
     return Found(unknown=unknown or (TOO_MANY if first > 1 else ""))
 
 
-def find_fragments(store: Store, number: int) -> Datagram | None:
+def find_fragments(store: Store, number: int) -> FragmentedDatagram | None:
     """The datagram that a frame holds a fragment of, on its interface; None where it holds none. Raises as
     Store.frame().
 
@@ -105,7 +105,7 @@ def find_fragments(store: Store, number: int) -> Datagram | None:
                 break
             starts.add(piece.start)
             pieces[other.number] = piece
-    return Datagram(tuple(sorted(pieces)), is_complete(pieces.values()))
+    return FragmentedDatagram(tuple(sorted(pieces)), is_complete(pieces.values()))
 
 
 def _frames(store: Store, numbers: Iterable[int]) -> Iterator[Frame]:
