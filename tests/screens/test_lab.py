@@ -727,7 +727,7 @@ from tests.screen import until_seen
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.store import Store
 from ipl_tui.networks.kernel import KernelNetwork
-from ipl_tui.session.options import Options
+from ipl_tui.session.options import LabOptions
 
 async def main(captures, sends, can):
     network = KernelNetwork()
