@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -34,6 +35,9 @@ ETH_P_IP, ETH_P_ALL = 0x0800, 3
 
 NOT_UTF8, STEERING = os.fsdecode(b"x\xff\xfey"), "\x1b[31mE\x1b[2J"
 """Names that Linux allows."""
+
+
+Children = Callable[[], list[psutil.Process]]
 
 
 def run_ip(*arguments: str) -> str:
@@ -137,8 +141,17 @@ def no_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Nothing is remembered from before the tests, and nothing is left behind."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("SUDO_UID", raising=False)  # under sudo, what is tested would give up root
+        for size in ("COLUMNS", "LINES"):  # readline, where it is loaded, sets them, and programs trust them
+            patch.delenv(size, raising=False)
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(scope="class")
+def children() -> Children:
+    """The processes that this one has started since the test, or its class, began, and has not waited for."""
+    before = psutil.Process().children()
+    return lambda: [process for process in psutil.Process().children() if process not in before]
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeInterface:
     ) -> Iterator[SelectedInterface]:
         yield SelectedInterface(interface, network, (network,))
 
-    monkeypatch.setattr(send, "place_of", select_interface)
+    monkeypatch.setattr(send, "select_interface", select_interface)
     return interface
 
 

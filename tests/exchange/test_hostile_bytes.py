@@ -149,7 +149,7 @@ def test_comparing_two_packets_goes_on(one: bytes, other: bytes) -> None:
 @given(whole_headers)
 def test_silence_about_any_packet_is_explained(seen: bytes) -> None:
     case = Unanswered(REQUEST, "exact", NETWORK.path()[0], NETWORK, 1.0, True, seen=seen)
-    assert explain(case).startswith("SentPacket on c0, seen on c0, nothing came back in 1.0 s: ")
+    assert explain(case).startswith("Sent on c0, seen on c0, nothing came back in 1.0 s: ")
 
 
 @pytest.mark.parametrize("size", range(20))

@@ -301,7 +301,7 @@ def test_a_protocol_socket_hears_and_the_kernel_is_quiet(setting: Setting) -> No
     assert unreachables(setting.wire) == []
 
 
-def test_a_deaf_protocol_socket_never_fills(setting: Setting) -> None:
+def test_a_discarding_protocol_socket_never_fills(setting: Setting) -> None:
     with listening(setting, discarding=True) as protocol:
         for _ in range(6):  # an unread one that hears is full after some 250
             for _ in range(100):

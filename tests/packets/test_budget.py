@@ -25,7 +25,7 @@ from ipl_tui.packets.budget import Budget, Dissector
 from ipl_tui.packets.dissect import Dissection, Summary, dissect, glance, load_layers, summarise, undecoded
 from ipl_tui.packets.show import show
 from ipl_tui.packets.worker import TooLong, Worker, WorkerError
-from tests.conftest import wait_until
+from tests.conftest import Children, wait_until
 
 load_layers()
 
@@ -90,13 +90,9 @@ def dissector() -> Iterator[Dissector]:
         yield dissector
 
 
-def children() -> list[psutil.Process]:
-    return psutil.Process().children()
-
-
 class TestSmallFrames:
     @pytest.mark.parametrize("frame", [ORDINARY, b"", b"\1\2", bytes(LINK / ARP())])
-    def test_within_the_budget_nothing_differs(self, dissector: Dissector, frame: bytes) -> None:
+    def test_within_the_budget_nothing_differs(self, dissector: Dissector, frame: bytes, children: Children) -> None:
         assert dissector.summarise(frame, ETHERNET).result(10) == summarise(frame, ETHERNET)
         assert dissector.dissect(frame, ETHERNET).result(10) == dissect(frame, ETHERNET)
         assert not children(), "there is no process for them"
@@ -200,8 +196,8 @@ class TestLargeFrames:
 
     @pytest.fixture(scope="class")
     @staticmethod
-    def shared() -> Iterator[Dissector]:
-        with closing(Dissector(Budget(time=0.3, small=500))) as dissector:
+    def shared(children: Children) -> Iterator[Dissector]:
+        with closing(Dissector(Budget(time=0.3, memory=1 << 30, small=500))) as dissector:
             yield dissector
 
     def test_within_the_budget_nothing_differs(self, shared: Dissector) -> None:
@@ -209,7 +205,7 @@ class TestLargeFrames:
             assert shared.summarise(frame, ETHERNET).result(60) == summarise(frame, ETHERNET)
             assert shared.dissect(frame, ETHERNET).result(60) == dissect(frame, ETHERNET)
 
-    def test_too_long_is_stopped_told_and_not_tried_again(self, shared: Dissector) -> None:
+    def test_too_long_is_stopped_told_and_not_tried_again(self, shared: Dissector, children: Children) -> None:
         assert shared.summarise(snmp(60), ETHERNET).result(60).protocol == "SNMP"
         (process,) = children()
         slow = shared.summarise(snmp(7000), ETHERNET)
@@ -218,14 +214,14 @@ class TestLargeFrames:
         assert shared.summarise(snmp(61), ETHERNET).result(60).protocol == "SNMP"
         assert children() == [process], "which stopped by itself"
 
-    def test_a_process_that_died_is_replaced(self, shared: Dissector) -> None:
+    def test_a_process_that_died_is_replaced(self, shared: Dissector, children: Children) -> None:
         assert shared.summarise(snmp(62), ETHERNET).result(60).protocol == "SNMP"
         (process,) = children()
         process.kill()
         wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE)
         assert shared.summarise(snmp(63), ETHERNET).result(60).protocol == "SNMP"
 
-    def test_one_that_dies_at_a_frame_is_told(self) -> None:
+    def test_one_that_dies_at_a_frame_is_told(self, children: Children) -> None:
         before = children()
         with closing(Dissector(Budget(time=60, memory=1 << 30))) as dissector:
             fatal = dissector.summarise(snmp(7000), ETHERNET)
@@ -239,7 +235,7 @@ class TestLargeFrames:
             (*_, raw) = dissector.dissect(snmp(7000), ETHERNET).result(60).layers
         assert raw.note == "not decoded: it took more than 8 MB", "which is no malformed packet"
 
-    def test_none_is_left(self) -> None:
+    def test_none_is_left(self, children: Children) -> None:
         before = children()
         dissector = Dissector(Budget(small=500))
         assert dissector.summarise(snmp(60), ETHERNET).result(60).protocol == "SNMP"

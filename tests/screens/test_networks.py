@@ -6,7 +6,6 @@ import os
 import signal
 from contextlib import closing
 
-import psutil
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -19,6 +18,7 @@ from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
 from ipl_tui.widgets.packet_list import PacketList
+from tests.conftest import Children
 from tests.screen import seen, until, until_seen
 from tests.screens.conftest import Running, settled
 
@@ -306,13 +306,13 @@ class TestSelector:
 
 
 async def test_a_sandbox_whose_helper_dies_is_told_and_the_lab_goes_on(
-    running: Running, sandbox: SandboxNetwork
+    running: Running, sandbox: SandboxNetwork, children: Children
 ) -> None:
     async with running("sandbox:client", networks=[sandbox], filter="ip") as (pilot, lab):
         await settled(pilot, lab)
         await pilot.press("f5")
         await until_seen(pilot, "↩ answers 1")
-        (helper,) = psutil.Process().children()
+        (helper,) = children()
         os.kill(helper.pid, signal.SIGKILL)
         await until_seen(pilot, "✖ The sandbox has ended")
         await until_seen(pilot, "✖ not capturing   2 captured")

@@ -74,7 +74,7 @@ class TestSending:
             assert said.about == "icmp error" and said.text.endswith("; F6 turns the responder on")
             told.session.send(order(b"something else"))
             await told.until(lambda now: now.captured == 4 and len(told.said) == 4)
-            assert [said.about for said in told.said] == ["order", "icmp error", "order", "objection"]
+            assert [said.about for said in told.said] == ["order", "icmp error", "order", "icmp error"]
             assert not told.said[-1].text.endswith("responder on"), "it would not answer that"
 
     async def test_a_router_s_objection(self, running: Running) -> None:

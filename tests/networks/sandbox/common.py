@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import psutil
 import pytest
 from scapy.layers.inet import ICMP, IP
 from scapy.layers.l2 import Ether
@@ -39,8 +38,3 @@ def refusal(interface: Interface, packet: bytes, method: Method) -> str:
     with pytest.raises(SendError) as problem:
         interface.send(packet, method)
     return str(problem.value)
-
-
-def helpers() -> list[psutil.Process]:
-    """The helper processes of this process, also those that have ended and were not waited for."""
-    return psutil.Process().children()

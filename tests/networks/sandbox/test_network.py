@@ -15,20 +15,20 @@ from ipl_tui.networks.sandbox import network as module
 from ipl_tui.networks.sandbox.network import SandboxNetwork
 from ipl_tui.networks.sandbox.process import SandboxError
 from ipl_tui.networks.topology import PATH, SERVER, Link
+from tests.conftest import Children
 from tests.networks.sandbox.common import (
     CLIENT,
     METHODS,
     ROUTER,
     SERVER_ADDRESS,
     datagram,
-    helpers,
     is_icmp,
     read,
     refusal,
 )
 
 
-def test_the_interfaces_are_those_of_the_plan(sandbox: SandboxNetwork) -> None:
+def test_the_interfaces_are_those_of_the_plan(sandbox: SandboxNetwork, children: Children) -> None:
     interfaces = sandbox.interfaces()
     assert [i.full_name for i in interfaces] == [
         "sandbox:client/c0",
@@ -42,7 +42,7 @@ def test_the_interfaces_are_those_of_the_plan(sandbox: SandboxNetwork) -> None:
     assert sandbox.path() == tuple(interfaces)
     assert sandbox.responder_at(interfaces[0]).name == SERVER.name
     assert sandbox.private
-    assert helpers() == [], "nothing runs before it is used"
+    assert children() == [], "nothing runs before it is used"
 
 
 def test_a_packet_passes_the_path(sandbox: SandboxNetwork) -> None:
@@ -207,7 +207,7 @@ def test_elsewhere_than_on_linux(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_forbidden_is_asked_again_after_a_while(
-    sandbox: SandboxNetwork, monkeypatch: pytest.MonkeyPatch
+    sandbox: SandboxNetwork, monkeypatch: pytest.MonkeyPatch, children: Children
 ) -> None:
     tries: list[object] = []
     now = 100.0
@@ -232,7 +232,7 @@ def test_what_is_forbidden_is_asked_again_after_a_while(
     now += 1000
     assert network.ability() == Ability(True)
     assert len(tries) == 2
-    assert helpers() == []
+    assert children() == []
 
 
 def test_listing_asking_and_setting_load_neither_scapy_nor_textual(sandbox: SandboxNetwork) -> None:

@@ -18,20 +18,19 @@ from ipl_tui.capture.errors import CaptureError
 from ipl_tui.networks.interface import Interface
 from ipl_tui.networks.sandbox import SandboxNetwork, network, process
 from ipl_tui.networks.sandbox.process import ENDED, SandboxError
-from tests.conftest import wait_until
+from tests.conftest import Children, wait_until
 from tests.networks.sandbox.common import (
     METHODS,
     ROUTER,
     SERVER_ADDRESS,
     datagram,
-    helpers,
     is_icmp,
     read,
     refusal,
 )
 
 
-def test_many_threads_start_one_helper(sandbox: SandboxNetwork) -> None:
+def test_many_threads_start_one_helper(sandbox: SandboxNetwork, children: Children) -> None:
     started = threading.Barrier(12)
     problems: list[Exception] = []
 
@@ -58,16 +57,18 @@ def test_many_threads_start_one_helper(sandbox: SandboxNetwork) -> None:
     for thread in threads:
         thread.join()
     assert problems == []
-    assert len(helpers()) == 1
+    assert len(children()) == 1
 
 
-def test_closing_ends_the_helper_and_using_it_begins_again(sandbox: SandboxNetwork, client: Interface) -> None:
+def test_closing_ends_the_helper_and_using_it_begins_again(
+    sandbox: SandboxNetwork, client: Interface, children: Children
+) -> None:
     for _ in range(2):
         with client.open_capture("icmp") as capture:
             client.send(datagram(SERVER_ADDRESS), "exact")
             read(capture, is_icmp(3, 2))
             sandbox.close()
-            assert helpers() == []
+            assert children() == []
             assert capture.wait(0)
             with pytest.raises(CaptureError) as problem:
                 capture.recv_batch()
@@ -75,7 +76,7 @@ def test_closing_ends_the_helper_and_using_it_begins_again(sandbox: SandboxNetwo
     sandbox.close()
 
 
-def test_a_helper_that_dies_is_noticed_and_replaced(sandbox: SandboxNetwork) -> None:
+def test_a_helper_that_dies_is_noticed_and_replaced(sandbox: SandboxNetwork, children: Children) -> None:
     client = sandbox.find("c0")
     with ExitStack() as leaving:
         captures = [leaving.enter_context(interface.open_capture()) for interface in sandbox.path()]
@@ -92,7 +93,7 @@ def test_a_helper_that_dies_is_noticed_and_replaced(sandbox: SandboxNetwork) -> 
             for method in METHODS:  # not through the sockets kept from before
                 client.send(datagram(ROUTER), method)
             read(capture, is_icmp(3, 2), 2)
-    assert len(helpers()) == 1, "the dead one was waited for"
+    assert len(children()) == 1, "the dead one was waited for"
 
 
 def test_a_helper_that_hangs_is_given_up(sandbox: SandboxNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,14 +109,16 @@ def test_a_helper_that_hangs_is_given_up(sandbox: SandboxNetwork, monkeypatch: p
     assert sandbox.helper() is not hung
 
 
-def test_a_helper_that_ends_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sandbox: SandboxNetwork) -> None:
+def test_a_helper_that_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sandbox: SandboxNetwork, children: Children
+) -> None:
     broken = tmp_path / "helper.py"
     broken.write_text("raise SystemExit(3)")
     monkeypatch.setattr(process, "_HELPER", broken)
     assert refusal(sandbox.find("c0"), datagram(ROUTER), "exact") == (
         "The sandbox's helper process ended at once, with status 3."
     )
-    assert helpers() == []
+    assert children() == []
 
 
 def test_the_helper_loads_nothing_that_takes_long() -> None:

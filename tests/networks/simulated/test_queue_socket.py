@@ -152,7 +152,7 @@ def test_a_protocol_socket_gives_scapy_packets(protocol: ProtocolSocket) -> None
     assert protocol.recv() is None
 
 
-def test_a_deaf_one_gets_nothing(closed: list[object]) -> None:
+def test_a_discarding_one_gets_nothing(closed: list[object]) -> None:
     with ProtocolSocket(True, closed.append) as protocol:
         protocol.offer(1, PACKET)
         assert protocol.select([protocol], 0) == []
