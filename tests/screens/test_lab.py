@@ -602,9 +602,8 @@ class TestFiles:
                 for _ in range(200):
                     raise_packets(1, bytes(1000))
                 await until_seen(pilot, "✖ not capturing")
-                await until(
-                    pilot, lambda: "full.pcapng: no space left on device;" in " ".join(map(str.strip, seen(lab)))
-                )
+                told = "full.pcapng: no space left on device;"
+                await until(pilot, lambda: told in " ".join(map(str.strip, seen(pilot.app))))
                 assert any("Cannot write to" in line for line in seen(pilot.app))
                 kept = len(lab.session.store)
                 assert 50 < kept < 64  # of 1,048 bytes and a header each, in 64 KiB
