@@ -108,7 +108,8 @@ def command(wanted: ExchangeOptions, delay: float | None) -> None:
                 who = f"No other program reaches the {network.name} network: its {asker.host} asks once a second"
                 echo(f"{who}, and is answered at once, for it listens already." if delay else f"{who}.")
                 ending.callback(ask_again_and_again(wanted.engine, asker, config))
-            while not events.empty() or (server.running and not config.is_fulfilled(events.answered)):
+            # In this order: what is counted in between is in the queue already.
+            while (server.running and not config.is_fulfilled(events.answered)) or not events.empty():
                 print_event(events.get(), wanted)
         ended_by_itself = not server.running
     summary = f"{events.received:,} received, {server.answered:,} answered"
