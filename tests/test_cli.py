@@ -123,6 +123,23 @@ def test_a_closed_output_is_no_trouble(arguments: list[str]) -> None:
     assert done.returncode == 0 or arguments == ["doctor"]  # it ends with 1 where something fails
 
 
+def test_ctrl_c_while_something_is_loaded_is_forgotten_once_it_is_answered(tmp_path: Path) -> None:
+    """A module that is run with -m ends by SIGINT, in the eyes of Python, where exec() let one through."""
+    (tmp_path / "interrupted.py").write_text(
+        "import click\nfrom ipl_tui.commands.common import Command\n"
+        "@click.command(cls=Command)\n"
+        "def command():\n"
+        "    try:\n"
+        "        exec('raise KeyboardInterrupt')\n"
+        "    except KeyboardInterrupt:\n"
+        "        click.echo('answered')\n"
+        "command()\n"
+    )
+    paths = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])}
+    done = subprocess.run([sys.executable, "-m", "interrupted"], env=os.environ | paths, capture_output=True, text=True)
+    assert (done.stdout, done.stderr, done.returncode) == ("answered\n", "", 0)
+
+
 def test_an_error_that_is_not_the_outputs_is_not_said_to_be() -> None:
     program = """
 import ipl_tui.commands.common as common, ipl_tui.cli as cli

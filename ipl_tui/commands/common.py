@@ -52,6 +52,10 @@ class Command(click.Command):
             raise click.ClickException(printable(str(error))) from error
         except KeyboardInterrupt:
             raise click.exceptions.Exit(INTERRUPTED) from None
+        finally:
+            # Ctrl+C that leaves an exec() of a string, as dataclasses and Scapy do while they are loaded, is remembered
+            # by Python, which then ends `python -m` by SIGINT whatever became of it. The next exec() forgets it.
+            exec("")
 
 
 class Shown(str):
