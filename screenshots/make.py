@@ -19,7 +19,7 @@ from ipl_tui.networks.sandbox import SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.screens.engines import EnginesScreen
 from ipl_tui.screens.lab import LabScreen
-from ipl_tui.session.options import Options
+from ipl_tui.session.options import LabOptions
 
 FOLDER = Path(__file__).parent
 
@@ -50,7 +50,7 @@ def ready(lab: LabScreen) -> bool:
 async def compare() -> None:
     """The picture of the three engines, which needs TCP and so the sandbox."""
     with closing(SandboxNetwork()) as network, Store() as store:
-        app = PacketLab(store, [network], Options(network.find("client"), filter="ip proto 253"))
+        app = PacketLab(store, [network], LabOptions(network.find("client"), filter="ip proto 253"))
         async with app.run_test(size=(120, 36)) as pilot:
             await until(pilot, lambda: ready(app.lab))
             await pilot.press("v")
@@ -62,18 +62,23 @@ async def compare() -> None:
             save(app, "engines-120x36")
 
 
+async def take(name: str, size: tuple[int, int], follow: bool, count: int, keys: str) -> None:
+    """Take a picture of the simulated network after one exchange."""
+    with closing(SimulatedNetwork()) as network, Store() as store:
+        app = PacketLab(store, [network], LabOptions(network.find("client"), filter="ip proto 253", path=follow))
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: ready(app.lab))
+            await pilot.press("f5")
+            await until(pilot, lambda: app.lab.packets.count == count)
+            await pilot.press(*keys.split())
+            await pilot.pause(0.5)
+            save(app, name)
+
+
 async def main() -> None:
     await compare()
-    for name, (size, follow, count, keys) in PICTURES.items():
-        with closing(SimulatedNetwork()) as network, Store() as store:
-            app = PacketLab(store, [network], Options(network.find("client"), filter="ip proto 253", path=follow))
-            async with app.run_test(size=size) as pilot:
-                await until(pilot, lambda lab=app.lab: ready(lab))
-                await pilot.press("f5")
-                await until(pilot, lambda lab=app.lab, count=count: lab.packets.count == count)
-                await pilot.press(*keys.split())
-                await pilot.pause(0.5)
-                save(app, name)
+    for name, wanted in PICTURES.items():
+        await take(name, *wanted)
 
 
 asyncio.run(main())

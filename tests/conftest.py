@@ -40,6 +40,11 @@ NOT_UTF8, STEERING = os.fsdecode(b"x\xff\xfey"), "\x1b[31mE\x1b[2J"
 Children = Callable[[], list[psutil.Process]]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers a core: most of the time a test waits, for packets, screens and clocks."""
+    return 2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def run_ip(*arguments: str) -> str:
     """Run ip(8); what it prints. Fails the test with its words if it fails."""
     done = subprocess.run(["ip", *arguments], capture_output=True, text=True)

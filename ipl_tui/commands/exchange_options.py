@@ -11,12 +11,12 @@ from typing import Any
 import click
 
 from ipl_tui.commands.common import Seconds, SelectedInterface, echo, interface_option, read_address
-from ipl_tui.exchange.engine import PORT, TIMEOUT, ServerConfig
+from ipl_tui.exchange.engine import TIMEOUT, ServerConfig
 from ipl_tui.exchange.engines import ENGINE, ENGINES, RAW_ENGINES, TCP_ENGINES, make_server
 from ipl_tui.exchange.framing import Framing
 from ipl_tui.networks.interface import Network
 from ipl_tui.networks.sending import MOST_PACKETS
-from ipl_tui.packets.messages import PROTOCOL
+from ipl_tui.packets.messages import PORT, PROTOCOL
 
 LONGEST_TIMEOUT = 3600.0
 """Seconds."""

@@ -10,7 +10,7 @@ from threading import Condition, Lock
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.sniffer import Sniffer
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.engine import PORT, Client, Reply, ServerConfig, require_own
+from ipl_tui.exchange.engine import Client, Reply, ServerConfig, require_own
 from ipl_tui.exchange.engines import ENGINE, make_client, make_server
 from ipl_tui.exchange.transcript import (
     CapturedPacket,
@@ -27,7 +27,7 @@ from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.packets.fields import read_header
 from ipl_tui.packets.ipv4 import SHORTEST_HEADER, without_padding
 from ipl_tui.packets.link_layer import network_layer
-from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PORT, PROTOCOL, SERVER_RESPONSE
 
 TIMEOUT = 3.0
 """Seconds that each engine waits for its answer."""

@@ -7,16 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from ipl_tui.exchange.delayed_answers import OwnPackets
 from ipl_tui.exchange.framing import Framing
 from ipl_tui.exchange.rate_limit import RATE, RateLimit
 from ipl_tui.networks.interface import Interface, SendError
-from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
-
-PORT = 61253
-"""The TCP port of the asyncio engine: a private one (RFC 6335 §6), above those that Linux gives to clients."""
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PORT, PROTOCOL, SERVER_RESPONSE
 
 NOT_EXACTLY = "it is not exactly ClientMessage"
 
@@ -248,32 +245,3 @@ class Target:
     """The TCP port of the asyncio engine."""
     framing: Framing = "none"
     """What tells the asyncio engine where a message ends."""
-
-
-class EngineClasses(NamedTuple):
-    """What an engine's module has: the classes of both ends."""
-
-    server: Callable[[ServerConfig], Server]
-    """Makes one that is not started yet."""
-    client: Callable[[Target], Client]
-    """Makes one that listens. Raises SendError."""
-
-
-@dataclass(frozen=True)
-class Engine:
-    """How the exchange is done: a row of the table of engines."""
-
-    name: str
-    """On the command line, one word."""
-    title: str
-    """As a heading."""
-    short: str
-    """As the state line has room for it."""
-    raw: bool
-    """Whether its messages travel in IP packets of their own: such engines understand each other. Else over TCP."""
-    ways: str
-    """What it is done with, in a few words."""
-    idea: str
-    """What the program does itself, and what is done for it; a sentence or two."""
-    load: Callable[[], EngineClasses]
-    """Imports its module, when it is used first: one of them loads Scapy, which the first screen must not wait for."""

@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from ipl_tui.exchange.engine import PORT, Client, Engine, EngineClasses, Server, ServerConfig, Target, require_own
-from ipl_tui.exchange.framing import Framing
-from ipl_tui.networks.interface import Interface
-from ipl_tui.packets.messages import PROTOCOL
+from ipl_tui.packets.messages import PORT, PROTOCOL
+
+if TYPE_CHECKING:  # the first screen shows the names, and exchanges nothing yet
+    from ipl_tui.exchange.engine import Client, Server, ServerConfig, Target
+    from ipl_tui.exchange.framing import Framing
+    from ipl_tui.networks.interface import Interface
+
+
+class EngineClasses(NamedTuple):
+    """What an engine's module has: the classes of both ends."""
+
+    server: Callable[[ServerConfig], Server]
+    """Makes one that is not started yet."""
+    client: Callable[[Target], Client]
+    """Makes one that listens. Raises SendError."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How the exchange is done: a row of the table of engines."""
+
+    name: str
+    """On the command line, one word."""
+    title: str
+    """As a heading."""
+    short: str
+    """As the state line has room for it."""
+    raw: bool
+    """Whether its messages travel in IP packets of their own: such engines understand each other. Else over TCP."""
+    ways: str
+    """What it is done with, in a few words."""
+    idea: str
+    """What the program does itself, and what is done for it; a sentence or two."""
+    load: Callable[[], EngineClasses]
+    """Imports its module, when it is used first: one of them loads Scapy, which the first screen must not wait for."""
 
 
 def _scapy() -> EngineClasses:
@@ -85,6 +118,8 @@ def make_client(
 
     Raises SendError when listening is not possible.
     """
+    from ipl_tui.exchange.engine import Target, require_own
+
     require_own(interface, source, destination)
     source = source or interface.source_for(destination)
     return ENGINE[engine].load().client(Target(interface, source, destination, proto, port, framing))

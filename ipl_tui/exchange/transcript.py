@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from scapy.layers.inet import TCP
 
-from ipl_tui.exchange.engine import PORT, Reply
+from ipl_tui.exchange.engine import Reply
 from ipl_tui.packets.fields import read_header
 from ipl_tui.packets.icmp import describe_error
 from ipl_tui.packets.ipv4 import OFFSET, SHORTEST_HEADER, flags_and_offset, header_length, payload_of
-from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PORT, SERVER_RESPONSE
 from ipl_tui.tracking.matching import IcmpError, error_about, read_message
 
 TCP_PROTOCOL = 6

@@ -19,11 +19,6 @@ from ipl_tui.capture.errors import CaptureError
 from ipl_tui.exchange.engines import ENGINE
 from ipl_tui.networks.links import describe_link
 from ipl_tui.packets.text import printable
-from ipl_tui.screens.engines import EnginesScreen
-from ipl_tui.screens.help import HelpScreen
-from ipl_tui.screens.interfaces import InterfaceScreen
-from ipl_tui.screens.links import LinkScreen
-from ipl_tui.screens.save import save_capture
 from ipl_tui.session.rows import Rows
 from ipl_tui.session.session import Session
 from ipl_tui.session.snapshot import Notice, Snapshot
@@ -41,7 +36,7 @@ PANES = {"packets": "1 Packets", "compose": "2 Compose", **TITLES}
 
 
 class LabScreen(Screen[None]):
-    """Connects the widgets with each other and with the session."""
+    """Connects the widgets with each other and with the session. Other screens are loaded when a key asks for them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1,question_mark", "help", "Help", id="lab.help", tooltip="Every key, and how to read the lab"),
@@ -98,6 +93,11 @@ class LabScreen(Screen[None]):
         self.details = PacketDetails(session.store, session.tracker, session.dissector, id="details")
 
     def compose(self) -> ComposeResult:
+        # Textual does this once the first frame is drawn, and lays out and draws another: a tenth of the start.
+        for breakpoints, size in zip(
+            (self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS), self.app.size, strict=True
+        ):
+            self.set_class(True, max(each for each in breakpoints if each[0] <= size)[1], update=False)
         yield self.bar
         yield self.pane_bar
         yield self.packets
@@ -186,6 +186,8 @@ class LabScreen(Screen[None]):
     @on(CaptureBar.InterfaceAsked)
     @work
     async def action_interface(self) -> None:
+        from ipl_tui.screens.interfaces import InterfaceScreen
+
         chosen = await self.app.push_screen_wait(InterfaceScreen(self.session.networks, self.snapshot.interface))
         if chosen is not None:
             await self.session.choose(chosen)
@@ -204,6 +206,8 @@ class LabScreen(Screen[None]):
 
     @work
     async def action_links(self) -> None:
+        from ipl_tui.screens.links import LinkScreen
+
         network = self.session.network
         if not network.links():
             self.notify(f"Nothing of the {network.name} network's links can be set here.", title="Links")
@@ -273,6 +277,8 @@ class LabScreen(Screen[None]):
 
     @work(group="comparison")
     async def action_compare(self) -> None:
+        from ipl_tui.screens.engines import EnginesScreen
+
         if self.session.comparison is not None:  # the one before is just being ended
             return
         if destination := self.destination():
@@ -289,6 +295,8 @@ class LabScreen(Screen[None]):
 
     @work
     async def action_save(self) -> None:
+        from ipl_tui.screens.save import save_capture
+
         await save_capture(self, self.session)
 
     @work
@@ -306,6 +314,8 @@ class LabScreen(Screen[None]):
         self.app.push_screen(examination(self.session, self.destination(), self.app))
 
     def action_help(self) -> None:
+        from ipl_tui.screens.help import HelpScreen
+
         self.app.push_screen(HelpScreen([*self.places(), KeyContext.of("A cell of the header", self, Cell)]))
 
     def places(self) -> Iterator[KeyContext]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ipl_tui.exchange.delayed_answers import DELAY, OwnPackets
-from ipl_tui.exchange.engine import Server, ServerConfig
 from ipl_tui.exchange.engines import make_server
 from ipl_tui.networks.interface import Interface
+
+if TYPE_CHECKING:  # the first screen is there before anybody answers
+    from ipl_tui.exchange.engine import Server
 
 
 class Responder:
@@ -27,6 +30,8 @@ class Responder:
 
     async def settle(self, place: Interface | None, engine: str) -> None:
         """Answer at an interface from now on, or nowhere. Raises SendError when listening is not possible there."""
+        from ipl_tui.exchange.engine import ServerConfig
+
         async with self._changing:
             server = self.server
             if server is not None and (place != server.interface or engine != self.engine):

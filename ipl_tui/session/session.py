@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.store import Store
-from ipl_tui.exchange.engine import Server
 from ipl_tui.exchange.engines import RAW_ENGINES
 from ipl_tui.networks.interface import Interface, Network, SendError, network_of
 from ipl_tui.networks.sending import Order
 from ipl_tui.packets.budget import SHARED
 from ipl_tui.session.capturing import open_captures, own_addresses
-from ipl_tui.session.no_answer import UnansweredOrder, describe_icmp_error, explain_silence
 from ipl_tui.session.options import LabOptions
 from ipl_tui.session.orders import GivenOrder, Orders, describe_outcome, destination_of
 from ipl_tui.session.preloading import collect_garbage, load_rest, load_scapy
@@ -34,6 +32,7 @@ if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
     from ipl_tui.capture.files import Pipe
     from ipl_tui.capture.sniffer import Sniffer
     from ipl_tui.exchange.comparison import Comparison
+    from ipl_tui.exchange.engine import Server
 
 MISSED_AFTER = 3.0
 """Seconds after which an answer is missed: on one's own networks it takes milliseconds."""
@@ -381,12 +380,16 @@ class Session:
             return
         watch.look()
         if self._objecting_to is watch and watch.error is not None and not self._orders.under_way:
+            from ipl_tui.session.no_answer import describe_icmp_error
+
             self._objecting_to = None
             place = self.network.responder_at(self.interface)
             self._say("icmp error", describe_icmp_error(watch, place, self.responder is not None))
 
     async def _explain_silence(self, given: GivenOrder) -> None:
         """Say why a packet that asks for an answer may have got none, unless it did, or another was sent since."""
+        from ipl_tui.session.no_answer import UnansweredOrder, explain_silence
+
         interface, watch = given.interface, given.watch
         if watch is not self._orders.last or watch.error is not None or interface is not self.interface:
             return

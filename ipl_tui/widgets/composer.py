@@ -36,7 +36,7 @@ from ipl_tui.packets.fields import FIELD
 from ipl_tui.packets.picture import show_value
 from ipl_tui.packets.text import printable
 from ipl_tui.session.snapshot import Notice
-from ipl_tui.widgets.header_grid import HeaderForm, HeaderGrid
+from ipl_tui.widgets.header_grid import VALID, HeaderForm, HeaderGrid
 from ipl_tui.widgets.key_context import KeyContext
 from ipl_tui.widgets.letters import Chooser, KeepsLetters
 from ipl_tui.widgets.meaning import Meaning
@@ -89,11 +89,11 @@ class Composer(Widget):
         self.problems: tuple[Problem, ...] = ()
 
         self.form = HeaderForm(id="draft")
-        self.payload = Input(id="payload", compact=True, placeholder="empty")
+        self.payload = Input(id="payload", classes=VALID, compact=True, placeholder="empty")
         self.payload_form = Chooser("text", id="payload-form", compact=True, tooltip="Type it as text, or as hex")
         self.send_button = Button("Send F5", id="send", compact=True, variant="primary")
-        self.count = Input(id="count", compact=True, tooltip="How many packets to send")
-        self.interval = Input(id="interval", compact=True, tooltip="Seconds from one packet to the next")
+        self.count = Input(id="count", classes=VALID, compact=True, tooltip="How many packets to send")
+        self.interval = Input(id="interval", classes=VALID, compact=True, tooltip="Seconds from one packet to the next")
         self.method_button = Chooser("auto", id="method", compact=True, tooltip=METHOD_HELP)
         self.verdict = Static(id="verdict", markup=False)
         self.offer = Button("Capture without the filter  Ctrl+O", id="unfiltered", compact=True)

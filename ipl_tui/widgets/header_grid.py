@@ -168,6 +168,10 @@ LEAVE: list[BindingType] = [
 ]
 
 
+VALID = "-valid"
+"""The class that Textual gives an Input once it has a value: with it from the start, that costs no restyling."""
+
+
 class Cell(Input):
     """One field's value; empty means automatic, and the placeholder then shows what it will be."""
 
@@ -177,7 +181,7 @@ class Cell(Input):
     ]
 
     def __init__(self, field: Field) -> None:
-        super().__init__(compact=True, id=f"cell-{field.name}", max_length=160)
+        super().__init__(compact=True, id=f"cell-{field.name}", max_length=160, classes=VALID)
         self.field = field
         place(self, field)
 

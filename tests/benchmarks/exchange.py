@@ -21,10 +21,9 @@ from statistics import median, quantiles
 from scapy.layers.inet import IP, TCP
 from scapy.utils import PcapReader
 
-from ipl_tui.exchange.engine import PORT
 from ipl_tui.exchange.engines import ENGINES
 from ipl_tui.packets.craft import Draft, craft
-from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PORT, PROTOCOL, SERVER_RESPONSE
 from tests.benchmarks.common import APP, Table, Terminal, benchmark_cable, installed, settle
 from tests.conftest import Host, Pair, inside
 

@@ -17,13 +17,13 @@ from queue import Queue
 import pytest
 
 from ipl_tui.commands.server import ask_again_and_again
-from ipl_tui.exchange.engine import PORT, Received, ServerConfig
+from ipl_tui.exchange.engine import Received, ServerConfig
 from ipl_tui.exchange.engines import ENGINES, RAW_ENGINES, make_server
 from ipl_tui.exchange.framing import FRAMINGS, Framing
 from ipl_tui.exchange.socket_engine import make_packet
 from ipl_tui.networks.interface import RawSocket, SendError
 from ipl_tui.networks.simulated import SimulatedInterface, SimulatedNetwork
-from ipl_tui.packets.messages import PROTOCOL
+from ipl_tui.packets.messages import PORT, PROTOCOL
 
 APP = (sys.executable, "-m", "ipl_tui")
 

@@ -14,12 +14,12 @@ from threading import Thread
 import pytest
 
 from ipl_tui.exchange.asyncio_engine import AsyncioServer, allow_many_files
-from ipl_tui.exchange.engine import PORT, Received, Reply, ServerConfig
+from ipl_tui.exchange.engine import Received, Reply, ServerConfig
 from ipl_tui.exchange.engines import make_client
 from ipl_tui.exchange.framing import FRAMINGS, Framing, frame
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
-from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PORT, SERVER_RESPONSE
 from tests.conftest import go_without, wait_until
 from tests.exchange.test_clients import PLACES
 

@@ -20,13 +20,13 @@ from scapy.layers.l2 import Ether, Loopback
 from scapy.packet import Packet, Raw
 from scapy.supersocket import SuperSocket
 
-from ipl_tui.exchange.engine import PORT, Client, Received, Reply, ServerConfig
+from ipl_tui.exchange.engine import Client, Received, Reply, ServerConfig
 from ipl_tui.exchange.engines import ENGINES, RAW_ENGINES, make_client, make_server
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.networks.sandbox import SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
-from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PORT, PROTOCOL, SERVER_RESPONSE
 from tests.conftest import Pair, go_without, inside, run_ip, wait_until
 from tests.fake_interface import FakeInterface
 

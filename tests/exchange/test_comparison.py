@@ -20,7 +20,7 @@ from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.sniffer import CaptureSocket
 from ipl_tui.exchange import comparison, socket_engine
 from ipl_tui.exchange.comparison import Capture, Comparison, Exchange, captured
-from ipl_tui.exchange.engine import PORT, Client, Reply, ServerConfig
+from ipl_tui.exchange.engine import Client, Reply, ServerConfig
 from ipl_tui.exchange.engines import ENGINES, RAW_ENGINES, make_client, make_server
 from ipl_tui.exchange.scapy_engine import given_fields
 from ipl_tui.exchange.transcript import is_closed
@@ -30,7 +30,7 @@ from ipl_tui.networks.sandbox import SandboxNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.fields import FIELDS
-from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PORT, PROTOCOL
 from tests.conftest import Pair, Wire, inside, wait_until
 from tests.fake_interface import FakeInterface
 

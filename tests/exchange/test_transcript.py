@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP
 
-from ipl_tui.exchange.engine import PORT, Reply
+from ipl_tui.exchange.engine import Reply
 from ipl_tui.exchange.transcript import (
     CapturedPacket,
     TranscriptPacket,
@@ -20,7 +20,7 @@ from ipl_tui.exchange.transcript import (
     read_datagrams,
 )
 from ipl_tui.packets.ipv4 import without_padding
-from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
+from ipl_tui.packets.messages import CLIENT_MESSAGE, PORT, PROTOCOL, SERVER_RESPONSE
 
 CLIENT, SERVER = "10.0.1.10", "10.0.2.20"
 

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from ipl_tui.app import PacketLab
 from ipl_tui.capture.store import Store
 from ipl_tui.exchange import comparison as comparison_module
+from ipl_tui.exchange import engine
 from ipl_tui.exchange.engine import ServerConfig
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.exchange.socket_engine import SocketServer
@@ -21,7 +22,6 @@ from ipl_tui.networks.kernel import KernelNetwork
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.screens.engines import EnginesScreen
 from ipl_tui.screens.lab import LabScreen
-from ipl_tui.session import responder
 from ipl_tui.session.options import LabOptions
 from ipl_tui.widgets.header_grid import HeaderForm
 from tests.conftest import wait_until
@@ -91,7 +91,7 @@ class TestResponder:
     async def test_more_than_its_rate_is_counted_and_said_once(
         self, running: Running, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(responder, "ServerConfig", partial(ServerConfig, rate=1, clock=lambda: 0.0))
+        monkeypatch.setattr(engine, "ServerConfig", partial(ServerConfig, rate=1, clock=lambda: 0.0))
         with closing(SimulatedNetwork()) as network:
             async with running("simulated:client", networks=[network]) as (pilot, lab):
                 await settled(pilot, lab)
