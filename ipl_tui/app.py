@@ -45,7 +45,7 @@ class PacketLab(App[None]):
         self.session = Session(store, networks, options)
         self.lab = LabScreen(self.session)
         self.was_told_to_leave = False
-        """Whether a signal or the loss of the terminal ended it, and no person."""
+        """True once a signal or the loss of the terminal, and no person, has ended it."""
 
     def get_default_screen(self) -> Screen[None]:
         return self.lab
@@ -68,11 +68,11 @@ class PacketLab(App[None]):
 
     @property
     def left_by_choice(self) -> bool:
-        """Whether a person ended it, and neither a signal nor an error."""
+        """True if a person ended it, and neither a signal nor an error."""
         return self.return_code == 0 and not self.was_told_to_leave
 
     def unsaved_capture(self) -> Path | None:
-        """Where what was captured and not saved is, which stays there from now on; None if there is no such thing."""
+        """Path of the capture that was not saved, which stays there from now on; None if there is no such thing."""
         return self.session.keep()
 
     def notify(
@@ -121,7 +121,7 @@ class PacketLab(App[None]):
 
     @property
     def only_read(self) -> bool:
-        """Whether a file was shown and nothing captured."""
+        """True if a file was shown and nothing captured."""
         return self.session.file is not None
 
     @property
@@ -131,7 +131,8 @@ class PacketLab(App[None]):
 
 
 def terminal_driver() -> type[Driver] | None:
-    """What reads the terminal's keys; None where Textual's own does, and where its developers chose another."""
+    """Driver class that reads the terminal's keys; None where Textual's own does, and where its developers chose
+    another."""
     if sys.platform == "win32" or "TEXTUAL_DRIVER" in os.environ:
         return None
     from ipl_tui.driver import TerminalDriver
@@ -140,7 +141,7 @@ def terminal_driver() -> type[Driver] | None:
 
 
 def terminal_is_gone() -> bool:
-    """Whether the other end of standard input has hung up."""
+    """True if the other end of standard input has hung up."""
     if sys.stdin is None or not hasattr(select, "poll"):
         return False
     watcher = select.poll()

@@ -1,4 +1,4 @@
-"""How many files a program may have open: sockets and pipes count too."""
+"""Limit of the files that a program may have open: sockets and pipes count too."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def allow_files(most: int) -> int | None:
 
 
 def too_few_files() -> str:
-    """Why this program can't run: a sentence; nothing if enough may be open."""
+    """Reason why this program can't run, a sentence; empty if enough files may be open."""
     allowed = allow_files(ENOUGH_FILES)
     if allowed is None or allowed >= FEWEST_FILES:
         return ""

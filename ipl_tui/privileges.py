@@ -1,4 +1,4 @@
-"""What the app may do: started with sudo, it keeps the right to open raw sockets and is the invoking user otherwise."""
+"""Privileges: started with sudo, the app keeps the right to open raw sockets and is the invoking user otherwise."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PrivilegesError(Exception):
 
 @dataclass(frozen=True)
 class Privileges:
-    """What a thread of the app is allowed to do."""
+    """Privileges of a thread of the app."""
 
     uid: int | None
     """The effective user; None where the system has no such numbers."""
@@ -43,7 +43,7 @@ class Privileges:
     """Those in effect (capabilities(7)), none where the system isn't Linux; rare ones as CAP_40."""
 
     kept_from_sudo: bool
-    """Whether the app was started with sudo, and has given the rest up."""
+    """True if the app was started with sudo, and has given the rest up."""
 
     def __str__(self) -> str:
         if self.kept_from_sudo:
@@ -54,13 +54,13 @@ class Privileges:
 
 
 def current() -> Privileges:
-    """What the calling thread may do now."""
+    """Privileges of the calling thread now."""
     uid = os.geteuid() if hasattr(os, "geteuid") else None
     return Privileges(uid, _name_of(uid), _capabilities("CapEff"), _kept_from_sudo)
 
 
 def give_up_root() -> None:
-    """Where sudo started the app on Linux, become the user who called sudo, and keep CAP_NET_RAW alone.
+    """Become the user who called sudo, where sudo started the app on Linux, and keep CAP_NET_RAW alone.
 
     Before other threads start, for those would keep nothing. Elsewhere, and where nobody but root called sudo or sudo
     was not called, nothing happens. Raises PrivilegesError; the app must not go on then.
@@ -98,7 +98,7 @@ def _number(name: str) -> int:
 
 
 def _hand_over(uid: int, gid: int) -> None:
-    """What Python has compiled until now, as root, beside sources of the user's own, becomes the user's.
+    """Give the user what Python has compiled until now, as root, beside sources of the user's own.
 
     Otherwise it could not remove its own environment. Who owns the sources has been root by running them.
     Raises OSError.
@@ -142,7 +142,7 @@ def _become(uid: int, gid: int) -> None:
 
 
 def _take_home(uid: int) -> None:
-    """What is asked of the environment is the user's: ~, and where files of the app are kept."""
+    """Make the environment the user's: ~, and where files of the app are kept."""
     roots = (f"{pwd.getpwuid(0).pw_dir}/", "/run/user/0/")
     for name, value in list(os.environ.items()):
         if name.startswith("XDG_") and f"{value}/".startswith(roots):

@@ -1,4 +1,4 @@
-"""What of Scapy is mended as it is loaded, whoever loads it, and when: the first screen does not wait for Scapy.
+"""Patches of Scapy, made as it is loaded, whoever loads it, and when: the first screen does not wait for Scapy.
 
 Scapy 2.8.0 ends with a traceback, as soon as it is imported, where a cache can't be entered and where this machine has
 an interface whose name is not UTF-8; neither has a setting. tests/test_scapy_patches.py fails when that changes.

@@ -1,4 +1,4 @@
-"""What is remembered from one run to the next: the interface chosen last."""
+"""Settings remembered from one run to the next: the interface chosen last."""
 
 from __future__ import annotations
 

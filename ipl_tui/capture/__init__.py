@@ -1,1 +1,1 @@
-"""How packets arrive and are kept. No Textual."""
+"""Capture: packets as they arrive, and as they are kept. No Textual."""

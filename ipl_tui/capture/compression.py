@@ -10,11 +10,11 @@ _MAGIC = b"\x1f\x8b"
 _LEVEL = 6
 
 DAMAGED = (gzip.BadGzipFile, zlib.error)
-"""What reading raises for damage. For a file without its end it raises EOFError."""
+"""Exceptions that reading raises for damage. For a file without its end it raises EOFError."""
 
 
 def is_compressed(path: Path) -> bool:
-    """Whether a file's name says that it is compressed."""
+    """True if a file's name says that it is compressed."""
     return path.suffix.lower() == ".gz"
 
 

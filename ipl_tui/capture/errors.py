@@ -9,8 +9,8 @@ class CaptureError(Exception):
 
 
 def permission_remedy() -> str:
-    """What a user without the permission for raw sockets can do, to end a sentence with. To capture on a Mac takes
-    less: see capture_remedy()."""
+    """Advice for a user without the permission for raw sockets, the end of a sentence. To capture on a Mac takes less:
+    see capture_remedy()."""
     if sys.platform != "linux":
         return "run with sudo"
     python = os.path.realpath(sys.executable)  # setcap follows no links

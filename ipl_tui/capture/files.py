@@ -34,7 +34,7 @@ _POLL = 0.05
 
 @dataclass(frozen=True)
 class Pipe:
-    """Where a capture arrives as it is made; what has come is read at once."""
+    """A capture that arrives as it is made; each part is read at once."""
 
     descriptor: int
     """Left open."""

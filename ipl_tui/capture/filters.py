@@ -58,7 +58,7 @@ class Filter:
     _program: Any = None
 
     def matches(self, frame: bytes) -> bool:
-        """Whether the filter accepts these bytes; `len` in a filter is the captured length here."""
+        """True if the filter accepts these bytes; `len` in a filter is the captured length here."""
         return self._program is None or self._program.filter(frame) != 0
 
     def attach(self, sock: socket.socket) -> None:
@@ -141,7 +141,7 @@ def _checker(linktype: int) -> Any:
 
 
 def _problem(text: str, linktype: int) -> str:
-    """What libpcap says against a filter, "" if it compiles."""
+    """libpcap's complaint about a filter; empty if it compiles."""
     try:
         _checker(linktype).setfilter(text)
     except pcapy.PcapError as error:
@@ -161,7 +161,7 @@ def _refuse_host_names(text: str) -> None:
 
 @lru_cache(maxsize=1024)
 def _is_name(word: str) -> bool:
-    """Whether libpcap takes a word for a name: no keyword, no number, no address. `port` looks up services only."""
+    """True if libpcap takes a word for a name: no keyword, no number, no address. `port` looks up services only."""
     if word.startswith("\\"):
         return True
     if ":" in word or not _problem(f"len = {word}", 1):

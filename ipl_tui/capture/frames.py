@@ -34,7 +34,7 @@ class Frame:
 
     @property
     def cut(self) -> str:
-        """What a snap length left of it: "captured 68 of 421 bytes"; nothing if all of it is here."""
+        """Note on what a snap length left: "captured 68 of 421 bytes"; empty if all of it is here."""
         captured = len(self.data)
         return f"captured {captured:,} of {self.length:,} bytes" if captured < self.length else ""
 

@@ -1,4 +1,4 @@
-"""What was used last, kept within bounds."""
+"""A cache of bounded size that drops what was used longest ago."""
 
 import threading
 from collections import OrderedDict

@@ -26,7 +26,7 @@ class _Held(NamedTuple):
     frame: bytes
     length: int
     due: float
-    """When it is handed over, on the monotonic clock: the other one may be set back."""
+    """Time of its handing over, seconds of the monotonic clock: the other one may be set back."""
 
 
 class MergedSocket(CaptureSocket):

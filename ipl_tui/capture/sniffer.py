@@ -32,7 +32,7 @@ _POLL = 0.05
 
 
 class CaptureSocket(SuperSocket):
-    """What a Sniffer reads: a Scapy socket that gives batches. One thread receives; the rest may come from any."""
+    """A Scapy socket that gives batches of frames, for a Sniffer. One thread receives; the rest may come from any."""
 
     # AsyncSniffer then asks select() below and needs no pipe to be stopped: writing to that pipe races with its end.
     nonblocking_socket = True
@@ -40,11 +40,11 @@ class CaptureSocket(SuperSocket):
 
     @abstractmethod
     def wait(self, timeout: float) -> bool:
-        """Whether there is something to receive, waiting up to `timeout` seconds for it."""
+        """True if there is something to receive; waits up to `timeout` seconds for it."""
 
     @abstractmethod
     def recv_batch(self) -> Batch:
-        """What has arrived, empty if nothing has; never waits. Raises CaptureError when capturing has ended."""
+        """Frames that have arrived, none if none have; never waits. Raises CaptureError when capturing has ended."""
 
     def recv_batches(self) -> list[tuple[int, Batch]]:
         """The same, each batch with the place of its interface among those captured on: here 0, the only one."""
@@ -314,7 +314,7 @@ def _open(name: str, snaplen: int, buffer: int, timeout: int) -> Any:
 
 
 def _end(name: str, problem: str) -> str:
-    """Why capturing on an interface ended, from what libpcap says."""
+    """Reason why capturing on an interface ended, made of libpcap's words."""
     if "went down" in problem or "disappeared" in problem:  # it says the first for both
         return f"{name} went down or was removed: bring it up or choose another interface, then capture again."
     return f"Capturing on {name} stopped: {problem}."

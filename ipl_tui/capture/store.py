@@ -44,11 +44,11 @@ class Store:
         self.saved = 0
         """Frames that the user has saved in another file."""
         self.tap_problem = ""
-        """What a tap raised first, one sentence; the packets are here all the same."""
+        """First problem that a tap raised, one sentence; empty without one. The packets are here all the same."""
         self.began: int | None = None
         """The time of the first frame that has one, in ns since the epoch; None before."""
         self.begun = False
-        """Whether it is in its file. Before its first interface, a given file is as it was."""
+        """True once it is in its file. Before its first interface, a given file is as it was."""
         self._temporary = path is None
         self._lock = threading.Lock()  # for the writer's position, with _size and _count
         self._reading = threading.Lock()  # for the reader's position: os.pread is not everywhere
@@ -215,7 +215,7 @@ class Store:
         return found, after
 
     def time(self, number: int) -> int:
-        """When a frame was captured, in ns since the epoch, or NO_TIME. Raises as frame()."""
+        """Time of a frame's capture, ns since the epoch, or NO_TIME. Raises as frame()."""
         return self.frame(number).time
 
     def save(self, path: Path, count: int | None = None) -> int:

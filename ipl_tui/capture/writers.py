@@ -1,4 +1,4 @@
-"""Where captured packets go: into a store, through a pipe, or on to another thread."""
+"""Writers of captured packets: into a store, through a pipe, or on to another thread."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,7 +18,7 @@ _POLL = 0.05
 
 
 class Writer(Protocol):
-    """What a capture can be written to. One thread writes."""
+    """Takes captured packets. One thread writes."""
 
     interfaces: list[StoredInterface]
 

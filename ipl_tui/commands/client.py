@@ -91,7 +91,7 @@ def command(wanted: ExchangeOptions) -> None:
 
 
 def print_request(client: Client, destination: str, wanted: ExchangeOptions) -> None:
-    """What is about to be sent."""
+    """Print the packet that is about to be sent."""
     port = f":{wanted.port}" if wanted.over_tcp else ""
     length = ", after its length in 2 bytes" if wanted.framing == "length" else ""
     echo(f"To {destination}{port}: {describe(client.message, wanted.over_tcp)}{length}")
@@ -100,7 +100,7 @@ def print_request(client: Client, destination: str, wanted: ExchangeOptions) -> 
 
 
 def print_reply(reply: Reply, place: SelectedInterface, wanted: ExchangeOptions) -> None:
-    """What came back, or why nothing did."""
+    """Print the answer, or why there was none."""
     if reply.response is None:
         echo(why_nothing(reply, place, wanted), fg="red", err=True)
         return
@@ -128,7 +128,7 @@ def warn_of_second(client: Client, destination: str, stays: bool, seconds: float
 
 
 def why_nothing(reply: Reply, place: SelectedInterface, wanted: ExchangeOptions) -> str:
-    """Why nothing came back, as far as anybody says, or else as far as it can be known here."""
+    """Reason why nothing came back, as far as anybody says, or else as far as it can be known here."""
     if reply.reason or wanted.over_tcp:
         reason = f": {reply.reason}" if reply.reason else "."
         return f"No answer from {reply.server} in {reply.seconds:.1f} s{reason}"
@@ -148,7 +148,7 @@ def why_nothing(reply: Reply, place: SelectedInterface, wanted: ExchangeOptions)
 
 
 def print_summary(replies: list[Reply], interrupted: bool = False) -> None:
-    """How many were answered, and how long that took; interrupted: while one more was waited for."""
+    """Print how many were answered, and how long that took; interrupted: while one more was waited for."""
     times = [reply.seconds * 1000 for reply in replies if reply.response is not None]
     line = f"{len(replies) + interrupted:,} sent, {len(times):,} answered"
     if times:

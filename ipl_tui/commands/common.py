@@ -1,4 +1,4 @@
-"""What the commands share: the interface that they work on, and how they end."""
+"""Common parts of the commands: the interface that they work on, and how they end."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def escaped_errors() -> Iterator[None]:
 
 
 def ready_output() -> None:
-    """What the terminal's or a file's encoding has no character for is escaped, and stops nothing."""
+    """Make the terminal's or a file's encoding escape what it has no character for: that stops nothing."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):  # replaced by something that is no file
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -146,7 +146,7 @@ def counted(packets: int) -> str:
 
 
 def where_it_is(store: Store) -> str:
-    """What became of the file that was to be written to."""
+    """Sentence about the file that was to be written to."""
     path = store.path.absolute()
     return f"The capture is in {path}" if store.begun else f"Nothing was written to {path}"
 
@@ -163,7 +163,7 @@ def read_address(context: click.Context, parameter: click.Parameter, value: str 
 
 @dataclass(frozen=True)
 class SelectedInterface:
-    """Where a command works."""
+    """The interface a command works on, its network, and the others."""
 
     interface: Interface
     network: Network

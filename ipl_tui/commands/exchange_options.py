@@ -1,4 +1,4 @@
-"""What the server and the client have in common on the command line: their options, and how packets are written."""
+"""Options and output that server and client share on the command line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RAW_IP = 101
 
 @dataclass(frozen=True)
 class ExchangeOptions:
-    """What the options say."""
+    """Values of the options that server and client share."""
 
     engine: str
     name: str | None
@@ -44,7 +44,7 @@ class ExchangeOptions:
     """Seconds."""
     count: int | None
     show: bool
-    """Whether packets are printed in full."""
+    """True if packets are printed in full."""
     framing: Framing | None = None
     """As the client is told; None where nothing is said."""
     rate: int | None = None
@@ -134,7 +134,7 @@ def answer_there(
     proto: int = PROTOCOL,
     port: int = PORT,
 ) -> None:
-    """Where no other program can answer, start a server at the destination until `ending`. Raises SendError."""
+    """Start a server at the destination until `ending`, where no other program can answer. Raises SendError."""
     for each in place.network.path() if place.network.private else ():
         config = ServerConfig(each, proto=proto, port=port, rate=0)  # nobody else reaches it
         if destination in config.addresses:

@@ -55,7 +55,7 @@ LOOK = 0.05
 """Seconds between two looks at whether all is sent."""
 
 DEFAULT = PRESETS[0]
-"""What is sent if nothing is given."""
+"""Preset that is sent if nothing is given."""
 
 
 def header_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -176,7 +176,7 @@ def read_draft(entries: dict[str, str | None], payload: str | None, hexadecimal:
 
 
 def read_hex() -> str:
-    """What standard input has. Raises UsageError if that can't be a payload."""
+    """Text on standard input. Raises UsageError if that can't be a payload."""
     stdin = sys.stdin.buffer
     advice = "give the payload with --payload, or pipe it in: xxd -p FILE | ipl-tui send --hex"
     if stdin.isatty():
@@ -190,7 +190,7 @@ def read_hex() -> str:
 
 
 def shortcomings(crafted: Crafted, draft: Draft, method: Method, interface: Interface) -> list[str]:
-    """What contradicts itself, and what becomes of the packet on its way out: sentences; it is sent all the same."""
+    """Sentences on what contradicts itself, and on what becomes of the packet on its way out; it is sent all the same."""
     delivering = interface.choose_method(draft.dst)
     sentences = [problem.text for problem in (*crafted.problems, *caveats(crafted.packet, method, delivering))]
     if draft.src is None and not interface.addresses and method == "exact":
@@ -280,7 +280,7 @@ def listen(order: Order, place: SelectedInterface, ending: ExitStack) -> Capture
 def arriving(
     capture: CaptureSocket, awaiting: ExpectedAnswers, sending: Future[Outcome], patience: float
 ) -> Iterator[Answer]:
-    """What comes back, until every packet has been answered, or `patience` seconds after the last one was sent."""
+    """Answers as they arrive, until every packet has one, or `patience` seconds after the last one was sent."""
     found = 0
     until = math.inf
     while time.monotonic() < until and not (sending.done() and found >= sending.result().sent):
@@ -309,7 +309,7 @@ def print_sent(order: Order, outcome: Outcome, interface: Interface) -> None:
 
 
 def print_answer(answer: Answer, linktype: int, show: bool) -> None:
-    """What came back, from whom and when; in full if that is wanted."""
+    """Print an answer, its sender and its time; in full if that is wanted."""
     from ipl_tui.packets.budget import dissect, summarise
     from ipl_tui.packets.icmp import describe_error
     from ipl_tui.packets.show import show as lines_of
@@ -327,7 +327,7 @@ def print_answer(answer: Answer, linktype: int, show: bool) -> None:
 
 
 def print_silence(order: Order, place: SelectedInterface, patience: float, seen: bytes) -> None:
-    """Why nothing came back, as far as that can be known; `seen` is the packet as it was captured."""
+    """Print why nothing came back, as far as that can be known; `seen` is the packet as it was captured."""
     from ipl_tui.diagnosis.unanswered import Unanswered, explain
     from ipl_tui.packets.messages import PROTOCOL
 
@@ -346,7 +346,7 @@ def print_silence(order: Order, place: SelectedInterface, patience: float, seen:
 
 
 def print_summary(answers: list[Answer], sent: int) -> None:
-    """How many were answered, and how long that took as far as it is sure."""
+    """Print how many were answered, and how long that took as far as it is sure."""
     answered = [answer for answer in answers if answer.error is None]
     line = f"{sent:,} sent, {len(answered):,} answered"
     if errors := len(answers) - len(answered):

@@ -125,7 +125,7 @@ def waiting(delay: float) -> str:
 
 
 class Events:
-    """What the server's thread tells, until it is printed: printing never holds up an answer."""
+    """Queue of what the server's thread tells, until it is printed: printing never holds up an answer."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -160,7 +160,7 @@ class Events:
 
 
 def print_event(event: Received | str, wanted: ExchangeOptions) -> None:
-    """What came from whom, and what it was answered; or a problem."""
+    """Print a request, its client and its answer; or a problem."""
     if isinstance(event, Received):
         print_received(event, wanted)
     elif event:

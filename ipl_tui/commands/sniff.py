@@ -50,7 +50,7 @@ View = Literal["list", "show", "json"]
 
 @dataclass(frozen=True)
 class SniffOptions:
-    """What the options say."""
+    """Values of the options of sniff."""
 
     name: str | None
     """Of the interface."""
@@ -61,7 +61,7 @@ class SniffOptions:
     """A file's name, or STANDARD; as write."""
     write: str | None
     view: View | None
-    """How packets are printed, if that is asked for."""
+    """Form in which packets are printed; None if they are not."""
 
 
 @click.command(cls=Command)
@@ -160,10 +160,10 @@ def sniff(leaving: ExitStack, wanted: SniffOptions) -> None:
 
 
 class Source(Protocol):
-    """Where packets come from."""
+    """Origin of packets: an interface, or a file."""
 
     done: str
-    """What became of them, in a word."""
+    """Verb for its packets in the summary: "captured", "read"."""
 
     def start(self, relay: Relay) -> None:
         """Let packets, and the end, come into a relay from another thread."""
@@ -291,7 +291,7 @@ class Printer:
         return first
 
     def text(self, frame: Frame) -> str:
-        """What is printed of a frame."""
+        """Text that is printed of a frame."""
         from ipl_tui.capture.frames import NO_TIME
         from ipl_tui.packets.budget import summarise
         from ipl_tui.session.rows import make_row

@@ -1,1 +1,1 @@
-"""What works here, what does not, and why nothing came back. No Textual."""
+"""Diagnosis: what works here, what does not, and why nothing came back. No Textual."""

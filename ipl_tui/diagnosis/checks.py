@@ -1,4 +1,4 @@
-"""What works here and what does not, with the command that mends it. No check sends a packet."""
+"""The doctor's checks: what works here and what does not, with the command that mends it. No check sends a packet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ipl_tui.packets.messages import PROTOCOL
 Verdict = Literal["works", "limited", "fails"]
 
 MARKS: dict[Verdict, tuple[str, str]] = {"works": ("✔", "green"), "limited": ("▲", "yellow"), "fails": ("✖", "red")}
-"""What stands before a finding, and its colour, by the name that Rich and click share."""
+"""Mark before a finding and its colour, by the name that Rich and click share."""
 
 SMALLEST_TERMINAL = 80, 24
 """Columns and lines that the lab is made for, at least."""
@@ -41,19 +41,19 @@ COLOURS = {"truecolor": "16 million colours", "256": "256 colours", "standard": 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check has found."""
+    """Result of a check."""
 
     title: str
-    """What was looked at, in a word."""
+    """Subject of the check, in a word."""
     verdict: Verdict
     text: str
     remedy: str = ""
-    """What mends it: a command where there is one."""
+    """Command or advice that mends it; empty if nothing has to be mended."""
 
 
 @dataclass(frozen=True)
 class Terminal:
-    """What the screen is drawn on."""
+    """The terminal that the screen is drawn on."""
 
     columns: int
     lines: int
@@ -88,7 +88,7 @@ def examine(
 
 
 def check_privileges(kept: privileges.Privileges) -> Finding:
-    """Who runs this, and what is kept."""
+    """Check who runs this, and which rights are kept."""
     others = sorted(kept.capabilities - {"CAP_NET_RAW"})
     named = [*sorted(kept.capabilities & {"CAP_NET_RAW"}), *(others if len(others) < 3 else [f"{len(others)} more"])]
     has = f"{' and '.join(named) or 'no capability'}{' and nothing else' if named == ['CAP_NET_RAW'] else ''}"
@@ -102,7 +102,7 @@ def check_privileges(kept: privileges.Privileges) -> Finding:
 
 
 def check_permission(own: Interface, selected: bool = True) -> Finding:
-    """Whether this machine's interfaces can be captured on and sent from; nothing fails while another is selected."""
+    """Check that this machine's interfaces can be captured on and sent from; nothing fails while another is selected."""
     worst: Verdict = "fails" if selected else "limited"
     title, missing = "Permission", [ability.reason for ability in own.abilities().values() if not ability.possible]
     if not missing:
@@ -157,7 +157,7 @@ def check_interfaces(interface: Interface, own: Sequence[Interface]) -> Finding:
 
 
 def check_route(interface: Interface, destination: str) -> Finding:
-    """Which way packets to a destination take, against the interface selected."""
+    """Check that packets to a destination leave by the interface selected."""
     title, host, route = "Route", interface.host, interface.route(destination)
     if route is None:
         text = f"the {host} has no route to {destination}" if host else f"no route leads to {destination}"
@@ -176,7 +176,7 @@ def check_route(interface: Interface, destination: str) -> Finding:
 
 
 def _route_remedy(interface: Interface, destination: str) -> str:
-    """What helps a user without a route."""
+    """Advice for a user without a route."""
     if not interface.of_this_machine:
         return "choose another interface"
     if sys.platform != "linux" or any(address.ip.is_loopback for address in interface.addresses):
@@ -185,8 +185,9 @@ def _route_remedy(interface: Interface, destination: str) -> str:
 
 
 def check_translation(interface: Interface, destination: str, proto: int = PROTOCOL) -> list[Finding]:
-    """Whether a router has to translate addresses (NAT, RFC 3022) on the way to a destination: where this machine
-    sends to a public one from a private one. Nothing where none has to, or where the protocol has what it takes."""
+    """Findings about the translation of addresses (NAT, RFC 3022) that a router has to do on the way to a destination:
+    where this machine sends to a public one from a private one. None where no router has to, or where the protocol has
+    what it takes."""
     if not interface.of_this_machine or proto in TRANSLATED or interface.is_own(destination):
         return []
     route = interface.route(destination)
@@ -201,19 +202,19 @@ def check_translation(interface: Interface, destination: str, proto: int = PROTO
 
 
 def is_private(address: str) -> bool:
-    """Whether a dotted quad is for networks that share a public address: RFC 1918, or a provider's (RFC 6598)."""
+    """True if a dotted quad is for networks that share a public address: RFC 1918, or a provider's (RFC 6598)."""
     return any(IPv4Address(address) in network for network in PRIVATE)
 
 
 def is_public(address: str) -> bool:
-    """Whether a dotted quad may be a host's in the Internet. Those for documentation count: they stand for such."""
+    """True if a dotted quad may be a host's in the Internet. Those for documentation count: they stand for such."""
     target = IPv4Address(address)
     other = target.is_loopback or target.is_link_local or target.is_multicast or target.is_unspecified
     return not (is_private(address) or other or int(target) >> 24 in (0, *range(240, 256)))
 
 
 def check_allowed(network: Network, interface: Interface) -> Finding:
-    """Whether the system allows a network that not every system allows: found out by trying. Nothing fails while
+    """Check that the system allows a network that not every system allows: found out by trying. Nothing fails while
     another network's interface is selected."""
     title, ability = network.name.capitalize(), network.interfaces()[0].can_capture()
     if ability.possible:
@@ -259,7 +260,7 @@ def check_terminal(terminal: Terminal | None) -> Finding:
 
 
 def check_wireshark() -> Finding:
-    """Whether the lab can hand its capture to Wireshark."""
+    """Check that the lab can hand its capture to Wireshark."""
     if find_wireshark() and not has_screen():
         return Finding("Wireshark", "limited", "no graphical screen here: F8 in the lab saves the capture for it")
     if path := find_wireshark():
@@ -278,7 +279,7 @@ def with_sudo() -> str:
 
 
 def split_reason(reason: str) -> tuple[str, str]:
-    """What an Ability says, and what it advises: the sentence's parts before and after its colon, not one in brackets.
+    """Problem and advice of an Ability: the sentence's parts before and after its colon, not one in brackets.
 
     >>> split_reason("c0 is down: bring it up first.")
     ('c0 is down', 'bring it up first')

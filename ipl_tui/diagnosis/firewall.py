@@ -19,11 +19,11 @@ LONGEST_READING = 5.0
 """Seconds that a program that lists rules may take."""
 
 NFTABLES, IPTABLES, LEGACY = ("nft", "-j", "list", "ruleset"), ("iptables-save",), ("iptables-legacy-save",)
-"""What lists the rules. Today's iptables makes nftables' rules, and lists them better than nft; the older one's rules
-are apart from those, in the kernel too."""
+"""Commands that list the rules. Today's iptables makes nftables' rules, and lists them better than nft; the older one's
+rules are apart from those, in the kernel too."""
 
 BY_NFTABLES = "(nf_tables)"
-"""What today's says of itself."""
+"""Name that today's gives itself."""
 
 OLDER = "# iptables-legacy"
 """Stands before the older one's rules."""
@@ -37,13 +37,13 @@ HOOKS = {
     "output": "leaving",
     "postrouting": "leaving",
 }
-"""Where the kernel asks a chain, and which packets those are."""
+"""Kernel hooks of chains, and which packets pass each."""
 
 HARMLESS_STATES = {"invalid", "related", "snat", "dnat"}
 """States of a connection that a request and its answer are not in: they are new, then established."""
 
 Applies = Literal["no", "maybe", "yes"]
-"""Whether a rule applies to the packets asked about."""
+"""Answer to whether a rule applies to the packets asked about."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ class BlockingChain:
     """A chain that drops or rejects packets."""
 
     text: str
-    """What it does, in words."""
+    """Effect of the rule, in words."""
     remedy: str
     """The command that lets the packets pass it."""
     certain: bool
-    """Whether it eats every such packet that arrives or leaves; else only some, or only those passing through."""
+    """True if it drops every such packet that arrives or leaves; else only some, or only those passing through."""
     hook: str
-    """Where the kernel asks it."""
+    """Kernel hook of the chain."""
 
 
 class _Rule(NamedTuple):
@@ -71,7 +71,7 @@ class _Rule(NamedTuple):
 class _Chain(NamedTuple):
     title: str
     hook: str
-    """Where the kernel asks it; nothing for one that only others jump to."""
+    """Kernel hook of the chain; empty for one that only others jump to."""
     policy: str
     remedy: str
     rules: list[_Rule]
@@ -94,7 +94,7 @@ def read_rules() -> str | None:
 
 
 def has_lister() -> bool:
-    """Whether there is a program that lists the rules."""
+    """True if there is a program that lists the rules."""
     return any(_find(program) for program, *_ in (NFTABLES, IPTABLES))
 
 
@@ -104,7 +104,7 @@ def _find(program: str) -> str | None:
 
 
 def _run(program: str, *arguments: str) -> str | None:
-    """What a program prints; None if it is not there, takes too long, or fails."""
+    """Output of a program; None if it is not there, takes too long, or fails."""
     if not (path := _find(program)):
         return None
     with suppress(OSError, subprocess.TimeoutExpired):
@@ -131,7 +131,7 @@ def eats(rules: str, proto: int, interface: str = "") -> list[BlockingChain]:
 def _find_eaters(chains: _Chains, proto: int) -> Iterator[BlockingChain]:
     @cache  # other chains may jump to one many times
     def fates(table: str, name: str) -> frozenset[str]:
-        """What may become of packets that come to a chain: accept, drop, reject, or return if they come out of it."""
+        """Verdicts that packets in a chain may get: accept, drop, reject, or return if they come out of it."""
         found: set[str] = set()
         # What is no chain, such as LOG, lets packets pass.
         for applies, verdict, target in chains[table, name].rules if (table, name) in chains else ():
@@ -228,7 +228,7 @@ def _nft_match(match: dict[str, Any], hook: str, proto: int, interface: str) -> 
 
 
 def _is_one_of(proto: int, values: Iterable[object], equal: bool) -> Applies:
-    """Whether a protocol is among those that a rule names: numbers, keywords, ranges."""
+    """Tell whether a protocol is among those that a rule names: numbers, keywords, ranges."""
     for value in values:
         match value:
             case {"range": [first, last]}:
@@ -243,7 +243,7 @@ def _is_one_of(proto: int, values: Iterable[object], equal: bool) -> Applies:
 
 
 def _is_interface(interface: str, values: Iterable[object], equal: bool) -> Applies:
-    """Whether an interface is among those that a rule names; "eth*", or "eth+" for iptables, is a beginning."""
+    """Tell whether an interface is among those that a rule names; "eth*", or "eth+" for iptables, is a beginning."""
     for value in values:
         if not isinstance(value, str) or value.startswith("@"):
             return "maybe"
@@ -289,7 +289,7 @@ def _read_iptables(text: str, proto: int, interface: str) -> _Chains:
 
 
 def _read_iptables_rule(words: list[str], proto: int, interface: str) -> _Rule | None:
-    """What follows the chain's name; nothing for a rule that decides nothing, such as LOG."""
+    """Rule made of the words behind the chain's name; None for one that decides nothing, such as LOG."""
     applies: Applies = "yes"
     equal = True
     for word, value in zip(words, [*words[1:], ""], strict=True):

@@ -1,4 +1,5 @@
-"""Why a packet that asks for an answer got none: a sentence made of what was seen, and of what can be known here."""
+"""Reasons why a packet that asks for an answer got none: a sentence made of what was seen, and of what can be known
+here."""
 
 from __future__ import annotations
 
@@ -35,24 +36,24 @@ class Unanswered:
     waited: float
     """Seconds since it was sent."""
     capturing: bool = False
-    """Whether the interface was captured on."""
+    """True if the interface was captured on."""
     filter: str = ""
     """The capture filter."""
     seen: bytes = b""
     """The packet as it was captured there; nothing if it was not."""
     fate: str = ""
-    """What the network says became of it; a sentence."""
+    """The network's word on what became of it; a sentence, or empty."""
     answer: int = 0
     """The number of the frame in which an answer was captured that did not come as far as the interface; 0: of none."""
     fate_of_answer: str = ""
-    """What became of that, as the network says it; a sentence, in which "it" is the answer."""
+    """The network's word on what became of the answer; a sentence, in which "it" is the answer, or empty."""
     served: int | None = None
     """The IP protocol by which a server answers ClientMessage, in the networks that only this program reaches; None:
     it has none there now."""
     servers: tuple[str, ...] = ()
     """The dotted quads at which one answers there."""
     in_lab: bool = False
-    """Whether the one who asks is in the lab, and can press its keys."""
+    """True if the one who asks is in the lab, and can press its keys."""
 
 
 def explain(case: Unanswered) -> str:
@@ -70,7 +71,7 @@ def explain(case: Unanswered) -> str:
 
 
 def offers_all(sentence: str) -> bool:
-    """Whether explain() has said that the lab's capture filter is in the way, and how to go on without it."""
+    """True if explain() has said that the lab's capture filter is in the way, and how to go on without it."""
     return sentence.endswith(WITHOUT_FILTER)
 
 
@@ -106,7 +107,7 @@ def _capture(case: Unanswered) -> str:
 
 
 def _header(case: Unanswered) -> str:
-    """What receivers drop in silence (RFC 1122 §3.2.1)."""
+    """Reason in the header: faults for which receivers drop in silence (RFC 1122 §3.2.1)."""
     packet = case.seen or case.packet
     values = {name: value for name, value in read_header(packet).items() if isinstance(value, int)}
     size = header_length(packet)
@@ -145,13 +146,13 @@ def _addresses(case: Unanswered) -> str:
 
 
 def _answer_filtered(case: Unanswered) -> str:
-    """Whether the capture filter would leave the answer out."""
+    """Reason in the capture filter: it would leave the answer out."""
     hides = _view(case).hides_answer(case.seen or case.packet)
     return f'the filter "{case.filter}" leaves the answer out' if hides else ""
 
 
 def _nobody_answers(case: Unanswered) -> str:
-    """What is known of servers: all about the networks that no other program reaches, nothing about others."""
+    """Reason in the servers: all is known about the networks that no other program reaches, nothing about others."""
     packet = case.seen or case.packet
     if not case.network.private or is_echo_request(packet):
         return ""
@@ -234,18 +235,18 @@ UNCERTAIN = (_nobody_answers, _way, _links, _translation, _firewall, _not_seen, 
 
 
 def _view(case: Unanswered) -> View:
-    """What could be captured of what comes back."""
+    """View of what could be captured of the packets that come back."""
     return View(case.filter if case.capturing else "", case.interface.linktype)
 
 
 def _is_for_f6(case: Unanswered) -> bool:
-    """Whether the lab's responder is off and would answer the packet."""
+    """True if the lab's responder is off and would answer the packet."""
     off = case.in_lab and case.served is None
     return off and would_answer(case.network.responder_at(case.interface), case.seen or case.packet)
 
 
 def _is_rewritten(case: Unanswered) -> bool:
-    """Whether a kernel has written some of the header, such as Total Length, and what is not known."""
+    """True if a kernel has written some of the header, such as Total Length, and what is not known."""
     return case.method == "kernel" and not case.seen
 
 

@@ -16,7 +16,7 @@ from ipl_tui.capture.store import Store
 from ipl_tui.networks.interface import Interface
 
 USUAL_PLACES = ("/Applications/Wireshark.app/Contents/MacOS/Wireshark", r"C:\Program Files\Wireshark\Wireshark.exe")
-"""Where it is on systems that have no PATH to it."""
+"""Paths of Wireshark on systems that have no PATH to it."""
 
 
 def tcpdump_line(interface: Interface, filter: str) -> str:
@@ -40,7 +40,7 @@ def find_wireshark() -> str:
 
 
 def has_screen() -> bool:
-    """Whether there is a graphical screen."""
+    """True if there is a graphical screen."""
     return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 

@@ -182,11 +182,11 @@ class AsyncioClient:
         self._closed = False
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._answers = Messages(SERVER_RESPONSE, target.framing)
-        """What arrives on the connection."""
+        """Messages that arrive on the connection."""
         self._answered = False
-        """Whether an answer has come on the connection."""
+        """True once an answer has come on the connection."""
         self._other = b""
-        """What came last for the question that is not the answer."""
+        """Bytes that came last for the question and are not the answer; empty if none did."""
 
     @property
     def message(self) -> bytes:
@@ -272,14 +272,15 @@ class AsyncioClient:
                 await writer.wait_closed()
 
     def _what_came(self, before: str) -> str:
-        """What the server sent instead of the answer, in words behind those; nothing when it sent nothing."""
+        """Description of what the server sent instead of the answer, behind the words `before`; empty when it sent
+        nothing."""
         if not (came := self._other or self._answers.begun):
             return ""
         text = printable(came[:MOST_SHOWN].decode("latin-1"))
         return f'{before}{len(came):,} bytes that are no ServerResponse: "{text}"'
 
     def _why_silent(self) -> str:
-        """Why no answer came in time."""
+        """Reason why no answer came in time."""
         if self._streams is None:
             return f"{self._server} does not answer TCP's request for a connection."
         if came := self._what_came(" sent "):
@@ -288,7 +289,7 @@ class AsyncioClient:
 
     @property
     def _perhaps(self) -> str:
-        """What may be behind it that nothing came, in words behind that."""
+        """Possible cause of the silence, to stand behind a sentence."""
         if self._answered:
             return ": perhaps it reads one message a connection"
         expects = "a length before it" if self._framing == "none" else "no length before it"

@@ -51,23 +51,23 @@ class FieldOrigin:
     """Its name in packets.fields."""
     value: Value
     maker: str
-    """Who wrote what stands there: the "program", its library (Client.filled_in), or the "kernel"."""
+    """Maker of the field's value: the "program", its library (Client.filled_in), or the "kernel"."""
     again: bool = False
-    """Whether the kernel then wrote the same once more."""
+    """True if the kernel then wrote the same once more."""
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """What was captured of one engine's exchange."""
+    """One engine's exchange, as it was captured."""
 
     engine: str
     packets: tuple[TranscriptPacket, ...] = ()
     header: tuple[FieldOrigin, ...] = ()
     """The request's, in header order; empty when it was not captured."""
     gains: tuple[TcpGain, ...] = ()
-    """What TCP adds; nothing for the raw engines."""
+    """Gains that TCP adds; none for the raw engines."""
     problem: str = ""
-    """Why there is no response, or nothing to see; for the user, or nothing."""
+    """Reason why there is no response, or nothing to see, for the user; empty otherwise."""
 
     @property
     def size(self) -> int:
@@ -92,7 +92,8 @@ class Comparison:
         self.interface = interface
         self.destination = destination
         self.place = place if is_at(place, destination) else None
-        """Where a server is started for each exchange; None: the destination is somebody else's, who has to answer."""
+        """Interface where a server is started for each exchange; None: the destination is somebody else's, who has to
+        answer."""
         self.source = interface.source_for(destination)
         self._timeout = timeout
         self._running = Lock()
@@ -145,7 +146,7 @@ class Comparison:
         )
 
     def _problem(self, reply: Reply, passed: Sequence[TranscriptPacket]) -> str:
-        """Why there is no response to see, or nothing at all."""
+        """Reason why there is no response to see, or nothing at all."""
         sentences = []
         if reply.response is None:
             sentences.append(reply.reason or f"No answer came within {self._timeout:g} s.")
@@ -187,7 +188,7 @@ class Comparison:
                 client.close()
 
     def _makers(self, engine: str, client: Client, reply: Reply, seen: bytes) -> Iterator[FieldOrigin]:
-        """Who made each field of a captured request: what was not handed to the system, or differs from what was, is
+        """Makers of the fields of a captured request: what was not handed to the system, or differs from what was, is
         the kernel's; of the rest, what the program did not give is its library's."""
         handed: Mapping[str, Value] = {"src": self.source, "dst": self.destination}  # to bind() and connect()
         writes_again: frozenset[str] = frozenset()
@@ -212,7 +213,7 @@ class Comparison:
 
 
 def is_at(interface: Interface, address: str) -> bool:
-    """Whether a dotted quad is an address of an interface."""
+    """True if a dotted quad is an address of an interface."""
     try:
         require_own(interface, address)
     except SendError:
@@ -224,7 +225,7 @@ def is_at(interface: Interface, address: str) -> bool:
 
 
 class Capture:
-    """What passes an interface, while captured() goes on."""
+    """Packets that pass an interface, while captured() goes on."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

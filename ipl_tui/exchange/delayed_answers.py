@@ -20,7 +20,7 @@ MOST_WAITING = 10_000
 """Answers that wait at once, some 10 MB: ten seconds' worth at 1,000 a second."""
 
 TOO_MANY, STOPPED = "too many answers wait already", "the server was stopped before its answer was due"
-"""Why a request is not answered; parts of a sentence."""
+"""Reasons why a request is not answered; parts of a sentence."""
 
 UNDER_WAY = 15.0
 """Seconds that a packet of ours may be under way; the lab waits as long for its answer."""
@@ -98,13 +98,13 @@ class Sending:
 
     packet: bytes
     left: int
-    """How often it is still to arrive."""
+    """Number of times it is still to arrive."""
     expires: float = float("inf")
     """On the monotonic clock."""
 
 
 class OwnPackets:
-    """What this program itself sends: it listens already, and is answered at once. For any thread."""
+    """Packets that this program itself sends: it listens already, and is answered at once. For any thread."""
 
     def __init__(self) -> None:
         self._sendings: list[Sending] = []
@@ -122,7 +122,7 @@ class OwnPackets:
             entry.expires = time.monotonic() + UNDER_WAY
 
     def take(self, packet: bytes) -> bool:
-        """Whether a packet that arrived is one of them, which it then is no more: the next equal one may be somebody
+        """True if a packet that arrived is one of them, which it then is no more: the next equal one may be somebody
         else's."""
         if not self._sendings:
             return False

@@ -1,4 +1,4 @@
-"""What every engine of the exchange has: a server that answers, a client that asks. engines.py lists them."""
+"""Contract of the engines of the exchange: a server that answers, a client that asks. engines.py lists them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TIMEOUT = 15.0
 
 @dataclass(frozen=True)
 class Received:
-    """What reached a server, and what it did about it."""
+    """A request that reached a server, and the answer it got."""
 
     client: str
     """The address it came from; over TCP with the port, "10.0.1.10:40122"."""
@@ -38,12 +38,12 @@ class Received:
     response: bytes | None
     """The same, as it was handed to the system; None when nothing was answered."""
     reason: str = ""
-    """Why nothing was answered; a part of a sentence."""
+    """Reason why nothing was answered; a part of a sentence, empty if something was."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of asking once."""
+    """Result of asking once."""
 
     server: str
     """The address asked; over TCP with the port."""
@@ -54,7 +54,7 @@ class Reply:
     seconds: float
     """From sending to receiving, as this program saw it; without a response, how long it waited."""
     reason: str = ""
-    """Why there is no response, as far as anybody said; one sentence."""
+    """Reason why there is no response, as far as anybody said; one sentence, empty if there is one."""
 
 
 class Server(Protocol):
@@ -67,11 +67,11 @@ class Server(Protocol):
 
     @property
     def running(self) -> bool:
-        """Whether requests are answered now: started, and listening has not ended by itself."""
+        """True while requests are answered: started, and listening has not ended by itself."""
 
     @property
     def where(self) -> str:
-        """Where it listens: "127.0.0.1, protocol 253"."""
+        """Place where it listens, in words: "127.0.0.1, protocol 253"."""
 
     def start(self) -> None:
         """Answer from now on, if it does not already. Raises SendError when listening is not possible."""
@@ -85,12 +85,13 @@ class Client(Protocol):
 
     @property
     def message(self) -> bytes:
-        """What ask() sends: the IPv4 packet as it is handed to the system; over TCP, which has none, the message."""
+        """Message that ask() sends: the IPv4 packet as it is handed to the system; over TCP, which has none, the
+        message alone."""
 
     @property
     def filled_in(self) -> Mapping[str, str]:
-        """Who made the fields of the message's IPv4 header that the program has not given: the library's name, by their
-        names in packets.fields; empty where the program makes all of them, or hands over none."""
+        """Maker of each field of the message's IPv4 header that the program has not given: the library's name, by the
+        field's name in packets.fields; empty where the program makes all of them, or hands over none."""
 
     def ask(self, timeout: float) -> Reply:
         """One exchange, waiting up to `timeout` seconds; it listens before it sends. Raises SendError."""
@@ -124,7 +125,7 @@ class ServerConfig:
     """Answers a second that the raw engines give at most; 0: no such limit. Over TCP, where nobody can forge a source,
     it is not needed, and who takes no answers is read no more."""
     clock: Callable[[], float] = time.monotonic
-    """What a second is measured with."""
+    """Clock, in seconds."""
     patience: float = TIMEOUT
     """Seconds that a client of the asyncio engine may take over a message."""
     most: int | None = None
@@ -132,7 +133,7 @@ class ServerConfig:
     delay: float = 0.0
     """Seconds that the raw engines wait before they answer, for clients that listen only after they have sent."""
     ours: OwnPackets = field(default_factory=OwnPackets)
-    """What is answered at once all the same."""
+    """Packets that are answered at once all the same."""
     on_problem: Callable[[str], object] = ignore
     """Gets one sentence when an answer can't be sent, when more than the rate come, or when listening ends by itself.
 
@@ -157,7 +158,7 @@ class ServerConfig:
 
     @property
     def where_raw(self) -> str:
-        """Where a raw engine listens, in words."""
+        """Place where a raw engine listens, in words."""
         return f"{', '.join(self.addresses)} on {self.interface.full_name}, IP protocol {self.proto}"
 
     def tell(self, source: str, destination: str, request: bytes, response: bytes | None, reason: str = "") -> None:
@@ -173,19 +174,19 @@ class ServerConfig:
             raise SendError(f"{self.interface.full_name} has no IPv4 address to answer for.")
 
     def waits(self, request: bytes) -> bool:
-        """Whether the answer to an IPv4 packet waits, or is sent at once."""
+        """True if the answer to an IPv4 packet waits; else it is sent at once."""
         return self.delay > 0 and not self.ours.take(request)
 
     def is_fulfilled(self, answered: int) -> bool:
-        """Whether that many answers are all that was wanted."""
+        """True if that many answers are all that was wanted."""
         return self.most is not None and answered >= self.most
 
     def is_for_us(self, destination: str) -> bool:
         return destination in self.addresses
 
     def refusal(self, source: str, destination: str, payload: bytes) -> str:
-        """Why not to answer, a part of a sentence; nothing for exactly a ClientMessage, from one host, to an address of
-        ours. What is not objected to may still be in excess.
+        """Reason not to answer, a part of a sentence; empty for exactly a ClientMessage, from one host, to an address
+        of ours. What is not refused may still be in excess.
 
         A broadcast, multicast or missing source is not one host (RFC 1122 §3.2.1.3), and Linux does not always drop
         it: whoever forges such a source would have the answer sent to everybody.
@@ -199,8 +200,8 @@ class ServerConfig:
         return "" if payload == CLIENT_MESSAGE else NOT_EXACTLY
 
     def excess(self) -> str:
-        """Why one more must not be answered now, a part of a sentence; nothing as long as the rate allows. Ask once for
-        each request: what is not in excess counts as answered."""
+        """Reason why one more must not be answered now, a part of a sentence; empty as long as the rate allows. Ask
+        once for each request: what is not in excess counts as answered."""
         return "" if self._limit.allows() else f"more than {self.rate:,} came within a second"
 
     @property
@@ -213,7 +214,7 @@ class ServerConfig:
         return self.interface.broadcasts()
 
     def _is_one_host(self, source: IPv4Address) -> bool:
-        """Whether a host may have this address: not 0/8, which says "this host", nor multicast, nor 240/4, reserved and
+        """True if a host may have this address: not 0/8, which says "this host", nor multicast, nor 240/4, reserved and
         with the limited broadcast (RFC 6890 §2.2.2), nor a broadcast of a network that we are on."""
         first = source.packed[0]
         return 0 < first < 224 and source not in self._broadcasts
@@ -244,4 +245,4 @@ class Target:
     port: int = PORT
     """The TCP port of the asyncio engine."""
     framing: Framing = "none"
-    """What tells the asyncio engine where a message ends."""
+    """Framing of messages in the asyncio engine's stream."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the first screen shows the names, and exchanges nothing yet
 
 
 class EngineClasses(NamedTuple):
-    """What an engine's module has: the classes of both ends."""
+    """Classes of both ends, from an engine's module."""
 
     server: Callable[[ServerConfig], Server]
     """Makes one that is not started yet."""
@@ -25,7 +25,7 @@ class EngineClasses(NamedTuple):
 
 @dataclass(frozen=True)
 class Engine:
-    """How the exchange is done: a row of the table of engines."""
+    """A way to do the exchange: a row of the table of engines."""
 
     name: str
     """On the command line, one word."""
@@ -34,11 +34,11 @@ class Engine:
     short: str
     """As the state line has room for it."""
     raw: bool
-    """Whether its messages travel in IP packets of their own: such engines understand each other. Else over TCP."""
+    """True if its messages travel in IP packets of their own: such engines understand each other. Else over TCP."""
     ways: str
-    """What it is done with, in a few words."""
+    """Means of the engine, in a few words."""
     idea: str
-    """What the program does itself, and what is done for it; a sentence or two."""
+    """Division of the work: what the program does itself, and what is done for it; a sentence or two."""
     load: Callable[[], EngineClasses]
     """Imports its module, when it is used first: one of them loads Scapy, which the first screen must not wait for."""
 

@@ -1,4 +1,5 @@
-"""Where a message ends in a stream of bytes: its length stands before it, or the reader knows what it says. No I/O."""
+"""Framing: the end of a message in a stream of bytes. Its length stands before it, or the reader knows what it says. No
+I/O."""
 
 from __future__ import annotations
 
@@ -6,12 +7,12 @@ import struct
 from typing import Literal, get_args
 
 Framing = Literal["none", "length"]
-"""What tells where a message ends: nothing, or its length in the two bytes before it, the most significant first."""
+"""Framing of messages: none, or their length in the two bytes before each, the most significant first."""
 
 FRAMINGS: tuple[Framing, ...] = get_args(Framing)
 
 LENGTH = struct.Struct("!H")
-"""What stands before a message, as DNS has it over TCP (RFC 1035 §4.2.2): how many bytes it has."""
+"""Length before a message, in bytes, as DNS has it over TCP (RFC 1035 §4.2.2)."""
 
 
 def frame(message: bytes, framing: Framing) -> bytes:
@@ -34,7 +35,7 @@ class Messages:
 
     @property
     def begun(self) -> bytes:
-        """What has arrived of a message that is not whole yet."""
+        """Bytes that have arrived of a message that is not whole yet; empty if none have."""
         return bytes(self._arrived)
 
     def feed(self, data: bytes) -> None:

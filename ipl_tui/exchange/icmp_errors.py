@@ -21,7 +21,7 @@ class IcmpErrors:
             self._socket.settimeout(0)
 
     def about(self, packet: bytes) -> str:
-        """What the first error about an IPv4 packet says that has arrived; one sentence, or nothing."""
+        """Sentence of the first ICMP error about an IPv4 packet that has arrived; empty without one."""
         while self._socket is not None:
             try:
                 arrived = self._socket.recv(65535)

@@ -1,4 +1,4 @@
-"""How many answers a second: whoever forges a source must not have a flood sent to it."""
+"""A limit of answers a second: whoever forges a source must not have a flood sent to it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class RateLimit:
         self.refused = 0
         self._most, self._clock, self._on_begin = most, clock, on_begin
         self._allowed: deque[float] = deque(maxlen=most)
-        """When the newest were allowed."""
+        """Times of the newest that were allowed, seconds of the clock."""
         self._last_refused = -math.inf
 
     def allows(self) -> bool:
-        """Whether one more is within the limit; it then counts."""
+        """True if one more is within the limit; it then counts."""
         if not self._most:
             return True
         now = self._clock()

@@ -1,4 +1,4 @@
-"""What a responder answers."""
+"""The responder's choice of packets to answer."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL
 
 
 def would_answer(place: Interface, packet: bytes) -> bool:
-    """Whether a responder at an interface answers an IPv4 packet, as far as its payload and its destination tell."""
+    """True if a responder at an interface answers an IPv4 packet, as far as its payload and its destination tell."""
     asked = packet[9] == PROTOCOL and payload_of(packet) == CLIENT_MESSAGE
     return asked and ServerConfig(place).is_for_us(str(IPv4Address(packet[16:20])))

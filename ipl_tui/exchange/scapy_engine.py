@@ -107,7 +107,7 @@ class ScapyServer(AnsweringMachine[Packet]):
         self.print_reply(pkt, reply)
 
     def is_request(self, req: Packet) -> bool:
-        """Whether to answer it."""
+        """True if it is to be answered."""
         packet = _datagram(req, self.config.proto)
         if packet is None or self.config.is_fulfilled(self.answered):
             return False
@@ -142,7 +142,7 @@ class ScapyServer(AnsweringMachine[Packet]):
 
 
 class _LastReply(local):
-    """What became of the last reply of a thread: as it was handed to the system, or why it was not."""
+    """The last reply of a thread: as it was handed to the system, or why it was not."""
 
     response: bytes | None = None
     reason = ""
@@ -162,7 +162,7 @@ class ScapyClient:
         self._asked = self._answered = 0
         """Questions, and answers to any of them."""
         self._problem = ""
-        """Why no more answers come."""
+        """Reason why no more answers come; empty while they do."""
         self._listener = _Listener(target.interface, target.proto, self._end)
         self._icmp_errors = IcmpErrors(target.interface)
         self._listener.start(self._listen)

@@ -101,7 +101,7 @@ def make_packet(source: str, destination: str, proto: int, payload: bytes) -> by
 
 
 class Datagram(NamedTuple):
-    """What the exchange needs to know of a packet that arrived."""
+    """Parts of an arrived packet that the exchange needs."""
 
     source: str
     destination: str
@@ -202,7 +202,7 @@ class SocketClient:
         return datagram == (self._destination, self._source, self._proto, SERVER_RESPONSE)
 
     def _sender(self, packet: bytes) -> str:
-        """Who answers with a packet; nothing for one that is not the answer."""
+        """Dotted quad of who answers with a packet; empty for one that is not the answer."""
         return self._destination if self._is_answer(read_packet(packet)) else ""
 
     def surplus(self, seconds: float = 0) -> int:
@@ -315,7 +315,7 @@ class SocketServer:
                 undelivered.heard(self._receive(raw, packet))
 
     def _sender(self, packet: bytes) -> str:
-        """Who asks with a packet; nothing for a packet that is not to be answered."""
+        """Dotted quad of who asks with a packet; empty for a packet that is not to be answered."""
         request = read_packet(packet)
         asks = request is not None and not self.config.refusal(request.source, request.destination, request.payload)
         return request.source if request is not None and asks else ""

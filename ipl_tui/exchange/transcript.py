@@ -44,7 +44,7 @@ class TranscriptPacket:
     packet: bytes
     """From the IPv4 header on, without the padding of the link."""
     data: bytes = b""
-    """What it carries of the exchange: its payload, over TCP its part of the stream; an ICMP error carries nothing."""
+    """Its bytes of the exchange: the payload, over TCP its part of the stream; empty for an ICMP error."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def name_of(error: IcmpError) -> str:
 
 
 def is_asked(packets: Sequence[TranscriptPacket], reply: Reply) -> bool:
-    """Whether the request is captured, and the response if there was one."""
+    """True if the request is captured, and the response if there was one."""
     return bool(find(packets, CLIENT_MESSAGE) and (find(packets, SERVER_RESPONSE) or not reply.response))
 
 
@@ -192,12 +192,12 @@ def read_segment(packet: bytes) -> TCP | None:
 
 
 def data_of(packet: bytes, segment: TCP) -> bytes:
-    """What a packet's segment carries of the stream."""
+    """Bytes of the stream that a packet's segment carries."""
     return payload_of(packet)[4 * segment.dataofs :]
 
 
 def describe_segment(packet: bytes, segment: TCP) -> str:
-    """What a segment is there for: "SYN, ACK", "data: 13 bytes"."""
+    """Purpose of a segment: "SYN, ACK", "data: 13 bytes"."""
     signs = [name for letter, name in {"S": "SYN", "F": "FIN", "R": "RST"}.items() if letter in segment.flags]
     if data := data_of(packet, segment):
         return ", ".join([f"data: {len(data)} bytes", *signs])
@@ -205,7 +205,7 @@ def describe_segment(packet: bytes, segment: TCP) -> str:
 
 
 def is_closed(packets: Sequence[TranscriptPacket]) -> bool:
-    """Whether each end has said FIN and the other has acknowledged it (RFC 9293 §3.6), or one has broken off."""
+    """True if each end has said FIN and the other has acknowledged it (RFC 9293 §3.6), or one has broken off."""
     goodbyes, acknowledged = {}, set()
     for each in packets:
         if (segment := read_segment(each.packet)) is not None:
@@ -218,7 +218,7 @@ def is_closed(packets: Sequence[TranscriptPacket]) -> bool:
 
 
 def gains(packets: Sequence[TranscriptPacket]) -> Iterator[TcpGain]:
-    """What TCP's header gave an exchange, with the values that its request and the answer to that have.
+    """Gains that TCP's header gave an exchange, with the values that its request and the answer to that have.
 
     Nothing where no request was captured that went by TCP.
     """

@@ -1,4 +1,4 @@
-"""What passes an interface for a raw socket, and is not handed to it: noticed by a capture beside it."""
+"""Detector of packets that pass an interface for a raw socket, and are not handed to it: a capture beside it sees them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class UndeliveredDetector:
         self._heard, self._suspected = set(), set()
 
     def _read(self) -> list[bytes]:
-        """What has been captured since the last time."""
+        """Packets captured since the last time."""
         packets: list[bytes] = []
         with suppress(OSError):  # the raw socket's end says it
             while self._socket is not None and len(packets) < MOST and self._socket.select([self._socket], 0):

@@ -1,1 +1,1 @@
-"""Where packets travel: the interfaces that can be captured on and sent from. No Textual."""
+"""Networks: the interfaces that can be captured on and sent from. No Textual."""

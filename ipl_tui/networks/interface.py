@@ -1,4 +1,4 @@
-"""What every interface can do, whichever network it belongs to: be captured on, be sent from, be listened to."""
+"""Contract of every interface, whichever network it belongs to: to be captured on, sent from, and listened to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:  # both load Scapy, which the first screen must not wait for
     from ipl_tui.capture.sniffer import CaptureSocket
 
 Method = Literal["exact", "kernel"]
-"""How a packet leaves: "exact" as a frame, bytes as composed; "kernel" through a raw IP socket, which changes some."""
+"""Method of sending a packet: "exact" as a frame, bytes as composed; "kernel" through a raw IP socket, which changes
+some."""
 
 State = Literal["up", "down", "no carrier"]
 
@@ -41,7 +42,7 @@ LINK_TYPES = {
 
 
 class RawSocket(Protocol):
-    """What raw(7) gives, as far as the exchange uses it: a socket.socket, or the like of it on a network in memory.
+    """A raw(7) socket, as far as the exchange uses it: a socket.socket, or the like of it on a network in memory.
 
     It receives whole IPv4 packets; what is sent begins with its header once IP_HDRINCL is set.
     """
@@ -68,7 +69,7 @@ class UnknownInterface(Exception):
 
 @dataclass(frozen=True)
 class Ability:
-    """Whether an interface can do something; the reason, when it can't, is one sentence: why, and what to do."""
+    """Ability of an interface to do something; the reason, when it can't, is one sentence: why, and what to do."""
 
     possible: bool
     reason: str = ""
@@ -76,7 +77,7 @@ class Ability:
 
 @dataclass(frozen=True)
 class Route:
-    """What a host decides for the packets to a destination."""
+    """A host's decision for the packets to a destination."""
 
     interface: str
     """The name of the interface that they leave by."""
@@ -105,7 +106,7 @@ class Interface(ABC):
     mtu: int
     """The longest IP packet it takes, in bytes."""
     hardware_address: bytes = b""
-    """Where its frames come from; empty where they have no such thing."""
+    """Link address that its frames come from, bytes; empty where they have no such thing."""
 
     rewritten: frozenset[str] = frozenset({"len", "chksum"})
     """Fields of the header that its host's kernel writes on raw IP sockets whatever stands there (Linux, raw(7))."""
@@ -114,17 +115,17 @@ class Interface(ABC):
     """The dotted quad that a new draft goes to, where there is one that makes sense; else nothing."""
 
     hears_all: bool = False
-    """Whether open_protocol() captures, and so hears also what the host's kernel hands to no raw socket."""
+    """True if open_protocol() captures, and so hears also what the host's kernel hands to no raw socket."""
 
     of_this_machine: bool = False
-    """Whether it is one of the machine that this program runs on, whose permissions and firewall hold for it."""
+    """True if it is one of the machine that this program runs on, whose permissions and firewall hold for it."""
 
     no_tcpdump: str = ""
-    """Why tcpdump has nothing of it once this program has ended, and what to do instead; empty where it has."""
+    """Reason why tcpdump has nothing of it once this program has ended, and what to do instead; empty where it has."""
 
     @property
     def full_name(self) -> str:
-        """What tells it from the interfaces of all other networks, as the command line takes it."""
+        """Name that tells it from the interfaces of all other networks, as the command line takes it."""
         return self.full_name_of(self.name)
 
     def full_name_of(self, name: str) -> str:
@@ -145,11 +146,11 @@ class Interface(ABC):
         return f"{addresses}  {self.linktype_name}, MTU {self.mtu}"
 
     def abilities(self) -> dict[str, Ability]:
-        """What can be done here, by its verb."""
+        """Abilities of the interface, by their verb."""
         return {"capture": self.can_capture(), "send": self.can_send()}
 
     def obstacles(self) -> list[str]:
-        """Why not all can be done here: a sentence, for one remedy serves for both, or none."""
+        """Reasons why not all can be done here: a sentence, for one remedy serves for both, or none."""
         return [ability.reason for ability in self.abilities().values() if not ability.possible][:1]
 
     def broadcasts(self) -> frozenset[IPv4Address]:
@@ -158,11 +159,11 @@ class Interface(ABC):
 
     @abstractmethod
     def can_capture(self) -> Ability:
-        """Whether open_capture() would succeed for this user, now."""
+        """Ability to capture: open_capture() would succeed for this user, now."""
 
     @abstractmethod
     def can_send(self) -> Ability:
-        """Whether send() and open_protocol() would be permitted to this user, now."""
+        """Ability to send: send() and open_protocol() would be permitted to this user, now."""
 
     @abstractmethod
     def open_capture(self, filter: str = "") -> CaptureSocket:
@@ -209,14 +210,14 @@ class Interface(ABC):
 
     @abstractmethod
     def route(self, destination: str) -> Route | None:
-        """Which way its host sends packets to a dotted quad, by whatever interface; None where there is no route."""
+        """Route of its host to a dotted quad, by whatever interface; None where there is none."""
 
     @abstractmethod
     def close(self) -> None:
         """Let go of the sockets kept from send to send; the next send opens them again."""
 
     def is_own(self, address: str) -> bool:
-        """Whether packets to this dotted quad end in the interface's own host, whichever of its interfaces has it."""
+        """True if packets to this dotted quad end in the interface's own host, whichever of its interfaces has it."""
         target = IPv4Address(address)
         return target.is_loopback or any(target == own.ip for own in self.addresses)
 
@@ -239,17 +240,18 @@ class Network(ABC):
     purpose: str
     """One line: what this network is for."""
     private: bool = False
-    """Whether no other program reaches its hosts: so this one answers there, its responder is on unless it is switched
+    """True if no other program reaches its hosts: so this one answers there, its responder is on unless it is switched
     off."""
     allowed: str = ""
-    """What a system allows when it allows this network, and what follows, in words; empty where each one does."""
+    """Permission that a system gives when it allows this network, and what follows, in words; empty where each one
+    does."""
 
     @abstractmethod
     def interfaces(self) -> list[Interface]:
         """Its interfaces as they are now."""
 
     def has(self, interface: Interface) -> bool:
-        """Whether an interface is one of its own."""
+        """True if an interface is one of its own."""
         return interface.network == self.name
 
     def find(self, name: str) -> Interface:
@@ -280,8 +282,8 @@ class Network(ABC):
         return interface
 
     def fate(self, interface: str, time: int) -> str:
-        """What became of the frame seen on an interface at a time in ns since the epoch: one sentence, for one that
-        went no further and whose network knows why; else nothing. In it "it" is the frame's packet, nothing else."""
+        """Sentence on what became of the frame seen on an interface at a time in ns since the epoch: for one that went
+        no further and whose network knows why; else empty. In it "it" is the frame's packet, nothing else."""
         return ""
 
     def links(self) -> tuple[Link, ...]:

@@ -22,7 +22,7 @@ from ipl_tui.packets.options import ProcessedOptions, for_later_fragments
 
 MOST_DATAGRAMS = 64
 MOST_BYTES = 1 << 20
-"""What waits for more fragments, at most: the oldest datagram makes room."""
+"""Most bytes that wait for more fragments: the oldest datagram makes room."""
 
 OVERHEAD = 512
 """About the bytes that keeping a fragment takes besides its own."""
@@ -75,7 +75,7 @@ class Arrival:
     received: float
     """Seconds, of the clock that expire() is told."""
     alone: bool = True
-    """Whether it came to this host alone: neither frame nor packet is for several (RFC 1122 §3.2.2)."""
+    """True if it came to this host alone: neither frame nor packet is for several (RFC 1122 §3.2.2)."""
     options: ProcessedOptions = field(default_factory=ProcessedOptions)
 
     @property
@@ -98,12 +98,13 @@ class Arrival:
 
     @property
     def begin(self) -> int:
-        """Where a fragment begins in the datagram's payload, in bytes."""
+        """Offset of a fragment in the datagram's payload, in bytes."""
         return (self.flags & OFFSET) * UNIT
 
     @property
     def end(self) -> int:
-        """Where it ends. All but the last have whole units of 8 bytes (RFC 791 §3.2): Linux cuts off what is beyond."""
+        """Offset of its end, in bytes. All but the last have whole units of 8 bytes (RFC 791 §3.2): Linux cuts off what
+        is beyond."""
         end = self.begin + len(self.packet) - self.header
         return end & ~7 if self.flags & MORE_FRAGMENTS else end
 
@@ -118,7 +119,7 @@ class Lost:
     """Fragments that go no further."""
 
     reason: str
-    """Why: the rest of a sentence that begins with the host and "drops it: "."""
+    """Reason: the rest of a sentence that begins with the host and "drops it: "."""
     fragments: list[Arrival]
 
 
@@ -133,7 +134,7 @@ class _Run:
 
 @dataclass(slots=True)
 class _Datagram:
-    """What has come of one datagram."""
+    """Fragments of one datagram that have come."""
 
     expires: float
     runs: list[_Run] = field(default_factory=list)
@@ -155,7 +156,7 @@ class _Datagram:
         return self.last_came and self.came == self.length
 
     def agree(self, fragment: Arrival) -> str:
-        """What is wrong between this fragment and what is known of the datagram's length; nothing, if nothing is."""
+        """Contradiction between this fragment and what is known of the datagram's length; empty without one."""
         if fragment.flags & MORE_FRAGMENTS:
             if fragment.end > self.length and self.last_came:
                 return "a fragment goes beyond the end that the last one gave"
@@ -228,7 +229,7 @@ class Reassembly:
         return None, lost
 
     def due(self) -> float | None:
-        """When the next datagram is given up, in seconds of the fragments' clock."""
+        """Time when the next datagram is given up, in seconds of the fragments' clock; None if none waits."""
         return next((datagram.expires for datagram in self._datagrams.values()), None)
 
     def expire(self, now: float) -> list[Lost]:

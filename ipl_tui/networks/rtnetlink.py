@@ -45,12 +45,12 @@ class KernelLink:
         values = _attributes(message, _LINK)
         self.name = values[IFLA_IFNAME].rstrip(b"\0")
         self.up = bool(flags & IFF_UP)
-        """Whether it is switched on."""
+        """True if it is switched on."""
         self.running = bool(flags & IFF_RUNNING)
-        """Whether it has a carrier, too, and takes frames; before, it drops them."""
+        """True if it has a carrier, too, and takes frames; before, it drops them."""
         self.loopback = bool(flags & IFF_LOOPBACK)
         self.arp = not flags & (IFF_LOOPBACK | IFF_NOARP)
-        """Whether it would ask for neighbours, were it Ethernet."""
+        """True if it would ask for neighbours, were it Ethernet."""
         (self.mtu,) = _NUMBER.unpack(values[IFLA_MTU])
         self.hardware_address = values.get(IFLA_ADDRESS, b"")
         """Empty where it has none."""
@@ -70,7 +70,7 @@ class Address:
 
 
 class KernelRoute:
-    """What the kernel decides for an IPv4 destination."""
+    """The kernel's decision for an IPv4 destination."""
 
     def __init__(self, message: bytes) -> None:
         values = _attributes(message, _ROUTE)

@@ -1,4 +1,4 @@
-"""Why a packet is not sent: the sentences that all networks say alike."""
+"""Reasons why a packet is not sent: the sentences that all networks say alike."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ TELL_EVERY = 0.1
 
 @dataclass(frozen=True)
 class Order:
-    """What the user asks to be sent."""
+    """The user's order to send a packet."""
 
     packet: bytes
     """IPv4 header and payload."""
@@ -36,15 +36,15 @@ class Order:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an order."""
+    """Result of an order."""
 
     sent: int
     problem: str = ""
-    """Why the next packet could not be sent; one sentence, or nothing."""
+    """Reason why the next packet could not be sent; one sentence, or empty."""
 
 
 def caveats(packet: bytes, method: Method, delivering: Method) -> list[Problem]:
-    """What becomes of a composed packet on its way out that its sender should know; none of it blocks.
+    """Changes to a composed packet on its way out that its sender should know of; none of them blocks.
 
     A raw IP socket rewrites fields (Linux, raw(7)); `delivering` is the method that reaches the packet's destination.
     """

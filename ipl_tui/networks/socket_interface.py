@@ -44,11 +44,11 @@ GONE = {errno.ENODEV, errno.ENXIO, errno.EBADF}
 
 @dataclass
 class SendCache:
-    """What an interface keeps from send to send."""
+    """An interface's memory from send to send."""
 
     sockets: dict[Method, socket.socket] = field(default_factory=dict)
     link_addresses: dict[IPv4Address, tuple[float, bytes]] = field(default_factory=dict)
-    """Where frames to a destination go, and when that expires, on the monotonic clock."""
+    """Link address for frames to a destination, and its expiry in seconds of the monotonic clock."""
     lock: Lock = field(default_factory=Lock)
 
 
@@ -56,11 +56,11 @@ class SocketInterface(Interface):
     """An interface of a real kernel. Where that kernel is, and how its sockets are opened, is for others to say."""
 
     asks_arp: bool
-    """Whether its neighbours are found with ARP (RFC 826): Ethernet, but not loopback, tunnels or NOARP devices."""
+    """True if its neighbours are found with ARP (RFC 826): Ethernet, but not loopback, tunnels or NOARP devices."""
     owner: str
-    """Whose interface it is, in words."""
+    """Owner of the interface, in words."""
     remedy_for_no_route: str
-    """What a user without a route can do, to end a sentence with."""
+    """Advice for a user without a route, the end of a sentence."""
     _kept: SendCache
 
     @abstractmethod
@@ -87,7 +87,7 @@ class SocketInterface(Interface):
 
     @abstractmethod
     def _is_up_now(self) -> bool:
-        """Whether it is switched on."""
+        """True if it is switched on."""
 
     @abstractmethod
     def _mtu_now(self) -> int:
@@ -126,8 +126,8 @@ class SocketInterface(Interface):
             bound.sendto(packet, (str(destination), 0))
 
     def is_own_elsewhere(self, destination: IPv4Address) -> bool:
-        """Whether another interface of this host has the address: a packet bound to this one would be routed past
-        that, and lost."""
+        """True if another interface of this host has the address: a packet bound to this one would be routed past that,
+        and lost."""
         return destination not in [address.ip for address in self.addresses] and self.is_own(str(destination))
 
     def send_unbound(self, packet: bytes, destination: IPv4Address) -> None:
@@ -195,7 +195,7 @@ class SocketInterface(Interface):
         return link_address
 
     def _next_hop(self, destination: IPv4Address) -> IPv4Address:
-        """Who takes a packet to this destination from this interface: itself on the same subnet, else a router."""
+        """Next hop to a destination from this interface: the destination itself on the same subnet, else a router."""
         if self.is_own(str(destination)):
             raise SendError(own_address(destination, self.owner))
         if any(destination in address.network for address in self.addresses):
@@ -224,7 +224,7 @@ class SocketInterface(Interface):
         return no_route(destination, self.name, self.remedy_for_no_route)
 
     def _why_not_sent(self, packet: bytes, destination: IPv4Address, method: Method, error: OSError) -> str:
-        """What the kernel objects to, and what would help."""
+        """Reason why the kernel did not send, and what would help."""
         header = header_length(packet)
         match error.errno:
             case errno.ENODEV | errno.ENXIO | errno.EBADF:

@@ -14,7 +14,7 @@ SMALLEST_MTU, LARGEST_MTU = 68, 65_535
 
 @dataclass(frozen=True)
 class Port:
-    """Where a host is connected to a link."""
+    """A host's connection to a link."""
 
     host: str
     name: str
@@ -35,7 +35,7 @@ class Host:
     gateway: IPv4Address | None
     """The next hop for all that is not on its own links; without one there is no route."""
     forwards: bool
-    """Whether it passes on what is for others: a router."""
+    """True if it passes on what is for others: a router."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ PATH = (_C0, _R0, _R1, _S0)
 """The ports in the order in which a packet from the client to the server passes them."""
 
 SERVER = _S0
-"""Where the responder is."""
+"""Host of the responder."""
 
 
 def default_destination(port: Port) -> str:

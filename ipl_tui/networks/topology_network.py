@@ -1,4 +1,4 @@
-"""What the networks that follow the plan have in common: the simulated one and the sandbox."""
+"""Common parts of the networks that follow the topology: the simulated one and the sandbox."""
 
 from __future__ import annotations
 

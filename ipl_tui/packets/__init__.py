@@ -1,1 +1,1 @@
-"""What a packet is: bytes, fields and their meaning. No Textual, no sockets, no threads."""
+"""Packets: bytes, fields and their meaning. No Textual, no sockets, no threads."""

@@ -25,12 +25,12 @@ if TYPE_CHECKING:  # loads Scapy, which the first screen must not wait for
     from .dissect import Dissection, Summary
 
 _Task = Literal["summarise", "dissect"]
-"""What is wanted of a frame: the function of dissect.py."""
+"""Function of dissect.py that is asked for."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What the dissection of one frame may cost."""
+    """Limits of the dissection of one frame."""
 
     time: float = 0.3
     """Seconds of a processor, in the thread or process that dissects. Ordinary frames take 1 to 5 ms."""
@@ -48,7 +48,7 @@ PROMPT = 0.02
 once."""
 
 _BY_THE_CLOCK = 10
-"""How many times its budget of time a dissection may take by the clock: others use the processor too."""
+"""Seconds by the clock for each second of the budget: others use the processor too."""
 _LOOK = 0.02
 """Seconds between two looks at what is being dissected."""
 _LINGER = 60.0
@@ -82,7 +82,7 @@ class _Run:
     clock: int | None = None
     """The system's number of the clock of the processor time that the thread has used; None where there is none."""
     used: float = 0.0
-    """What that clock said at the beginning, in seconds."""
+    """Time of that clock at the beginning, in seconds."""
     ended: bool = False
     """Set by the thread itself when it has done with it, in whatever way."""
     over: bool = False
@@ -115,20 +115,20 @@ class Dissector:
     def __init__(self, budget: Budget = BUDGET) -> None:
         self.budget = budget
         self._notes: dict[tuple[_Task, int, int], str] = {}
-        """What is said instead of trying a frame again, by task, link type and hash: copies are not tried either."""
+        """Notes in place of another try, by task, link type and hash: copies of a frame are not tried again either."""
         self._changed = threading.Condition()
         """Its lock guards all that follows."""
         self._small: deque[_Job] = deque()
-        """What waits for the thread."""
+        """Jobs that wait for the thread."""
         self._large: deque[_Job] = deque()
-        """What waits for the process."""
+        """Jobs that wait for the process."""
         self._running: _Run | None = None
-        """What the thread does now."""
+        """Job that the thread does now; None while it waits."""
         self._stopping: list[_Run] = []
-        """What is to end, in threads that do nothing after it."""
+        """Runs that are to end, in threads that do nothing after them."""
         self._worker: Worker | None = None
         self._threads: set[Callable[[], None]] = set()
-        """What there is a thread for."""
+        """Queues that have a thread."""
 
     def summarise(self, frame: bytes, linktype: int, length: int = 0, *, patience: float = 0.0) -> Future[Summary]:
         """As dissect.summarise(). What was asked for first is done first."""

@@ -17,7 +17,7 @@ from .text import printable
 
 @dataclass(frozen=True)
 class Draft:
-    """What the composer holds: the value of each header field, None where it is automatic, and the payload.
+    """The composer's content: the value of each header field, None where it is automatic, and the payload.
 
     Any value may be forced, also a wrong one; `craft` refuses only what has no bits.
     """
@@ -49,7 +49,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is the matter with one field."""
+    """A fault of one field."""
 
     field: str
     """The name of a `Field`, or "payload"."""
@@ -68,7 +68,7 @@ class Crafted:
     values: Mapping[str, int | str | bytes]
     """Every field's value as it goes out, the automatic ones made."""
     problems: tuple[Problem, ...]
-    """What contradicts itself, in header order. None of them blocks."""
+    """Contradictions, in header order; empty without any. None of them blocks."""
 
 
 def craft(draft: Draft, source: str = "0.0.0.0") -> Crafted:
@@ -112,7 +112,7 @@ def _pack(values: Mapping[str, int | str | bytes]) -> bytes:
 
 
 def _impossibilities(draft: Draft) -> tuple[Problem, ...]:
-    """What has no bits in a header, in header order, the payload last."""
+    """Values that have no bits in a header, in header order, the payload last."""
     problems = {}
     for field in FIELDS:
         value = getattr(draft, field.name)
@@ -136,7 +136,8 @@ def _impossibilities(draft: Draft) -> tuple[Problem, ...]:
 def _contradictions(
     values: Mapping[str, int | str | bytes], payload: bytes, packet: bytes, right: int
 ) -> tuple[Problem, ...]:
-    """What may be sent but contradicts itself, in header order; `right` is the checksum that the header should have."""
+    """Values that may be sent but contradict each other, in header order; `right` is the checksum that the header
+    should have."""
     number = {name: value for name, value in values.items() if isinstance(value, int)}
     source, destination = IPv4Address(values["src"]), IPv4Address(values["dst"])
     header = len(packet) - len(payload)
@@ -324,7 +325,7 @@ def payload_hex(data: bytes) -> str:
 
 
 def write_entries(draft: Draft) -> tuple[dict[str, str], str]:
-    """What one types for `draft`: an entry for each field and the payload as text. The inverse of `read_entries`."""
+    """Entries that one types for `draft`: one for each field, and the payload as text. The inverse of `read_entries`."""
     entries = {name: "" if value is None else str(value) for name, value in vars(draft).items() if name in FIELD}
     entries["options"] = payload_hex(draft.options)
     if draft.chksum is not None:
@@ -338,7 +339,7 @@ class Preset:
 
     name: str
     meaning: str
-    """What one learns from sending it, in a sentence."""
+    """Lesson of sending it, in a sentence."""
     draft: Draft
 
 

@@ -69,10 +69,10 @@ class Node:
     field: str = ""
     """The `scapy` of the `Field`s that it is, or is a part of, in the outermost IPv4 header; else empty."""
     note: str = ""
-    """What there is to say about the value: "correct", "wrong, 0x64c1 would be right"; about a layer: what of it is
-    missing, "captured 68 of 421 bytes"."""
+    """Remark on the value: "correct", "wrong, 0x64c1 would be right"; on a layer: what of it is missing, "captured 68
+    of 421 bytes". Empty without one."""
     holds_layers: bool = False
-    """Whether it is a field of packets, such as the options of a header; there may be none of them."""
+    """True if it is a field of packets, such as the options of a header; there may be none of them."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ class Dissection:
     layers: tuple[Node, ...]
     """Outermost first; at least one."""
     ipv4: tuple[int, int] | None
-    """Where the outermost IPv4 packet starts and ends in the frame, without the padding of the link."""
+    """Start and end of the outermost IPv4 packet in the frame, in bytes, without the padding of the link; None without
+    one."""
     summary: Summary
 
 
@@ -112,13 +113,13 @@ class _Frame(NamedTuple):
 
 
 class _Parsed(NamedTuple):
-    """What Scapy made of a frame."""
+    """Scapy's result for a frame."""
 
     layers: list[Packet]
     """Outermost first. A header that ends early has not all its fields."""
     frame: _Frame
     ends: str
-    """What there is to say about a header that ends early; empty if there is none."""
+    """Remark on a header that ends early; empty if there is none."""
 
 
 def dissect(frame: bytes, linktype: int, length: int = 0) -> Dissection:
@@ -143,7 +144,8 @@ def summarise(frame: bytes, linktype: int, length: int = 0) -> Summary:
 
 
 def glance(frame: bytes, linktype: int, length: int = 0, note: str = "") -> Summary:
-    """What a frame's first headers say at once, without Scapy: the addresses and the number of IPv4's protocol.
+    """Summary of a frame's first headers at once, without Scapy: the addresses and the number of IPv4's protocol. The
+    rest is empty, but for the note if there is one; of what is not IPv4, only Ethernet's addresses are there.
 
     The rest is empty, but for the note if there is one; of what is not IPv4, only Ethernet's addresses are there.
     """
@@ -173,7 +175,7 @@ def undecoded(frame: bytes, linktype: int, length: int = 0, note: str = "") -> D
 
 
 def _cut(frame: bytes, length: int) -> str:
-    """What there is to say about a frame that had more bytes on the wire."""
+    """Remark on a frame that had more bytes on the wire; empty if it had not."""
     return f"captured {len(frame):,} of {length:,} bytes" if len(frame) < length else ""
 
 
@@ -268,12 +270,12 @@ def _layers(packet: Packet) -> Iterator[Packet]:
 
 
 def _is_ipv4(layer: Packet) -> bool:
-    """Whether it is a header that travels, not one that an ICMP error quotes."""
+    """True if it is a header that travels, not one that an ICMP error quotes."""
     return isinstance(layer, IP) and not isinstance(layer, IPerror)
 
 
 def _end_of_datagram(frame: bytes, start: int) -> int:
-    """Where Total Length ends the datagram; the frame's end if it says nonsense (0: the card will fill it in)."""
+    """End of the datagram by Total Length; the frame's end if that says nonsense (0: the card will fill it in)."""
     length = int.from_bytes(frame[start + 2 : start + 4], "big")
     header = header_length(frame, start)
     return min(start + length, len(frame)) if length >= max(header, SHORTEST_HEADER) else len(frame)
@@ -324,7 +326,7 @@ def _fields(
 
 
 def _note(name: str, frame: _Frame, start: int) -> str:
-    """What a receiver would say to a field of the IPv4 header at `start` (RFC 1122 §3.2.1)."""
+    """Remark that a receiver would make on a field of the IPv4 header at `start` (RFC 1122 §3.2.1)."""
     data = frame.data
     claimed, here = header_length(data, start), frame.length - start
     length = int.from_bytes(data[start + 2 : start + 4], "big")

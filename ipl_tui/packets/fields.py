@@ -23,11 +23,11 @@ class Field:
     bits: int
     """Width in bits; 0 for options, whose length varies."""
     automatic: bool
-    """Whether it may be left for `craft` to fill in."""
+    """True if it may be left for `craft` to fill in."""
     meaning: str
-    """What it is for, in a sentence or two."""
+    """Purpose of the field, in a sentence or two."""
     rfc: str
-    """Where it is defined."""
+    """RFC and section that define it."""
 
 
 # A table reads best with two lines a row.

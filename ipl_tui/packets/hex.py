@@ -7,7 +7,7 @@ OFFSET_WIDTH = 6
 """Columns of a line before its first byte."""
 
 HIDDEN = "·"
-"""What stands in the text for a byte that is not printable ASCII."""
+"""Stand-in for a byte that is not printable ASCII."""
 
 
 class HexPart(NamedTuple):

@@ -27,12 +27,12 @@ def flags_and_offset(packet: bytes | bytearray) -> int:
 
 
 def is_fragment(packet: bytes) -> bool:
-    """Whether a packet is a part of a datagram only: the first, a later one, or the last."""
+    """True if a packet is a part of a datagram only: the first, a later one, or the last."""
     return bool(flags_and_offset(packet) & (MORE_FRAGMENTS | OFFSET))
 
 
 def payload_of(packet: bytes) -> bytes:
-    """What follows the header; with the link's padding, unless that was cut off before."""
+    """Bytes that follow the header; with the link's padding, unless that was cut off before."""
     return packet[header_length(packet) :]
 
 

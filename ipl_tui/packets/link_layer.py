@@ -1,4 +1,4 @@
-"""Where in a captured frame the IPv4 packet begins, and what stands before it."""
+"""Link layers: where in a captured frame the IPv4 packet begins, and the headers before it."""
 
 import sys
 
@@ -22,7 +22,9 @@ _MPLS = (b"\x88\x47", b"\x88\x48")
 
 
 def network_layer(frame: bytes, linktype: int) -> int:
-    """Where the packet begins; the frame's end if it is not IPv4 or its link type is not known here.
+    """Offset of the IPv4 packet in a frame, bytes; the frame's end if it is not IPv4 or its link type is not known
+    here. Only EtherTypes name a protocol: with the other link types, what begins there may be anything. VLAN tags and
+    MPLS labels are passed over.
 
     Only EtherTypes name a protocol: with the other link types, what begins there may be anything. VLAN tags and MPLS
     labels are passed over.
@@ -39,7 +41,7 @@ def network_layer(frame: bytes, linktype: int) -> int:
 
 
 def _behind_labels(frame: bytes, at: int) -> int:
-    """Where a stack of MPLS labels ends, if IPv4 follows (RFC 3032 §2.1): no label says so, its version does."""
+    """End of a stack of MPLS labels, if IPv4 follows (RFC 3032 §2.1): no label says so, its version does."""
     while at + 4 < len(frame):
         last = frame[at + 2] & 1
         at += 4
@@ -49,7 +51,7 @@ def _behind_labels(frame: bytes, at: int) -> int:
 
 
 def link_header(linktype: int) -> bytes | None:
-    """What a frame of a link type begins with when it carries IPv4, addresses being zeros; None where that is not known
+    """First bytes of a frame of a link type when it carries IPv4, addresses being zeros; None where that is not known
     here. https://www.tcpdump.org/linktypes.html"""
     if linktype in _ETHERTYPES:
         kind, at = _ETHERTYPES[linktype]

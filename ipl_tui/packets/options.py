@@ -30,21 +30,21 @@ NAMES = {
 
 @dataclass(slots=True)
 class ProcessedOptions:
-    """What a host found in a packet's options and wrote there; positions count from the header's first byte."""
+    """Result of a host's processing of a packet's options; positions count from the header's first byte."""
 
     problem: int | None = None
     """The position of the first byte that makes no sense: the pointer of ICMP parameter problem (RFC 792)."""
     why: str = ""
-    """Why it makes none; one sentence, nothing without a problem."""
+    """Reason why it makes none; one sentence, empty without a problem."""
     changed: bool = False
-    """Whether something was written that the header checksum does not cover yet."""
+    """True if something was written that the header checksum does not cover yet."""
     source_route: int = 0
-    """Where it is; 0: there is none. Likewise the next three."""
+    """Position of the source route; 0: there is none. Likewise the next three."""
     record_route: int = 0
     timestamp: int = 0
     security: int = 0
     recorded: bool = False
-    """Whether the route got an address."""
+    """True if the route got an address."""
     stamped_address: bool = False
     stamped_time: bool = False
 
@@ -63,8 +63,8 @@ def fill_in(packet: bytearray, address: bytes, is_own: Callable[[bytes], bool], 
 
 
 def contradiction(options: bytes) -> str:
-    """What the next host will object to in options that are to be sent, or what leads it nowhere; nothing if all is
-    well.
+    """Objection that the next host will have to options that are to be sent, or the reason why they lead nowhere; empty
+    if all is well.
 
     It is one sentence, about the first such option. `options` are those of a whole header, padded to words; what is
     beyond the longest header is no part of it.
@@ -125,7 +125,7 @@ def _fill_in(
 
 
 def _is_short(packet: bytearray, at: int, least: int, options: ProcessedOptions) -> bool:
-    """Whether an option has fewer bytes than it needs, which is then noted."""
+    """True if an option has fewer bytes than it needs, which is then noted."""
     length = packet[at + 1]
     if length < least:
         options.object(at + 1, f"{name_of(packet[at])} says {_count(length)}; it needs {least} at least.")
@@ -138,7 +138,7 @@ def _no_room(packet: bytes | bytearray, at: int, what: str) -> str:
 
 
 def _pointer_is_low(packet: bytearray, at: int, least: int, options: ProcessedOptions) -> bool:
-    """Whether an option's pointer, which counts from 1 at its type, is before its first entry; that is then noted."""
+    """True if an option's pointer, which counts from 1 at its type, is before its first entry; that is then noted."""
     pointer = packet[at + 2]
     if pointer < least:
         options.object(at + 2, f"{name_of(packet[at])}'s pointer says {pointer}; its first entry is at {least}.")

@@ -76,7 +76,7 @@ class Box:
 
     @property
     def heading(self) -> str:
-        """What stands in the edge: the label, between blanks where there is room, and cut where there is too little."""
+        """Text in the edge: the label, between blanks where there is room, and cut where there is too little."""
         return (f" {self.label} " if len(self.label) + 2 <= self.room else self.label)[: self.room]
 
     def line(self, number: int) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from .dissect import Dissection, Node
 
 _STEP = "   "
-"""How much deeper the fields of a layer stand than those of the layer that carries it."""
+"""Indentation of a layer's fields against those of the layer that carries it."""
 
 
 def show(dissection: Dissection) -> list[str]:

@@ -1,4 +1,4 @@
-"""What Scapy knows of one layer: its header's bytes, what each field shows, and which of the bytes each field is."""
+"""Spans of one layer as Scapy sees it: its header's bytes, each field's text, and the bytes of each field."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -57,7 +57,7 @@ class Worker:
         """
         self.all_layers = all_layers
         self.closed = False
-        """Whether it was ended from here."""
+        """True once it was ended from here."""
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-c", _STARTER],
@@ -86,7 +86,7 @@ class Worker:
         self._exchange([path, (*self._bounds, self.all_layers)], LONGEST_START)
 
     def ask(self, task: str, frame: bytes, linktype: int, length: int, patience: float) -> Any:
-        """What the function `task` of dissect.py says of a frame with this length on the wire, within `patience`
+        """Answer of the function `task` of dissect.py about a frame with this length on the wire, within `patience`
         seconds of the clock.
 
         Raises WorkerError; the process has then ended, unless it stopped by itself.
@@ -150,7 +150,7 @@ class _OutOfTime(BaseException):
 
 
 class _Bounds:
-    """What the dissection of one frame may cost: seconds of a processor, and bytes more than are taken at the start.
+    """Limits of the dissection of one frame: seconds of a processor, and bytes more than are taken at the start.
 
     Where the system knows no such bounds, who waits for the answer has a clock.
     """
@@ -188,7 +188,7 @@ class _Bounds:
 
     @property
     def used_up(self) -> bool:
-        """Whether so little memory came back that the next frame would pay for it."""
+        """True if so little memory came back that the next frame would pay for it."""
         return _memory_taken() > self.base + self.memory // 4
 
 
@@ -232,7 +232,7 @@ def serve() -> None:
 
 
 def _answer(bounds: _Bounds, work: Callable[[], object]) -> bytes:
-    """What work says, or why it does not, ready to be written; nothing if there was no time. May raise _OutOfTime."""
+    """Answer of work, or why there is none, ready to be written; empty if there was no time. May raise _OutOfTime."""
     kind, said = "done", None
     try:
         bounds.begin()

@@ -92,7 +92,7 @@ class EnginesScreen(Screen[None]):
 
 
 def plan(comparison: Comparison) -> str:
-    """What would be done."""
+    """Text of what would be done."""
     interface = comparison.interface.full_name
     if comparison.place is not None:
         answering = (

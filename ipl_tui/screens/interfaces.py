@@ -23,7 +23,7 @@ LOOKING = "  looking…"
 """Behind a network's name until it is known what can be done there."""
 
 NOTHING: Mapping[str, Ability] = MappingProxyType({})
-"""What is known about an interface at first."""
+"""Knowledge about an interface at first: none."""
 
 
 class InterfaceScreen(ModalScreen[Interface | None]):
@@ -99,7 +99,7 @@ def list_all(networks: Sequence[Network]) -> list[list[Interface]]:
 
 
 def look_at(interfaces: Sequence[Interface]) -> list[tuple[dict[str, Ability], list[str]]]:
-    """What can be done at each, and what is in the way. Blocks, for seconds where a sandbox is made to find out."""
+    """Abilities and obstacles of each interface. Blocks, for seconds where a sandbox is made to find out."""
     return [(interface.abilities(), interface.obstacles()) for interface in interfaces]
 
 

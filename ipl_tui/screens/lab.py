@@ -75,7 +75,7 @@ class LabScreen(Screen[None]):
     """The pane the user is in; where they do not all fit, the one that is shown."""
 
     paused: var[bool] = var(False, init=False)
-    """Whether the list is held still; capturing goes on."""
+    """True while the list is held still; capturing goes on."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(classes="-packets")
@@ -83,7 +83,7 @@ class LabScreen(Screen[None]):
         self.heard = 0
         """The number of the next sentence to be said."""
         self.gone_to = 0
-        """Which order's packet the list went to, or would have; 0 before the first."""
+        """Number of the order whose packet the list went to, or would have; 0 before the first."""
         self.bar = CaptureBar(self.snapshot, id="bar")
         self.pane_bar = PaneBar(PANES, id="panes")
         self.rows = Rows(session.store, session.tracker, session.dissector)
@@ -120,7 +120,7 @@ class LabScreen(Screen[None]):
 
     @work
     async def live(self) -> None:
-        """What waits until the first screen is up, and then goes on until the end."""
+        """Run what waits until the first screen is up, and then goes on until the end."""
         await self.session.run()
 
     async def on_unmount(self) -> None:
@@ -319,7 +319,7 @@ class LabScreen(Screen[None]):
         self.app.push_screen(HelpScreen([*self.places(), KeyContext.of("A cell of the header", self, Cell)]))
 
     def places(self) -> Iterator[KeyContext]:
-        """Where keys work, for the help and the command palette."""
+        """Contexts of keys, for the help and the command palette."""
         yield KeyContext.of("Everywhere", self)
         yield KeyContext.of("Packets", self.packets)
         yield from self.composer.places()

@@ -68,7 +68,7 @@ class LinkScreen(ModalScreen[bool]):
 
 
 def show_link(link: Link) -> dict[str, str]:
-    """What stands in the inputs of a link; nothing where it can't be set."""
+    """Texts of a link's inputs; empty where it can't be set."""
     return {
         "latency": "" if link.latency is None else f"{link.latency * 1000:g}",
         "loss": "" if link.loss is None else f"{link.loss * 100:g}",

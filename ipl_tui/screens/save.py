@@ -31,7 +31,7 @@ class SaveScreen(ModalScreen[Path | None]):
         super().__init__()
         self.count = count
         self.typed = typed
-        """What stands in the line, at first or at last."""
+        """Text in the line, at first or at last."""
         self.problem = problem
         self.agreed: Path | None = None
         """The existing file that the user was asked about."""

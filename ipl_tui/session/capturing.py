@@ -1,4 +1,4 @@
-"""What the lab captures on, and which of the packets there."""
+"""Captures of the lab: on which interfaces, and with which filter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why nothing came back for what the lab sent, or what an ICMP error says about it."""
+"""Sentences on why nothing came back for what the lab sent, or what an ICMP error says about it."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class UnansweredOrder:
 
     order: Order
     watch: SentPacket
-    """What came of its packet."""
+    """The packet sent, and what came of it."""
     interface: Interface
-    """Where it was sent."""
+    """Interface of the order."""
     way: Interface
-    """Where its packet left, and was captured."""
+    """Interface where its packet left, and was captured."""
     network: Network
     filter: str
     answers: bool
-    """Whether the lab's responder is on."""
+    """True if the lab's responder is on."""
     waited: float
     """Seconds since it was sent."""
 
@@ -60,8 +60,8 @@ def explain_silence(case: UnansweredOrder, tracker: Tracker) -> tuple[str, bool]
 
 
 def describe_icmp_error(watch: SentPacket, place: Interface, answers: bool) -> str:
-    """What an ICMP error says about a packet, and F6 where a responder at a place would help; a sentence, or nothing
-    without an error. `answers`: whether the lab's responder is on."""
+    """Sentence on an ICMP error about a packet, and on F6 where a responder at a place would help; empty without an
+    error. `answers`: whether the lab's responder is on."""
     if watch.error is None:
         return ""
     error = watch.error.type, watch.error.code

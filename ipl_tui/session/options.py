@@ -1,4 +1,4 @@
-"""How a lab starts."""
+"""Start options of a lab."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
 
 @dataclass(frozen=True)
 class LabOptions:
-    """How the lab starts."""
+    """Start options of the lab."""
 
     interface: Interface
     filter: str = ""
     read: Path | Pipe | None = None
     """A capture file to show, or a pipe that a capture comes through, instead of capturing."""
     responder: bool | None = None
-    """Whether ClientMessage is answered; None: as the network does it."""
+    """True if ClientMessage is answered; None: as the network does it."""
     path: bool = False
-    """Whether all interfaces of the network are captured on at once."""
+    """True if all interfaces of the network are captured on at once."""
     on_interface_chosen: Callable[[str], None] = lambda name: None
     """Called with the full name of an interface that the user has chosen, in a thread of its own."""
     engine: str = "scapy"
-    """What ClientMessage is answered with: one of the raw engines."""
+    """Name of the raw engine that ClientMessage is answered with."""

@@ -25,9 +25,9 @@ class GivenOrder:
 
     order: Order
     interface: Interface
-    """Where it is carried out, also when another has been selected since."""
+    """Interface where it is carried out, also when another has been selected since."""
     watch: SentPacket
-    """What comes of its packet."""
+    """The packet sent, and what comes of it."""
     stop: threading.Event
     """Set when no more is to be sent."""
 
@@ -38,9 +38,9 @@ class Orders:
     def __init__(self, store: Store, ours: OwnPackets) -> None:
         """The responder is told by `ours` what is sent from here."""
         self.count = 0
-        """How many there were."""
+        """Number of orders so far."""
         self.last: SentPacket | None = None
-        """What comes of the last one's packet; None before the first."""
+        """The last one's packet, and what comes of it; None before the first."""
         self._store = store
         self._own_packets = ours
         self._quiet = DiscardingSockets()
@@ -90,7 +90,7 @@ class Orders:
 
 
 def describe_outcome(given: GivenOrder, outcome: Outcome, way: Interface) -> str:
-    """How far an order got, by the interface that took it, or why not further; a sentence."""
+    """Sentence on how far an order got, by the interface that took it, or why not further."""
     if outcome.problem:
         return outcome.problem + (f" ({outcome.sent:,} were sent)" if outcome.sent else "")
     order = given.order

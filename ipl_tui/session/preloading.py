@@ -1,4 +1,4 @@
-"""What the lab loads once its first screen is up: Scapy, which takes longer than that, and what some keys need."""
+"""Imports once the first screen is up: Scapy, which takes longer than that, and what some keys need."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # they load Scapy, which the first screen must not wait for
     from ipl_tui.capture.sniffer import CaptureSocket, Sniffer
 
 FRAMES_A_SECOND = 14
-"""How often it is said that the store has grown, at most."""
+"""Most times a second that the store's growth is told."""
 
 GATHER = 0.01
 """Seconds from the first packet after a silence to saying so: its answer is mostly there by then."""
@@ -29,7 +29,7 @@ class Recording:
     def __init__(self, store: Store, on_grown: Callable[[], None]) -> None:
         """on_grown is called in the event loop."""
         self.sniffer: Sniffer | None = None
-        """What captures now."""
+        """Sniffer that captures now; None while nothing is captured."""
         self._store = store
         self._on_grown = on_grown
         self._writing = asyncio.Lock()

@@ -22,9 +22,9 @@ class Responder:
         self.server: Server | None = None
         """The one that answers."""
         self.engine: str | None = None
-        """What it answers with."""
+        """Name of the engine that it answers with; None while it does not."""
         self.ours = OwnPackets()
-        """What the lab itself is sending: it is answered at once, all else after DELAY seconds."""
+        """Packets that the lab itself is sending: they are answered at once, all others after DELAY seconds."""
         self._on_problem = on_problem
         self._changing = asyncio.Lock()
 

@@ -28,10 +28,11 @@ KEPT = 1024
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What other packets and the network tell of a packet, in few words and in fewer; printable."""
+    """Note on a packet made of other packets and the network, in few words and in fewer; printable."""
 
     kind: Literal["hop", "lost", "answer"]
-    """Which packet it was one interface earlier; that it went no further; what it answers, or is answered by."""
+    """Kind of note: which packet it was one interface earlier; that it went no further; what it answers, or is answered
+    by."""
     text: str
     brief: str
     """The same where there is little room."""
@@ -44,20 +45,20 @@ class Row:
     number: int
     """1-based, in the order of arrival."""
     time: int
-    """When it was captured, in ns since the epoch; NO_TIME where nobody wrote it down."""
+    """Time of capture, ns since the epoch; NO_TIME where nobody wrote it down."""
     interface: str
     """The name of the interface it was captured on."""
     source: str
     """An address; empty where its headers name none."""
     direction: str
-    """Where it went, seen from the interface: SENT, RECEIVED, TO_ITSELF, or PASSING where nobody knows."""
+    """Direction as seen from the interface: SENT, RECEIVED, TO_ITSELF, or PASSING where nobody knows."""
     destination: str
     """As source."""
     protocol: str
     length: int
     """Bytes of the frame on the wire."""
     info: str
-    """What it says; may be empty."""
+    """Summary of the packet; may be empty."""
     notes: tuple[Note, ...] = ()
     """One of a kind at most, in the order of Note.kind."""
 
@@ -125,7 +126,7 @@ class Rows:
         self._rows: LruCache[Row] = LruCache(KEPT)
         """Without notes; those that have their summary."""
         self._changes: LruCache[str] = LruCache(KEPT)
-        """What the hop before changed, by the number of the later frame."""
+        """Changes since the hop before, by the number of the later frame."""
         self._awaited: dict[int, Future[Summary]] = {}
 
     @property
@@ -149,7 +150,7 @@ class Rows:
         return replace(row, notes=notes) if notes else row
 
     def time_before(self, number: int) -> int:
-        """When the packet before was captured, as Row.time; for the first, when that was itself. Raises as row()."""
+        """Time when the packet before was captured, as Row.time; for the first, its own. Raises as row()."""
         before = max(1, number - 1)
         row = self._rows.get(before)
         return self.store.time(before) if row is None else row.time
@@ -193,7 +194,7 @@ class Rows:
         return tuple(note for note in notes if note is not None)
 
     def _hop(self, number: int) -> Note | None:
-        """Which frame was this packet one interface earlier, and what changed since."""
+        """Note on which frame was this packet one interface earlier, and what changed since; None without one."""
         if (before := self._tracker.previous(number)) is None:
             return None
         changed = self._changes.get(number)
@@ -203,13 +204,13 @@ class Rows:
         return Note("hop", f"⇢ {before}{f', {changed}' if changed else ''}", f"⇢{before}{'Δ' * bool(changed)}")
 
     def _loss(self, number: int) -> Note | None:
-        """Why it went no further."""
+        """Note on why it went no further; None if it did."""
         loss = self._tracker.loss(number)
         return Note("lost", f"✖ {loss}", "✖") if loss else None
 
     def _answer(self, number: int) -> Note | None:
-        """What the packet answers or is about, or what came back for it; said where the request began, not at each
-        hop."""
+        """Note on what the packet answers or is about, or what came back for it; said where the request began, not at
+        each hop. None without one."""
         answer = self._tracker.request_of(number)
         if self._tracker.previous(number if answer is None else answer.request) is not None:
             return None

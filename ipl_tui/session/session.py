@@ -54,7 +54,7 @@ class Session:
         self.file = options.read
         self.following = options.path
         self.engine: str = options.engine
-        """What the responder answers with: one of the raw engines."""
+        """Name of the raw engine that the responder answers with."""
         self.tracker = Tracker(store, self._has_tracked)
         store.taps.append(self.tracker)
         self.dissector = SHARED
@@ -85,7 +85,7 @@ class Session:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks = Tasks()
         self.snapshot = self._take()
-        """What was told last."""
+        """Snapshot that was told last."""
 
     # Its life
 
@@ -141,12 +141,12 @@ class Session:
 
     @property
     def sniffer(self) -> Sniffer | None:
-        """What captures now."""
+        """Sniffer that captures now; None while nothing is captured."""
         return self._recording.sniffer
 
     @property
     def responder(self) -> Server | None:
-        """What answers ClientMessage now."""
+        """Server that answers ClientMessage now; None while none does."""
         return self._responding.server
 
     def dropped(self) -> int:
@@ -428,7 +428,7 @@ class Session:
         self._tell()
 
     def _responder_met(self, sentence: str) -> None:
-        """What went wrong in a server's thread."""
+        """Say what went wrong in a server's thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._say, "responder", sentence)
 

@@ -1,4 +1,4 @@
-"""What is so in the lab at one moment: all that a screen, or a test, needs to know of it."""
+"""Snapshot of the lab at one moment: all that a screen, or a test, needs to know of it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
     from ipl_tui.capture.files import Pipe
 
 About = Literal["order", "refusal", "icmp error", "silence", "responder", "joining"]
-"""What a sentence is about: how far an order came; why it was not carried out; what an ICMP error about its packet
-means; why nothing came back for it; what the responder met; what joining packets met."""
+"""Subject of a sentence: how far an order came; why it was not carried out; what an ICMP error about its packet means;
+why nothing came back for it; what the responder met; what joining packets met."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Notice:
     """A sentence for the user, said once."""
 
     number: int
-    """How many were said before: two that read the same are two."""
+    """Number of sentences before it: two that read the same are two."""
     about: About
     text: str
     offers_all: bool = False
-    """Whether it says that the capture filter is in the way."""
+    """True if it says that the capture filter is in the way."""
 
 
 @dataclass(frozen=True)
@@ -45,22 +45,22 @@ class Snapshot:
     """A lab as it is now; one that differs in nothing is equal."""
 
     interface: Interface
-    """Where packets are captured and sent."""
+    """Interface where packets are captured and sent."""
     filter: str
     """The capture filter in force; empty where everything is captured."""
     file: Path | Pipe | None
     """The capture file that is shown, until an interface is captured on; None then."""
     following: bool
-    """Whether all interfaces of the network are captured on, and packets are followed from hop to hop."""
+    """True if all interfaces of the network are captured on, and packets are followed from hop to hop."""
     capturing: bool
     trouble: str
-    """Why nothing is captured now, or can't be read; one sentence, or empty."""
+    """Reason why nothing is captured now, or can't be read; one sentence, or empty."""
     captured: int
     """Packets in the store that may be shown; there may be some more already."""
     joined: int
     """Those of them whose answers are known: fewer than all while that comes behind the reading of a file."""
     tracked: int
-    """How often more became known of a file's packets: what is shown of them may say more now."""
+    """Number of times that more became known of a file's packets: what is shown of them may say more now."""
     dropped: int
     """Frames that the kernel dropped, on all interfaces that were captured on."""
     rates: tuple[int, ...]
@@ -70,14 +70,14 @@ class Snapshot:
     answering: Answering | None
     """None while ClientMessage is not answered."""
     sending: bool
-    """Whether an order is under way."""
+    """True while an order is under way."""
     awaiting: bool
-    """Whether something may still be said of the packet of an order that was carried out."""
+    """True if something may still be said of the packet of an order that was carried out."""
     orders: int
-    """How many orders there were."""
+    """Number of orders so far."""
     sent_as: int
     """The number of the frame that has the last order's packet; 0 until it is captured."""
     all_layers: bool
-    """Whether every protocol that Scapy knows is known: what was dissected before may say more now."""
+    """True once every protocol that Scapy knows is loaded: what was dissected before may say more now."""
     said: tuple[Notice, ...]
     """The last sentences, the oldest first."""

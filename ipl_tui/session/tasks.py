@@ -1,4 +1,4 @@
-"""What goes on at once in the lab."""
+"""The lab's concurrent tasks."""
 
 from __future__ import annotations
 

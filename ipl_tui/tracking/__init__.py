@@ -1,1 +1,1 @@
-"""What became of packets, known from captured packets alone: hops, fragments, answers, errors, fate."""
+"""Tracking: the fate of packets, known from captured packets alone: hops, fragments, answers, errors."""

@@ -13,16 +13,16 @@ from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
 from ipl_tui.tracking.matching import quoted_by, read_error, read_message
 
 LATEST_ANSWER = 15_000_000_000
-"""How long after its request, in ns, a response still answers it."""
+"""Longest time after its request, in ns, that a response still answers it."""
 
 SOON = 1_000_000_000
-"""How old, in ns, a request may at least grow before its answer is rather taken for that to a younger one."""
+"""Age, in ns, that a request may at least reach before its answer is rather taken for that to a younger one."""
 
 MOST_JOINS = 100_000
 MOST_WAITING = 10_000
 
 MESSAGES = CLIENT_MESSAGE, SERVER_RESPONSE
-"""What a frame has in it that is joined: all others are passed over."""
+"""Bytes in a frame that is joined: all others are passed over."""
 
 Conversation = tuple[int, bytes, bytes]
 """The interface, and the addresses of client and server."""
@@ -30,7 +30,7 @@ Conversation = tuple[int, bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class MatchedRequest:
-    """What a ServerResponse answers, or an ICMP error is about."""
+    """The request that a ServerResponse answers, or an ICMP error is about."""
 
     request: int
     """Number of the ClientMessage's frame."""
@@ -39,7 +39,7 @@ class MatchedRequest:
     error: tuple[int, int] | None = None
     """Type and code of an ICMP error; None for a ServerResponse."""
     again: bool = False
-    """Whether the request had been answered before: probably two servers listen there."""
+    """True if the request had been answered before: probably two servers listen there."""
 
 
 class Answers:
@@ -66,7 +66,7 @@ class Answers:
         self._answered: OrderedDict[Conversation, tuple[int, int]] = OrderedDict()  # the last one's number and time
 
     def request_of(self, number: int) -> MatchedRequest | None:
-        """What the frame of this number answers, if it is a joined response."""
+        """Request that the frame of this number answers, if it is a joined response; else None."""
         return self._answers.get(number)
 
     def response_of(self, number: int) -> int | None:

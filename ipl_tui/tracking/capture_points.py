@@ -1,4 +1,4 @@
-"""Where the frames of a capture were seen, and what the networks there know of them."""
+"""Capture points: where the frames of a capture were seen, and what the networks there know of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CapturePoints:
         return several
 
     def gone(self, number: int, time: int) -> bool:
-        """Whether the network knows that a frame seen on an interface at a time in ns went no further."""
+        """True if the network knows that a frame seen on an interface at a time in ns went no further."""
         if number not in self._where:
             return False
         network, interface = self._where[number]
@@ -45,8 +45,8 @@ class CapturePoints:
         return self._where[number][1].hardware_address
 
     def loss(self, frame: Frame, packet: bytes) -> str:
-        """Why a frame, which nothing follows, went no further, if its host was not its packet's destination: one
-        sentence, or nothing.
+        """Reason why a frame, which nothing follows, went no further, if its host was not its packet's destination: one
+        sentence, or empty.
 
         The network says why, where it knows; else only where it was last seen can be told.
         """
@@ -75,11 +75,11 @@ class CapturePoints:
 
 
 def _is_leaving(frame: Frame, interface: Interface) -> bool:
-    """Whether the interface's own host put the frame on the link."""
+    """True if the interface's own host put the frame on the link."""
     return frame.data[6:12] == interface.hardware_address
 
 
 def _is_for(packet: bytes, host: str, network: Network) -> bool:
-    """Whether a host has the address that a packet is for."""
+    """True if a host has the address that a packet is for."""
     own = {str(address.ip) for each in network.path() if each.host == host for address in each.addresses}
     return read_header(packet).get("dst") in own

@@ -1,4 +1,4 @@
-"""What is not the same any more in the header of a packet, from one hop to the next."""
+"""Changes in the header of a packet from one hop to the next."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def changes(before: bytes, after: bytes) -> tuple[Change, ...]:
 
 
 def in_brief(made: Sequence[Change]) -> str:
-    """What a hop changed, in a few words: "TTL 64→63, checksum"."""
+    """Summary of what a hop changed, in a few words: "TTL 64→63, checksum"."""
     fields = {change.field: change for change in made}
     words = []
     if ttl := fields.get("ttl"):

@@ -1,4 +1,4 @@
-"""What comes back for a packet that is sent, once or again and again: answers to it, and ICMP errors about it."""
+"""Expected answers to a packet that is sent, once or again and again: answers to it, and ICMP errors about it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ipl_tui.tracking.matching import IcmpError, error_about, is_answer, is_sent
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back for one packet."""
+    """An answer to one packet."""
 
     frame: bytes
     packet: bytes
@@ -20,9 +20,9 @@ class Answer:
     delay: int
     """From the packet to this, in ns, as both passed the interface."""
     sure: bool
-    """Whether it can be for no other of the equal packets; else the delay is a guess."""
+    """True if it can be for no other of the equal packets; else the delay is a guess."""
     error: IcmpError | None = None
-    """What it says, if it is an ICMP error."""
+    """ICMP error that it is; None for an answer proper."""
 
 
 class ExpectedAnswers:
@@ -42,7 +42,7 @@ class ExpectedAnswers:
         self._doubtful = -1  # what was sent up to this time may have had its answer
 
     def see(self, time: int, frame: bytes, linktype: int) -> Answer | None:
-        """What a frame is that passes at a time in ns, if it came back for the packet."""
+        """Answer that a frame is, which passes at a time in ns; None if it did not come back for the packet."""
         seen = frame[network_layer(frame, linktype) :]
         if len(seen) < SHORTEST_HEADER:
             return None

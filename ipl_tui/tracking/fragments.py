@@ -15,23 +15,23 @@ class Piece(NamedTuple):
     """Offset in the datagram's payload, in bytes; -1 for a packet whose header does not tell its payload."""
     end: int
     more: bool
-    """Whether More Fragments is set."""
+    """True if More Fragments is set."""
     digest: int
     """The hash of the bytes; it differs from process to process, so nobody can aim at it."""
 
     @property
     def is_fragment(self) -> bool:
-        """Whether it is not the whole payload."""
+        """True if it is not the whole payload."""
         return self.more or self.start > 0
 
     def is_within(self, whole: Piece) -> bool:
-        """Whether it is what fragmenting the whole gives (RFC 791 §3.2), by its place."""
+        """True if it is what fragmenting the whole gives (RFC 791 §3.2), by its place."""
         inside = whole.start <= self.start < self.end <= whole.end
         return inside and self.more == (whole.more or self.end < whole.end)
 
 
 def datagram_of(packet: bytes) -> bytes:
-    """What all fragments of a datagram have in common (RFC 791 §3.2): Identification, protocol and addresses."""
+    """Bytes that all fragments of a datagram have in common (RFC 791 §3.2): Identification, protocol and addresses."""
     return packet[4:6] + packet[9:10] + packet[12:20]
 
 
@@ -60,7 +60,7 @@ def units_of(piece: Piece, whole: Piece) -> int:
 
 
 def is_complete(pieces: Iterable[Piece]) -> bool:
-    """Whether pieces of a datagram are all of it, from its first byte to the one without More Fragments."""
+    """True if pieces of a datagram are all of it, from its first byte to the one without More Fragments."""
     reached = 0
     for piece in sorted(pieces):
         if piece.start > reached:

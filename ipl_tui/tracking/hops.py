@@ -12,11 +12,11 @@ from ipl_tui.packets.link_layer import network_layer
 from ipl_tui.tracking.fragments import Piece, datagram_of, read_piece, units_of
 
 LONGEST_HOP = 64_000_000_000
-"""How long a packet may take to the next interface, in ns: the simulated network delays it by 60 s at most, ARP gives
-up after 3 s, and a second is for slow machines."""
+"""Longest time of a packet to the next interface, in ns: the simulated network delays it by 60 s at most, ARP gives up
+after 3 s, and a second is for slow machines."""
 
 SLACK = 1_000_000
-"""How much sooner than expected a packet may be seen again, in ns: times are rounded, and clocks differ."""
+"""Time by which a packet may be seen again sooner than expected, in ns: times are rounded, and clocks differ."""
 
 MOST_JOINS = 200_000
 MOST_WAITING = 10_000
@@ -28,7 +28,7 @@ from the file. And with how many that took too long and don't fit a frame is com
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Where a packet was seen: several frames if it was in pieces by then."""
+    """A stop on a packet's way, an interface: several frames if it was in pieces by then."""
 
     interface: int
     """Index in Store.interfaces."""
@@ -62,14 +62,14 @@ class _Sighting:
     """The hash of what follows it."""
     ttl: int
     left: bool | None
-    """Whether the interface's own host put it on the link; None where nobody knows."""
+    """True if the interface's own host put it on the link; None where nobody knows."""
     direction: int = 0
-    """Where it goes on the path: 1, -1, or 0 as long as it may be either."""
+    """Direction on the path: 1, -1, or 0 as long as it may be either."""
     continued: int = 0
     """The units of the piece that were seen at the next interface, a bit each."""
 
     def may_become(self, later: "_Sighting") -> bool:
-        """Whether it is one hop to the later one: over a link nothing changes, and a host that passes a packet on makes
+        """True if it is one hop to the later one: over a link nothing changes, and a host that passes a packet on makes
         a new link header, if there is any, and lowers Time to Live (RFC 791 §3.2)."""
         if later.packet == self.packet:
             return later.link == self.link and self.left is not False and later.left is not True
@@ -245,7 +245,8 @@ class Hops:
             underway.add(seen)
 
     def _find(self, underway: _Underway, seen: _Sighting, payload: bytes) -> _Sighting | None:
-        """What a frame continues: a packet with the same payload, or else a longer one that it is a fragment of."""
+        """Sighting that a frame continues: of a packet with the same payload, or else of a longer one that it is a
+        fragment of; None without one."""
         sides = [
             pieces
             for side in (seen.position - 1, seen.position + 1)
@@ -272,8 +273,9 @@ class Hops:
     def _choose(
         self, underway: _Underway, queue: OrderedDict[int, _Sighting], seen: _Sighting
     ) -> tuple[bool, int, _Sighting] | None:
-        """Which of several same packets of one interface a frame continues, behind what makes it the less likely:
-        whether the hop is a link, and how far its age is from what that takes. Those that are gone wait no longer."""
+        """Choice among several same packets of one interface that a frame may continue, behind what makes it the less
+        likely: whether the hop is a link, and how far its age is from what that takes. Those that are gone wait no
+        longer."""
         expected = seen.time - self._delay(next(iter(queue.values())).interface, seen.interface)
         soonest = expected + SLACK
         chosen: tuple[bool, int, _Sighting] | None = None
@@ -296,7 +298,7 @@ class Hops:
         return chosen
 
     def _read_payload(self, sighting: _Sighting) -> bytes:
-        """What a sighting carries of the datagram's payload, from the file; nothing if the file is gone."""
+        """Bytes of the datagram's payload that a sighting carries, from the file; empty if the file is gone."""
         try:
             frame = self._store.frame(sighting.number).data
         except CaptureError:

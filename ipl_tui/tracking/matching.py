@@ -1,4 +1,4 @@
-"""Which packet is which: whether one is another, answers it, or says what is wrong with it; from their bytes alone.
+"""Comparison of packets: whether one is another, answers it, or says what is wrong with it; from their bytes alone.
 
 All packets begin with their IPv4 header. What is `seen` may be anything, and nothing here raises for it; what it is
 compared with has a header's 20 bytes at least.
@@ -51,7 +51,7 @@ class IcmpError:
 
 
 def is_same(packet: bytes, seen: bytes, length: int | None = None) -> bool:
-    """Whether `seen`, which has a header, is the packet, for all that a kernel or a router may have written into its
+    """True if `seen`, which has a header, is the packet, for all that a kernel or a router may have written into its
     header: by protocol, addresses and so much of the payload in bytes (None: all of it)."""
     own, payload = payload_of(packet), payload_of(seen)
     end = len(own) if length is None else min(length, len(own))
@@ -64,7 +64,7 @@ def is_same(packet: bytes, seen: bytes, length: int | None = None) -> bool:
 
 
 def is_sent_as(packet: bytes, seen: bytes) -> bool:
-    """Whether `seen`, with the link's padding or without, is the packet as it leaves: byte for byte, or as a kernel
+    """True if `seen`, with the link's padding or without, is the packet as it leaves: byte for byte, or as a kernel
     rewrote its header. On loopback an answer may begin as its request does: it is longer."""
     if len(seen) < SHORTEST_HEADER:
         return False
@@ -76,18 +76,18 @@ def is_sent_as(packet: bytes, seen: bytes) -> bool:
 
 
 def is_client_message(packet: bytes) -> bool:
-    """Whether a packet that is sent, whatever its header says of its length, is a ClientMessage."""
+    """True if a packet that is sent, whatever its header says of its length, is a ClientMessage."""
     return len(packet) >= SHORTEST_HEADER and packet[9] == PROTOCOL and packet.endswith(CLIENT_MESSAGE)
 
 
 def is_echo_request(packet: bytes) -> bool:
-    """Whether a packet is a ping (RFC 792)."""
+    """True if a packet is a ping (RFC 792)."""
     payload = payload_of(packet) if len(packet) >= SHORTEST_HEADER else b""
     return len(payload) >= ICMP_HEADER and packet[9] == ICMP and payload[0] == ECHO_REQUEST
 
 
 def asks(packet: bytes) -> bool:
-    """Whether a packet that is sent asks for an answer, as far as anybody knows: a ClientMessage or a ping."""
+    """True if a packet that is sent asks for an answer, as far as anybody knows: a ClientMessage or a ping."""
     return is_client_message(packet) or is_echo_request(packet)
 
 
@@ -106,12 +106,12 @@ def read_message(seen: bytes, proto: int = PROTOCOL) -> bytes:
 
 
 def goes_back(request: bytes, seen: bytes) -> bool:
-    """Whether a packet goes from where another went to where that came from, by the same protocol."""
+    """True if a packet goes from where another went to where that came from, by the same protocol."""
     return len(seen) >= SHORTEST_HEADER and seen[9] == request[9] and seen[12:20] == request[16:20] + request[12:16]
 
 
 def is_answer(request: bytes, seen: bytes) -> bool:
-    """Whether a packet answers another: it goes back.
+    """True if a packet answers another: it goes back.
 
     ClientMessage is answered by exactly ServerResponse, whatever the protocol; an ICMP query by its reply with the same
     identifier and sequence number (RFC 792), TCP and UDP between the same ports.
@@ -132,7 +132,7 @@ def is_answer(request: bytes, seen: bytes) -> bool:
 
 
 def quoted_by(seen: bytes) -> bytes:
-    """What an ICMP error quotes, from the IPv4 header on; nothing for any other packet, and where that is cut off."""
+    """Packet that an ICMP error quotes, from the IPv4 header on; empty for any other packet, and where that is cut off."""
     if len(seen) < SHORTEST_HEADER or seen[9] != ICMP or seen[0] >> 4 != 4:
         return b""
     message = payload_of(without_padding(seen))

@@ -22,12 +22,12 @@ CUT: Unknown = "cut frames"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search has found."""
+    """Result of a search."""
 
     frames: tuple[int, ...] = ()
     """The numbers of the frames; empty: none."""
     unknown: Unknown = ""
-    """Why there may be others; nothing: there are none."""
+    """Reason why there may be others; empty: there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class FragmentedDatagram:
     frames: tuple[int, ...]
     """The numbers of the frames that hold them, in the order in which they came."""
     complete: bool
-    """Whether they are all of it."""
+    """True if they are all of it."""
 
 
 def packet_in(store: Store, frame: Frame) -> bytes:

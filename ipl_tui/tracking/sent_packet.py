@@ -1,4 +1,4 @@
-"""What comes of a packet that was sent: its frame in the capture, and the ICMP error about it."""
+"""A packet that was sent, and what comes of it: its frame in the capture, and the ICMP error about it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SentPacket:
 
     @property
     def asks(self) -> bool:
-        """Whether an answer to it can be expected."""
+        """True if an answer to it can be expected."""
         return asks(self.packet)
 
     def look(self) -> None:

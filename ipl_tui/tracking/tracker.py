@@ -55,7 +55,7 @@ class Tracker:
 
     @property
     def progress(self) -> tuple[int, int]:
-        """How far answers are joined: up to which frame, and of how many."""
+        """Progress of joining answers: up to which frame, and of how many."""
         return min(self._follower.done, len(self._store)), len(self._store)
 
     def close(self) -> None:
@@ -77,12 +77,13 @@ class Tracker:
         return self._hops.journey(number)
 
     def changes(self, number: int) -> tuple[Change, ...]:
-        """What differs in the frame's IPv4 header from the hop before; nothing for the first hop."""
+        """Changes in the frame's IPv4 header since the hop before; none for the first hop."""
         before = self.previous(number)
         return () if before is None else changes(self.packet(before), self.packet(number))
 
     def loss(self, number: int) -> str:
-        """Why a frame went no further, if it did not and its host was not its destination: one sentence, or nothing."""
+        """Reason why a frame went no further, if it did not and its host was not its destination: one sentence, or
+        empty."""
         if self.following(number):
             return ""
         frame = self._store.frame(number)
@@ -96,7 +97,7 @@ class Tracker:
     # What belongs together
 
     def request_of(self, number: int) -> MatchedRequest | None:
-        """Which ClientMessage the frame of this number answers, or is an ICMP error about; None if it does neither."""
+        """ClientMessage that the frame of this number answers, or is an ICMP error about; None if it does neither."""
         return self._follower.at(number).request_of(number)
 
     def response_of(self, number: int) -> int | None:
@@ -117,7 +118,7 @@ class Tracker:
     # What became of a packet
 
     def fate(self, number: int) -> Fate:
-        """What became of the packet that a frame belongs to, as far as that is joined: it looks for no answers."""
+        """Fate of the packet that a frame belongs to, as far as that is joined: it looks for no answers."""
         journey = self.journey(number)
         lost = next((loss for frame in journey.ends if (loss := self.loss(frame))), "")
         arrived = tuple({host: None for frame in journey.ends if (host := self.arrival(frame))})
@@ -133,7 +134,7 @@ class Tracker:
         return replace(fate, answers=(response,), answered_on=frozenset({self.interface(response)}), unknown="")
 
     def fate_of(self, sent: SentPacket) -> Fate:
-        """What became of a packet that was sent, the answers to it included. Never raises."""
+        """Fate of a packet that was sent, the answers to it included. Never raises."""
         try:
             return self._fate_of(sent)
         except CaptureError:  # the file was changed by another program

@@ -1,4 +1,4 @@
-"""What a capture can show of what comes back for a packet: its filter may leave that out."""
+"""View of a capture on what comes back for a packet: its filter may leave that out."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ DESTINATION_UNREACHABLE, PROTOCOL_UNREACHABLE = 3, 2
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is captured on a link. Packets begin with their IPv4 header, which has its 20 bytes."""
+    """Packets that are captured on a link. They begin with their IPv4 header, which has its 20 bytes."""
 
     filter: str = ""
-    """What passes it is captured; nothing: all is."""
+    """Capture filter (BPF); empty: everything is captured."""
     linktype: int | None = None
     """libpcap's number for the shape of its frames; None where that is not known."""
 
     def passes(self, packet: bytes) -> bool:
-        """Whether a packet is captured, as far as that can be told."""
+        """True if a packet is captured, as far as that can be told."""
         header = link_header(self.linktype) if self.linktype is not None else None
         if not self.filter or self.linktype is None or header is None:
             return True
@@ -37,7 +37,7 @@ class View:
             return True
 
     def hides_answer(self, request: bytes) -> bool:
-        """Whether the filter leaves the answer to a packet out: an echo reply, or else a ServerResponse."""
+        """True if the filter leaves the answer to a packet out: an echo reply, or else a ServerResponse."""
         if not self.filter:
             return False
         proto, payload = request[9], payload_of(without_padding(request))
@@ -47,7 +47,7 @@ class View:
         )
 
     def hides_error(self, request: bytes) -> bool:
-        """Whether the filter leaves an ICMP error about a packet out: nobody listens, no way leads on."""
+        """True if the filter leaves an ICMP error about a packet out: nobody listens, no way leads on."""
         if not self.filter:
             return False
         kind = bytes([DESTINATION_UNREACHABLE, PROTOCOL_UNREACHABLE]).ljust(ICMP_HEADER, b"\0")

@@ -47,7 +47,7 @@ class CaptureBar(Widget):
         self.shown = 0
         """Packets in the list."""
         self.paused = False
-        """Whether the list is held still."""
+        """True while the list is held still."""
         self.said = ""
         """The line that tells the state."""
         self.button = Chooser("", id="interface", compact=True, tooltip="Where packets are captured and sent")
@@ -145,14 +145,14 @@ class CaptureBar(Widget):
 
 
 def describe_interface(interface: Interface) -> str:
-    """Where, what and which address, in a few words."""
+    """Place, kind and address of an interface, in a few words."""
     host, network = (f"{interface.host} ", f"  ({interface.network})") if interface.host else ("", "")
     address = f"  {interface.addresses[0].ip}" if interface.addresses else ""
     return f"{host}{printable(interface.name)}{address}{network}"
 
 
 def describe_state(snapshot: Snapshot, shown: int, paused: bool, width: int) -> str:
-    """How the capture goes: a line for a screen that is so many cells wide."""
+    """State of the capture, a line for a screen that is so many cells wide."""
     counts = f"{snapshot.captured:,} captured · {shown:,} shown · {snapshot.dropped:,} dropped"
     if snapshot.file is not None:
         state, counts = f"○ {printable(snapshot.file.name)}", f"{snapshot.captured:,} packets · {shown:,} shown"
@@ -173,7 +173,7 @@ def describe_state(snapshot: Snapshot, shown: int, paused: bool, width: int) -> 
 
 
 def describe_responder(answering: Answering, width: int) -> str:
-    """What answers where, after how long, and what it refused; the end of a line."""
+    """State of the responder, the end of a line: what answers where, after how long, and what it refused."""
     name = ENGINE[answering.engine].short
     refused = f", {answering.refused:,} refused" if answering.refused else ""
     if width < NORMAL:

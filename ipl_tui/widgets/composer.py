@@ -62,15 +62,16 @@ class Composer(Widget):
     ]  # fmt: skip
 
     interface: var[Interface | None] = var(None)
-    """Where the draft would be sent: it gives the automatic source and the method."""
+    """Interface where the draft would be sent: it gives the automatic source and the method. None before one is chosen.
+    """
 
     hexadecimal: var[bool] = var(False)
-    """Whether the payload is typed as hex."""
+    """True while the payload is typed as hex."""
 
     method: var[Literal["auto"] | Method] = var("auto")
 
     sending: var[bool] = var(False)
-    """Whether an order is under way."""
+    """True while an order is under way."""
 
     class SendAsked(Message):
         """The user wants the draft sent."""
@@ -134,7 +135,7 @@ class Composer(Widget):
         self.form.inputs["ttl"].focus()
 
     def places(self) -> Iterator[KeyContext]:
-        """Where keys work in it."""
+        """Contexts of the keys in it."""
         yield KeyContext.of("Composer", self)
 
     # The draft
@@ -185,14 +186,14 @@ class Composer(Widget):
         self.show_method()
 
     def caveats(self, crafted: Crafted) -> list[Problem]:
-        """What the way out will do to the packet."""
+        """Problems that the way out will make of the packet."""
         if self.interface is None:
             return []
         destination = str(crafted.values["dst"])
         return caveats(crafted.packet, self.method_for(destination), self.interface.choose_method(destination))
 
     def automatic_values(self) -> Mapping[str, int | str | bytes]:
-        """What the header's values will be; while a field cannot be read, those that do not depend on it."""
+        """Values that the header will have; while a field cannot be read, those that do not depend on it."""
         if self.crafted is not None:
             return self.crafted.values
         defaults, _ = write_entries(Draft())
@@ -252,7 +253,7 @@ class Composer(Widget):
             self.notify(sentence, title="Not sent", severity="error", markup=False)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """What is no field of the header has no explanation."""
+        """Explain nothing where no field of the header has the focus."""
         if self.form not in event.widget.ancestors:
             self.form.chosen = ""
             self.meaning.text = ("", "", "")
@@ -332,7 +333,7 @@ class Composer(Widget):
 
 
 def destination_of(interface: Interface | None) -> str:
-    """Where a new draft goes, if that is known."""
+    """Destination of a new draft, if that is known."""
     return interface.destination if interface is not None else ""
 
 

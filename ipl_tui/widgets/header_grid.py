@@ -55,7 +55,7 @@ class HeaderGrid(Widget, can_focus=True):
     }
 
     values: reactive[Mapping[str, str]] = reactive(dict)
-    """What each field's cell shows, by the field's name; a field without one is not in the packet."""
+    """Text of each field's cell, by the field's name; a field without one is not in the packet."""
 
     chosen: reactive[str] = reactive("")
     """The name of the highlighted field, or nothing."""
@@ -64,7 +64,7 @@ class HeaderGrid(Widget, can_focus=True):
     """"error" or "warning" for each field that has a problem, "changed" for one that a router changed."""
 
     earlier: reactive[Mapping[str, str]] = reactive(dict)
-    """What changed fields held before; shown beside the value where there is room."""
+    """Earlier texts of changed fields; shown beside the value where there is room."""
 
     class FieldChosen(Message):
         """The user went to a field of the header."""
@@ -123,7 +123,7 @@ class HeaderGrid(Widget, can_focus=True):
         return f"{text} {MARKS[mark]}" if len(text) + 2 <= room else f"{text[: room - 1]}{MARKS[mark]}"
 
     def value_of(self, field: Field) -> str:
-        """What it holds, and what it held before if there is room."""
+        """Text of a field: its value, and its earlier one if there is room."""
         text, (left, right) = self.values.get(field.name, ""), columns_of(field)
         was = self.earlier.get(field.name)
         both = f"{text} (was {was})" if was else text
@@ -234,7 +234,7 @@ class HeaderForm(HeaderGrid, can_focus=False):
     """The same picture with an input in each cell."""
 
     class Edited(Message):
-        """What stands in a cell changed."""
+        """Told when a cell's text was changed."""
 
     class Left(Message):
         """The user leaves a cell for the row above (-1) or below (1)."""
@@ -253,7 +253,7 @@ class HeaderForm(HeaderGrid, can_focus=False):
 
     @property
     def entries(self) -> dict[str, str]:
-        """What the user typed, by field; empty where a field is left automatic."""
+        """Entries that the user typed, by field; empty where a field is left automatic."""
         return {name: cell.value for name, cell in self.inputs.items()}
 
     def fill(self, entries: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Where keys work, for the help and the command palette."""
+"""Contexts of keys, for the help and the command palette."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class KeyContext:
 
     name: str
     node: DOMNode
-    """What carries out the bindings' actions."""
+    """Node that carries out the bindings' actions."""
     bindings: list[Binding]
 
     @classmethod

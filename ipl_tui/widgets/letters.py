@@ -1,4 +1,4 @@
-"""Where letters are for the widget that has the focus, and for nothing else."""
+"""Letters for the widget that has the focus, and for nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the highlighted field means, and where that is written."""
+"""Meaning of the highlighted field, and its RFC."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class PacketDetails(Widget):
         (self.grid if pane == "header" else self.fields).focus()
 
     def places(self) -> Iterator[KeyContext]:
-        """Where keys work in it."""
+        """Contexts of the keys in it."""
         yield KeyContext.of("Header", self.grid)
 
     # The packet

@@ -53,16 +53,16 @@ class PacketList(ScrollView, can_focus=True):
     }
 
     count: var[int] = var(0)
-    """How many packets are shown: all of them, or those that had come when the view was paused."""
+    """Number of packets that are shown: all of them, or those that had come when the view was paused."""
 
     selected: reactive[int] = reactive(0)
     """The number of the selected packet; 0 while there is none."""
 
     times: reactive[str] = reactive(TIMES[0])
-    """What the Time column counts from: one of TIMES."""
+    """Zero of the Time column: one of TIMES."""
 
     following: var[bool] = var(True)
-    """Whether the list stays at its end as packets arrive."""
+    """True while the list stays at its end as packets arrive."""
 
     class Selected(Message):
         """Another packet is selected."""
@@ -81,7 +81,7 @@ class PacketList(ScrollView, can_focus=True):
         self.elapsed = 0
         """From the first packet that has a time to the last that is shown, in ns."""
         self.patient_until = 0.0
-        """When this drawing waits for summaries no longer, by the monotonic clock."""
+        """Time until which this drawing waits for summaries, seconds of the monotonic clock."""
         self.looks: dict[str, Style] = {}
         """The styles of the parts of a row: finding one takes longer than drawing a row with it."""
 
@@ -250,8 +250,8 @@ class PacketList(ScrollView, can_focus=True):
         self.looks.clear()
 
     def show_time(self, row: Row) -> str:
-        """When a packet came: seconds to the microsecond, or the time of day; "-" where nobody wrote it down. Raises
-        CaptureError."""
+        """Text of a packet's time: seconds to the microsecond, or the time of day; "-" where nobody wrote it down.
+        Raises CaptureError."""
         if self.times == TIMES[2]:
             return time_of_day(row.time)
         if self.times == TIMES[1]:
@@ -270,7 +270,7 @@ class Columns:
     protocol: int
     length: int
     roomy: bool
-    """Whether there is room for more than the most needed."""
+    """True if there is room for more than the most needed."""
 
     @classmethod
     def fit(cls, width: int, count: int, times: str, interfaces: Sequence[str], elapsed: int = 0) -> Columns:

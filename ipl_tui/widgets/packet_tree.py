@@ -23,7 +23,7 @@ MOST_LINES = 500
 to 100, hostile ones thousands."""
 
 Path = tuple[tuple[str, int], ...]
-"""Where a node is: its name and place among its siblings, from the layer down."""
+"""Path to a node: its name and place among its siblings, from the layer down."""
 
 
 class PacketTree(Tree["Node"]):
@@ -49,11 +49,11 @@ class PacketTree(Tree["Node"]):
         self.show_root = False
         self.guide_depth = 2
         self.folded: set[Path] = {(("Ethernet", 1),)}
-        """What stays folded: at first the link header, so that IP is in view."""
+        """Nodes that stay folded: at first the link header, so that IP is in view."""
         self.room = 0
-        """How many more layers and fields of this packet may be shown."""
+        """Number of layers and fields of this packet that may still be shown."""
         self.remarks: Mapping[str, str] = {}
-        """What is remarked on a field of the outermost IPv4 header, by Scapy's name for it."""
+        """Remarks on fields of the outermost IPv4 header, by Scapy's name for each."""
 
     def show(self, layers: Iterable[Node], remarks: Mapping[str, str] | None = None) -> None:
         """Show another packet."""

@@ -47,7 +47,7 @@ def way(tracker: Tracker, number: int) -> Text:
 
 
 def ending(fate: Fate) -> str:
-    """How the way of a packet ended; nothing where nobody knows."""
+    """Text on how the way of a packet ended; empty where nobody knows."""
     if fate.lost:
         return f"✖ {fate.lost}"
     return f"✔ Arrived at the {' and the '.join(fate.arrived)}." if fate.arrived else ""

@@ -9,7 +9,7 @@ from textual.containers import VerticalScroll
 
 
 class Scroller(VerticalScroll):
-    """What is too long for the screen, scrolled by `j` and `k` as well as by arrows and wheel."""
+    """Scrolls what is too long for the screen, by `j` and `k` as well as by arrows and wheel."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "scroll_down", "Down", show=False, id="scroller.down"),

@@ -1,4 +1,4 @@
-"""What a format of capture files is: how it is recognized and read, and how it is asked for and written."""
+"""Formats of capture files: how each is recognized and read, and how it is asked for and written."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Reader(Protocol):
 
 
 class Record(NamedTuple):
-    """What a file says of a frame, and where it is."""
+    """A frame's record in a file: its time, its lengths, and its place."""
 
     interface: int
     """Index in Store.interfaces."""
     time: int
     """In ns since the epoch, or NO_TIME."""
     start: int
-    """Where the frame begins, in bytes from where its block does."""
+    """Offset of the frame's first byte from that of its block, in bytes."""
     captured: int
     """Bytes of it that there are."""
     length: int
@@ -64,9 +64,9 @@ class Format:
     """A row of the table of formats."""
 
     name: str
-    """What users call it: "pcapng"."""
+    """Users' name of it: "pcapng"."""
     magics: frozenset[bytes]
-    """What its files begin with, MAGIC_SIZE bytes each; no other format's do."""
+    """First MAGIC_SIZE bytes of its files, each kind of them; no other format's files begin so."""
     reader: Callable[[bytes], Reader]
     """Begins to read a file; it is told with which magic that begins."""
     ending: str

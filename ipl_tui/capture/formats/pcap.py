@@ -71,7 +71,7 @@ class PcapReader:
 
 
 def file_header(linktype: int, nanoseconds: bool = False) -> bytes:
-    """What a file of frames of one link type (as files number it) begins with."""
+    """Header of a file of frames of one link type (as files number it)."""
     return struct.pack(
         "<" + _FILE_HEADER, _NANOSECONDS if nanoseconds else _MICROSECONDS, 2, 4, 0, 0, SNAPLEN, linktype
     )

@@ -22,7 +22,7 @@ _BYTE_ORDER, _VERSION = 0x1A2B3C4D, 1
 _MAGIC = b"\n\r\r\n"  # _SECTION_HEADER in either byte order
 
 SECTION_HEADER = struct.pack("<IIIHHqI", _SECTION_HEADER, 28, _BYTE_ORDER, _VERSION, 0, -1, 28)
-"""What a file of ours begins with."""
+"""First bytes of each file of ours."""
 
 EARLIEST, LATEST = -(9 * 10**27), 9 * 10**27 - 1
 """The times that a file can say, in ns since the epoch: if_tsoffset has 64 bits for the seconds."""
@@ -43,7 +43,7 @@ _MOST_DESCRIPTIONS = 60_000
 
 
 class _Layout(NamedTuple):
-    """What unpacks the parts of blocks in one byte order."""
+    """Structs of the parts of blocks, in one byte order."""
 
     block: struct.Struct  # type, total length
     length: struct.Struct
@@ -181,7 +181,7 @@ class Section:
         return len(self._interfaces), len(self._described)
 
     def forget(self, state: tuple[int, int]) -> None:
-        """What was made since was not written."""
+        """Take back all since a state: it was not written."""
         interfaces, described = state
         del self._interfaces[interfaces:], self._bases[interfaces:]
         for interface, base in self._described[described:]:
@@ -257,7 +257,7 @@ class Section:
         return _interface_block(*self._interfaces[interface], base)
 
     def read(self, blocks: bytes, at: int = 0) -> Record:
-        """What the header of a packet's block of ours says; `at` is where it begins.
+        """Read the header of a packet's block of ours, which begins at `at`.
 
         Raises struct.error, IndexError or ValueError for anything else.
         """

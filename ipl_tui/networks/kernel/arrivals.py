@@ -1,4 +1,4 @@
-"""What arrives at this machine for a protocol, captured: also what its kernel would hand to no socket.
+"""Captured arrivals at this machine for a protocol: also those that its kernel would hand to no socket.
 
 What libpcap puts on loopback, as Scapy's send() does with `conf.use_pcap`, has no route attached: Linux takes its
 loopback source for a martian and drops it after every capture has seen it. So who wants to hear all that other programs
@@ -91,7 +91,7 @@ class ArrivalSource:
     name: str
     loopback: bool
     hardware_address: bytes = b""
-    """What Ethernet frames to it are for; empty: any."""
+    """Destination link address of Ethernet frames to it, bytes; empty: any."""
     only: frozenset[bytes] = frozenset()
     """The destinations, 4 bytes each, that are taken in by it; none: any."""
 
@@ -136,7 +136,7 @@ def take_in(packet: bytes) -> bytes:
 
 
 class ArrivalSocket(SuperSocket):
-    """What arrives by some doors, each packet once, whole and from IP on."""
+    """Packets that arrive by some doors, each once, whole and from IP on."""
 
     def __init__(self, doors: Sequence[ArrivalSource], quieting: Sequence[SuperSocket] = ()) -> None:
         """Take over the taps of the doors, which are of one kind, and sockets that only have to be open meanwhile."""

@@ -1,4 +1,4 @@
-"""What the system says of its own interfaces: on Linux asked by rtnetlink(7), elsewhere by psutil.
+"""This machine's interfaces as the system tells them: on Linux asked by rtnetlink(7), elsewhere by psutil.
 
 psutil takes no name that is not UTF-8: one such interface, and it lists none.
 """
@@ -21,17 +21,17 @@ class Device:
     """An interface of this machine, in the network namespace of the thread that asked."""
 
     name: str
-    """What os.fsencode() turns back into the kernel's bytes."""
+    """Name, which os.fsencode() turns back into the kernel's bytes."""
     state: State
     loopback: bool
     arp: bool
-    """Whether it would ask for neighbours, were it Ethernet."""
+    """True if it would ask for neighbours, were it Ethernet."""
     mtu: int
     hardware_address: bytes
     """Empty where it has none."""
     addresses: tuple[IPv4Interface, ...] = ()
     broadcasts: tuple[IPv4Address, ...] = ()
-    """What it was told of its networks' broadcast addresses: mostly, but not always, what the addresses say."""
+    """Broadcast addresses that it was told of its networks: mostly, but not always, those that the addresses give."""
 
 
 def devices() -> list[Device]:
@@ -53,7 +53,7 @@ def own_addresses() -> set[str]:
 
 
 def nameable(name: str) -> bool:
-    """Whether libraries that take names as UTF-8 can be told this one: libpcap's, and Python's packet sockets."""
+    """True if libraries that take names as UTF-8 can be told this one: libpcap's, and Python's packet sockets."""
     try:
         name.encode()
     except UnicodeEncodeError:

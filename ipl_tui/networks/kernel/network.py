@@ -304,7 +304,7 @@ class AnsweringSocket(RawSocketWrapper):
         self._interface = interface
         self._elsewhere: dict[str, bool] = {}
         self._until = 0.0
-        """When what is known of addresses is asked anew, on the monotonic clock: asking takes longer than sending."""
+        """Time when addresses are asked for anew, seconds of the monotonic clock: asking takes longer than sending."""
 
     def sendto(self, packet: bytes, address: tuple[str, int], /) -> int:
         now = time.monotonic()
@@ -366,7 +366,7 @@ class KernelNetwork(Network):
 
 
 def _is_up(name: str) -> bool:
-    """Whether an interface is switched on; taken for granted where the system does not tell."""
+    """True if an interface is switched on; taken for granted where the system does not tell."""
     answer = _ask_device(name, SIOCGIFFLAGS)
     return not answer or bool(struct.unpack_from("=H", answer)[0] & 1)  # IFF_UP
 

@@ -1,4 +1,4 @@
-"""Which way this machine's kernel sends a packet."""
+"""Routes by which this machine's kernel sends packets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def loopback_name() -> str:
 
 
 def ask_netlink(destination: str) -> Route | None:
-    """What rtnetlink(7) says, by all tables and rules; it alone tells interfaces with the same address apart."""
+    """Route that rtnetlink(7) gives, by all tables and rules; it alone tells interfaces with the same address apart."""
     with Rtnetlink() as kernel:
         route = kernel.route(socket.inet_aton(destination))
     if route is None:

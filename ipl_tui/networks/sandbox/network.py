@@ -163,7 +163,7 @@ class SandboxNetwork(TopologyNetwork[SandboxInterface]):
             self._tell_mtu(link)
 
     def ability(self) -> Ability:
-        """Whether there can be a sandbox here, now: found out by making one, unless there is one."""
+        """Ability of this system to make a sandbox, now: found out by making one, unless there is one."""
         with self._lock:
             if self._helper is not None and self._helper.running:
                 return Ability(True)

@@ -129,7 +129,7 @@ class HelperProcess:
 
 
 def _message(hosts: Sequence[Host], links: Sequence[Link], reassembly_timeout: float | None) -> dict[str, Any]:
-    """What the helper is to make, in the form that it reads."""
+    """Message to the helper about what to make, in the form that it reads."""
     return {
         "hosts": [
             {
@@ -155,7 +155,7 @@ def _message(hosts: Sequence[Host], links: Sequence[Link], reassembly_timeout: f
 
 
 def _why_forbidden(error: OSError) -> str:
-    """Why this system made no sandbox, and what to do."""
+    """Reason why this system made no sandbox, and what to do."""
     what = f"{error.filename}: {error.strerror}"
     match error.errno:
         case errno.ENOSPC:

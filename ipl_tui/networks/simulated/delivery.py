@@ -1,4 +1,4 @@
-"""What becomes of a packet that is for a simulated host: it is put together and given to who takes its protocol."""
+"""Delivery of a packet to a simulated host: it is put together and given to who takes its protocol."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from ipl_tui.packets.fields import PROTOCOLS
 from ipl_tui.packets.ipv4 import is_fragment
 
 TAKEN_PROTOCOLS = {2: "IGMP", 103: "PIM", 136: "UDP-Lite"}
-"""What else the kernel listens to itself, so that it is never unreachable; here there is nobody to talk to by it."""
+"""Other protocols that the kernel itself listens to, so that they are never unreachable; here there is nobody to talk
+to by them."""
 
 
 class Delivery:

@@ -1,4 +1,4 @@
-"""What comes of a frame, a packet or the time at a simulated host, for its owner to carry out in order."""
+"""Effects of a frame, a packet or the time at a simulated host, for its owner to carry out in order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Deliver:
 
     packet: bytes
     port: Port
-    """Where it arrived; for what the host sends to itself, the port that has the address, or "lo"."""
+    """Ingress port; for what the host sends to itself, the port that has the address, or "lo"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Discard:
     reason: str
     """One sentence for a student: the host, the cause, the RFC section."""
     port: Port | None
-    """Where it arrived; None for what the host itself sent."""
+    """Ingress port; None for what the host itself sent."""
     received: float = 0.0
     """The `now` of its arrival or sending: what waits for ARP or for fragments is discarded seconds later."""
 
@@ -59,13 +59,13 @@ class ToItself:
 
     packet: bytes
     port: Port
-    """Where it arrives."""
+    """Ingress port."""
     alone: bool = True
-    """Whether it is for this host alone; else it went to others, too."""
+    """True if it is for this host alone; else it went to others, too."""
 
 
 Outcome = Effect | ToItself
-"""What the parts of a host say among themselves."""
+"""Effect of a part of a host, as its parts tell each other."""
 
 
 def discard(host: Host, cause: str, port: Port | None, received: float) -> Discard:

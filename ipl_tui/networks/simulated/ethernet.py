@@ -1,4 +1,4 @@
-"""How a simulated host's packets get onto its links: in Ethernet frames (RFC 894), to whom ARP finds (RFC 826)."""
+"""Ethernet frames (RFC 894) of a simulated host's packets, to the neighbours that ARP finds (RFC 826)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ETHERNET_BROADCAST = b"\xff" * 6
 ETHERNET_HEADER = 14
 
 ARP_START, ARP_LENGTH = bytes.fromhex("0001 0800 06 04"), 28
-"""How ARP for IPv4 on Ethernet begins, and its bytes (RFC 826)."""
+"""First bytes of ARP for IPv4 on Ethernet, and its length in bytes (RFC 826)."""
 
 
 class Ethernet:

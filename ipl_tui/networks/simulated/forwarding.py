@@ -1,4 +1,4 @@
-"""How a simulated router passes packets on (RFC 1812 §5.2.1.2): Time to Live, fragments, redirects."""
+"""Forwarding by a simulated router (RFC 1812 §5.2.1.2): Time to Live, fragments, redirects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ipl_tui.packets.ipv4 import DONT_FRAGMENT
 
 
 class Forwarding:
-    """What a router does with packets for others."""
+    """A router's treatment of packets for others."""
 
     def __init__(self, routing: Routing, ethernet: Ethernet, replies: Replies, mtu_of: Callable[[str], int]) -> None:
         """`mtu_of` tells the MTU of the link at a port, by the port's name, in bytes."""

@@ -15,7 +15,7 @@ class LinkDirection:
 
     link: Link
     far: Port
-    """Where its frames arrive."""
+    """Port at its other end."""
     luck: Random
     """Decides which frames are lost, while the link loses some: one number is drawn for each."""
 

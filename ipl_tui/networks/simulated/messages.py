@@ -1,4 +1,4 @@
-"""What a simulated host says itself, byte by byte: ICMP messages and the packets around them, built with Scapy."""
+"""ICMP messages of a simulated host and the packets around them, byte by byte, built with Scapy."""
 
 from __future__ import annotations
 

@@ -20,10 +20,10 @@ REMEMBERED = 60.0
 """Seconds that a neighbour's hardware address holds (RFC 1122 §2.3.2.1)."""
 
 REQUESTS, INTERVAL = 3, 1.0
-"""How often a neighbour is asked for, and the seconds between (RFC 1122 §2.3.2.1: no more than once a second)."""
+"""Most requests for a neighbour, and the seconds between (RFC 1122 §2.3.2.1: no more than once a second)."""
 
 NeighbourKey = tuple[str, bytes]
-"""Where a neighbour is: the name of the port on its link, and its IPv4 address."""
+"""Key of a neighbour: the name of the port on its link, and its IPv4 address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,15 @@ class Outgoing:
 
     packet: bytes
     port: Port
-    """Where it leaves."""
+    """Egress port."""
     hop: bytes
     """The IPv4 address of the next hop."""
     received: float
-    """When it arrived or was given, in seconds."""
+    """Time when it arrived or was given, in seconds."""
     arrived: Port | None = None
-    """Where it arrived; None for the host's own."""
+    """Ingress port; None for the host's own."""
     ticket: int | None = None
-    """What the one who sends it as a frame knows it by."""
+    """Number by which the one who sends it as a frame knows it; None for others."""
 
     @property
     def neighbour(self) -> NeighbourKey:
@@ -52,7 +52,7 @@ class _Question:
     """A neighbour that is asked for, and the packets that wait for it."""
 
     again: float
-    """When to ask again or give up, in seconds."""
+    """Time to ask again or give up, in seconds."""
     asked: int = 1
     waiting: deque[Outgoing] = field(default_factory=deque)
     kept: int = 0
@@ -67,7 +67,7 @@ class Neighbours:
         self._questions: dict[NeighbourKey, _Question] = {}
 
     def __len__(self) -> int:
-        """How many are known or asked for."""
+        """Number of neighbours that are known or asked for."""
         return len(self._known) + len(self._questions)
 
     def hardware_address(self, key: NeighbourKey, now: float) -> bytes:
@@ -106,13 +106,13 @@ class Neighbours:
         return list(question.waiting) if question else []
 
     def due(self) -> float | None:
-        """When tick() is needed next, in seconds; None as long as nobody is asked for."""
+        """Time of the next tick(), in seconds; None as long as nobody is asked for."""
         if not self._questions:  # as nearly always, and it is asked several times a packet
             return None
         return min(question.again for question in self._questions.values())
 
     def tick(self, now: float) -> tuple[list[Outgoing], list[Outgoing]]:
-        """Whose next hops to ask for again, a packet each; and the packets whose next hop never answered."""
+        """Requests for next hops that are due, a packet each; and the packets whose next hop never answered."""
         again: list[Outgoing] = []
         given_up: list[Outgoing] = []
         for key, question in list(self._questions.items()):

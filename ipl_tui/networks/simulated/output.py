@@ -1,4 +1,4 @@
-"""What a simulated host sends itself: frames and packets that its sockets are given, and what it has to say."""
+"""Output of a simulated host: frames and packets that its sockets are given, and what it has to say."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Output:
 
 
 def _destination(packet: bytes) -> bytes:
-    """Where a packet is to go. Raises SendError."""
+    """Destination of a packet, 4 bytes. Raises SendError."""
     if len(packet) < SHORTEST_HEADER:
         raise SendError(no_header(len(packet)))
     return packet[16:20]

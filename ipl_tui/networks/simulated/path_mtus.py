@@ -1,4 +1,4 @@
-"""How long a packet the ways from a simulated host take, as routers said (RFC 1191)."""
+"""Path MTUs from a simulated host, as routers said (RFC 1191)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHORTEST_PATH_MTU = 552
 
 
 class PathMtus:
-    """What a host knows of path MTUs; bounded, whatever comes."""
+    """A host's known path MTUs; bounded, whatever comes."""
 
     def __init__(self, mtu_of: Callable[[str], int]) -> None:
         """`mtu_of` tells the MTU of the link at a port, by the port's name, in bytes."""

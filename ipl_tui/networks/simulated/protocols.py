@@ -1,4 +1,4 @@
-"""What a simulated host does itself with the ICMP messages, UDP datagrams and TCP segments that it is sent."""
+"""A simulated host's own treatment of the ICMP messages, UDP datagrams and TCP segments that it is sent."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Mailbox:
     def __init__(self, room: int) -> None:
         """room in bytes, what it keeps and OVERHEAD for each."""
         self.dropped = 0
-        """How many found no room."""
+        """Number of items that found no room."""
         self.closed = False
         self._room = room
         self._items: deque[tuple[int, bytes]] = deque()
@@ -63,7 +63,7 @@ class Mailbox:
                 self._changed.notify_all()
 
     def take(self, most: int) -> list[tuple[int, bytes]]:
-        """What was put in, the oldest first; never waits. Raises EOFError when it is closed."""
+        """Items that were put in, the oldest first; never waits. Raises EOFError when it is closed."""
         with self._changed:
             if self.closed:
                 raise EOFError
@@ -75,7 +75,7 @@ class Mailbox:
             return taken
 
     def wait(self, timeout: float | None) -> bool:
-        """Whether there is something to take or it is closed, waiting up to `timeout` seconds (None: for ever)."""
+        """True if there is something to take or it is closed; waits up to `timeout` seconds (None: for ever)."""
         with self._changed:
             return self._changed.wait_for(lambda: self.closed or bool(self._items), timeout)
 
@@ -206,7 +206,7 @@ class QueueRawSocket:
         """Nothing can be set: it is always as with IP_HDRINCL, which is needed to send from it elsewhere."""
 
     def settimeout(self, seconds: float | None) -> None:
-        """How long recv() waits, in seconds; None for ever."""
+        """Set how long recv() waits, in seconds; None for ever."""
         self._timeout = seconds
 
     def sendto(self, packet: bytes, address: tuple[str, int]) -> int:

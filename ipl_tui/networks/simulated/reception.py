@@ -1,4 +1,4 @@
-"""What a simulated host makes of a packet that arrives: whether it takes it, and where it goes (RFC 1812 §5.2)."""
+"""Reception of a packet by a simulated host: whether it takes it, and where it goes (RFC 1812 §5.2)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ipl_tui.packets.options import ProcessedOptions, fill_in
 
 
 class Reception:
-    """Where the packets that arrive at a host are checked, and told from those that are for others."""
+    """Checks the packets that arrive at a host, and tells those for it from those for others."""
 
     def __init__(self, routing: Routing, replies: Replies, delivery: Delivery, forwarding: Forwarding) -> None:
         self._routing = routing
@@ -63,7 +63,7 @@ class Reception:
             )
 
     def receive_own(self, packet: bytes, port: Port, now: float, alone: bool) -> Iterator[Outcome]:
-        """What the host sent to itself arrives: nothing is asked about its addresses."""
+        """Receive what the host sent to itself: nothing is asked about its addresses."""
         if fault := header_fault(packet):
             yield discard(self._routing.host, fault, None, now)
             return
@@ -76,7 +76,7 @@ class Reception:
             yield from self._delivery.deliver(arrival)
 
     def _address_fault(self, source: bytes, destination: bytes) -> str:
-        """Why a packet with these addresses is dropped in silence (RFC 1812 §5.3.7); nothing if it is not."""
+        """Reason why a packet with these addresses is dropped in silence (RFC 1812 §5.3.7); empty if it is not."""
         if is_multicast(destination) and destination != ALL_SYSTEMS:
             return f"it is not in the multicast group {IPv4Address(destination)} (RFC 1112 §7.2)"
         if self._routing.is_own(source) or is_group(source):
@@ -99,7 +99,7 @@ def fill_in_options(packet: bytearray, routing: Routing, port: Port, now: float)
 
 
 def header_fault(data: bytes) -> str:
-    """Why data is not a packet that a host takes (RFC 1122 §3.2.1, RFC 1812 §5.2.2); nothing if it is one."""
+    """Reason why data is not a packet that a host takes (RFC 1122 §3.2.1, RFC 1812 §5.2.2); empty if it is one."""
     if len(data) < SHORTEST_HEADER:
         return f"its {len(data)} bytes are less than a header of {SHORTEST_HEADER} (RFC 1812 §5.2.2)"
     version, header, length = data[0] >> 4, header_length(data), int.from_bytes(data[2:4])

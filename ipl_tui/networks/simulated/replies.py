@@ -1,4 +1,4 @@
-"""What a simulated host sends back: the answers to what asks, and ICMP errors, where one may be sent (RFC 1122)."""
+"""Replies of a simulated host: the answers to what asks, and ICMP errors, where one may be sent (RFC 1122)."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ LONGEST_ERROR = 576
 
 @dataclass(frozen=True, slots=True)
 class _WayBack:
-    """How an answer to a packet travels."""
+    """Way of an answer to a packet."""
 
     port: Port
-    """Where it leaves."""
+    """Egress port."""
     hop: bytes
     is_own: bool
-    """Whether it is for this host itself, and does not leave."""
+    """True if it is for this host itself, and does not leave."""
     source: bytes
     options: bytes
     mtu: int
 
 
 class Replies:
-    """What goes back to the source of a packet."""
+    """Makes the packets that go back to the source of another."""
 
     def __init__(self, routing: Routing, path_mtus: PathMtus, output: Output) -> None:
         self._routing = routing
@@ -71,7 +71,8 @@ class Replies:
             yield from self._send(way, arrival.source, ICMP_PROTOCOL, tos, error + arrival.packet[:room], now)
 
     def _way_back(self, arrival: Arrival, source: bytes) -> _WayBack | None:
-        """How an answer travels to a packet's source; from the address of the port where it leaves, if none is given.
+        """Way of an answer to a packet's source; from the address of the port where it leaves, if none is given. None:
+        there is no route, or addresses or options don't let it.
 
         None: there is no route, or addresses or options don't let it.
         """
@@ -105,14 +106,14 @@ class Replies:
 
 
 def goes_back(arrival: Arrival, error: bytes) -> str:
-    """What the source of a discarded packet hears of it: the end of a sentence."""
+    """Sentence's end on what the source of a discarded packet hears of it."""
     silent = _why_silent(arrival)
     name = describe_error(error[0], error[1]).partition(":")[0]
     return f"; no error is sent about {silent}" if silent else f"; {name} goes back"
 
 
 def _why_silent(arrival: Arrival) -> str:
-    """What a packet is that no ICMP error may be sent about (RFC 1122 §3.2.2); nothing if one may."""
+    """Reason why no ICMP error may be sent about a packet (RFC 1122 §3.2.2); empty if one may."""
     if not arrival.alone:
         return "a packet for several"
     if arrival.flags & OFFSET:

@@ -19,7 +19,7 @@ def is_multicast(address: bytes) -> bool:
 
 
 def is_group(address: bytes) -> bool:
-    """Whether it is a multicast address or the limited broadcast."""
+    """True if it is a multicast address or the limited broadcast."""
     return is_multicast(address) or address == LIMITED_BROADCAST
 
 
@@ -44,7 +44,7 @@ class Routing:
         return address in self._own
 
     def is_own(self, address: bytes) -> bool:
-        """Whether it is the host's in some way: a port's, a loopback address or 0.0.0.0."""
+        """True if it is the host's in some way: a port's, a loopback address or 0.0.0.0."""
         return address in self._own or address[0] == LOOPBACK or address == UNSPECIFIED
 
     def own_port(self, address: bytes, bound: Port | None) -> Port | None:
@@ -55,14 +55,14 @@ class Routing:
         return port if bound in (None, port) else None  # a socket bound to another port looks for it on that link
 
     def is_broadcast(self, address: bytes) -> bool:
-        """Whether it is for all on one of the host's links."""
+        """True if it is for all on one of the host's links."""
         return address == LIMITED_BROADCAST or address in self._broadcasts
 
     def is_for_several(self, address: bytes) -> bool:
         return is_group(address) or address in self._broadcasts
 
     def is_ours(self, address: bytes) -> bool:
-        """Whether this host stamps the time beside an address: it is its own, or for several (as Linux has it)."""
+        """True if this host stamps the time beside an address: it is its own, or for several (as Linux has it)."""
         return self.is_own(address) or self.is_for_several(address)
 
     def route(self, destination: bytes, bound: Port | None = None) -> tuple[Port, bytes] | None:

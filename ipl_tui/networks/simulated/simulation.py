@@ -125,7 +125,7 @@ class Simulation:
         done.result()
 
     def fate(self, port: str, time: int) -> str:
-        """Why the frame seen at a port at a time, in nanoseconds, went no further; or nothing."""
+        """Reason why the frame seen at a port at a time, in nanoseconds, went no further; empty if it went on."""
         return self._fates.get((port, time), "")
 
     def end(self) -> None:
@@ -185,7 +185,7 @@ class Simulation:
         return self._last_moment / 1e6
 
     def _next_due(self) -> float:
-        """When something is to be done next."""
+        """Time when something is to be done next."""
         dues = [due for stack in self._stacks.values() if (due := stack.due()) is not None]
         return min([*dues, *(arrival.time for arrival in self._arrivals[:1])], default=math.inf)
 

@@ -1,4 +1,4 @@
-"""What a simulated host does to IPv4, as the Linux kernel does it: told frames and the time, it says what happens.
+"""IPv4 of a simulated host, as the Linux kernel does it: told frames and the time, it says what happens.
 
 There is no I/O, clock, thread or randomness in here. A `Stack` is one host; what its methods return is for its owner to
 carry out, in order. Received packets are handled as bytes, for what is passed on must be right to the bit; what a host
@@ -40,7 +40,7 @@ class Stack:
         """`mtu_of` tells the MTU of the link at a port, by the port's name, in bytes, whenever it is asked."""
         self.host = host
         self.listeners: Counter[tuple[str, int]] = Counter()
-        """How many raw sockets listen, by port name and IP protocol number; the owner counts them up and down."""
+        """Number of raw sockets that listen, by port name and IP protocol number; the owner counts them up and down."""
         self._neighbours = Neighbours()
         self._reassembly = Reassembly(reassembly_timeout)
         self._routing = routing = Routing(host)
@@ -54,7 +54,7 @@ class Stack:
         self._reception = Reception(routing, replies, self._delivery, forwarding)
 
     def receive(self, port: Port, frame: bytes, now: float) -> list[Effect]:
-        """What happens when a frame arrives at a port. Never raises, whatever the bytes."""
+        """Effects of a frame that arrives at a port. Never raises, whatever the bytes."""
         alone = frame[:6] == port.hardware_address
         if not alone and not (frame[:1] and frame[0] & 1):  # the bit of group addresses (IEEE 802)
             return [discard(self.host, "it is for another hardware address", port, now)]
@@ -76,14 +76,14 @@ class Stack:
         return self._settle(self._output.send_raw(packet, port, now), now)
 
     def due(self) -> float | None:
-        """When tick() must be called next; None as long as nothing waits."""
+        """Time of the next tick(), in seconds; None as long as nothing waits."""
         asks, gives_up = self._neighbours.due(), self._reassembly.due()
         if asks is None or gives_up is None:
             return gives_up if asks is None else asks
         return min(asks, gives_up)
 
     def tick(self, now: float) -> list[Effect]:
-        """What happens because time has passed: ARP asks again or gives up, fragments are given up."""
+        """Effects of the time that has passed: ARP asks again or gives up, fragments are given up."""
         again, given_up = self._neighbours.tick(now)
         effects: list[Effect] = [self._ethernet.ask(outgoing) for outgoing in again]
         for outgoing in given_up:
