@@ -190,7 +190,7 @@ def read_hex() -> str:
 
 
 def shortcomings(crafted: Crafted, draft: Draft, method: Method, interface: Interface) -> list[str]:
-    """Sentences on what contradicts itself, and on what becomes of the packet on its way out; it is sent all the same."""
+    """Sentences on what contradicts itself, and on the packet's way out; it is sent all the same."""
     delivering = interface.choose_method(draft.dst)
     sentences = [problem.text for problem in (*crafted.problems, *caveats(crafted.packet, method, delivering))]
     if draft.src is None and not interface.addresses and method == "exact":

@@ -102,7 +102,7 @@ def check_privileges(kept: privileges.Privileges) -> Finding:
 
 
 def check_permission(own: Interface, selected: bool = True) -> Finding:
-    """Check that this machine's interfaces can be captured on and sent from; nothing fails while another is selected."""
+    """Check that this machine's interfaces can capture and send; nothing fails while another is selected."""
     worst: Verdict = "fails" if selected else "limited"
     title, missing = "Permission", [ability.reason for ability in own.abilities().values() if not ability.possible]
     if not missing:

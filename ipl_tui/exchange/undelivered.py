@@ -1,4 +1,4 @@
-"""Detector of packets that pass an interface for a raw socket, and are not handed to it: a capture beside it sees them."""
+"""Detector of packets that pass an interface for a raw socket, and are not handed to it, by a capture beside it."""
 
 from __future__ import annotations
 

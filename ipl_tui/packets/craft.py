@@ -325,7 +325,7 @@ def payload_hex(data: bytes) -> str:
 
 
 def write_entries(draft: Draft) -> tuple[dict[str, str], str]:
-    """Entries that one types for `draft`: one for each field, and the payload as text. The inverse of `read_entries`."""
+    """Entries to type for `draft`: one for each field, and the payload as text. The inverse of `read_entries`."""
     entries = {name: "" if value is None else str(value) for name, value in vars(draft).items() if name in FIELD}
     entries["options"] = payload_hex(draft.options)
     if draft.chksum is not None:

@@ -132,7 +132,7 @@ def is_answer(request: bytes, seen: bytes) -> bool:
 
 
 def quoted_by(seen: bytes) -> bytes:
-    """Packet that an ICMP error quotes, from the IPv4 header on; empty for any other packet, and where that is cut off."""
+    """Packet quoted by an ICMP error, from the IPv4 header on; empty for any other packet, and where it is cut off."""
     if len(seen) < SHORTEST_HEADER or seen[9] != ICMP or seen[0] >> 4 != 4:
         return b""
     message = payload_of(without_padding(seen))
