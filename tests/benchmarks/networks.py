@@ -51,7 +51,7 @@ def send_many(name: str, file: Path, *options: str) -> tuple[int, float, float]:
     with lab(name, file, *options) as terminal:
         for key in (*TO_COUNT, *str(PACKETS), "\t", *"0.001", F5):
             terminal.press(key)
-            time.sleep(0.05)  # what comes in one burst Textual may handle out of order
+            time.sleep(0.2)  # what comes while one is still being handled Textual may handle out of order
         terminal.wait_for(f"Sent {PACKETS:,} ×", seconds=120)
         settle(terminal.pid)
         chunks = list(terminal.chunks)
