@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -42,7 +43,7 @@ Children = Callable[[], list[psutil.Process]]
 
 def pytest_xdist_auto_num_workers() -> int:
     """Two workers a core: most of the time a test waits, for packets, screens and clocks."""
-    return 2 * len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 2 * (len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
 
 
 def run_ip(*arguments: str) -> str:

@@ -18,6 +18,7 @@ from ipl_tui.networks.interface import Interface, Network, SendError, network_of
 from ipl_tui.networks.sending import Order
 from ipl_tui.packets.budget import SHARED
 from ipl_tui.session.capturing import open_captures, own_addresses
+from ipl_tui.session.no_answer import UnansweredOrder, describe_icmp_error, explain_silence
 from ipl_tui.session.options import LabOptions
 from ipl_tui.session.orders import GivenOrder, Orders, describe_outcome, destination_of
 from ipl_tui.session.preloading import collect_garbage, load_rest, load_scapy
@@ -380,16 +381,12 @@ class Session:
             return
         watch.look()
         if self._objecting_to is watch and watch.error is not None and not self._orders.under_way:
-            from ipl_tui.session.no_answer import describe_icmp_error
-
             self._objecting_to = None
             place = self.network.responder_at(self.interface)
             self._say("icmp error", describe_icmp_error(watch, place, self.responder is not None))
 
     async def _explain_silence(self, given: GivenOrder) -> None:
         """Say why a packet that asks for an answer may have got none, unless it did, or another was sent since."""
-        from ipl_tui.session.no_answer import UnansweredOrder, explain_silence
-
         interface, watch = given.interface, given.watch
         if watch is not self._orders.last or watch.error is not None or interface is not self.interface:
             return
