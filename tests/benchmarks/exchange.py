@@ -79,7 +79,8 @@ def engine(name: str) -> Responder:
 
 LAB_AT_ONCE = """
 from ipl_tui.cli import main
-from ipl_tui.exchange import responder
+from ipl_tui.session import responder
+assert responder.DELAY > 0  # else it is another module by now that the delay is taken from
 responder.DELAY = 0.0
 main()
 """
