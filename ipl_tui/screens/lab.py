@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.dom import DOMNode
 from textual.reactive import Initialize, var
@@ -19,6 +19,7 @@ from ipl_tui.capture.errors import CaptureError
 from ipl_tui.exchange.engines import ENGINE
 from ipl_tui.networks.links import describe_link
 from ipl_tui.packets.text import printable
+from ipl_tui.screens.lab_keys import LAB_KEYS
 from ipl_tui.session.rows import Rows
 from ipl_tui.session.session import Session
 from ipl_tui.session.snapshot import Notice, Snapshot
@@ -38,32 +39,7 @@ PANES = {"packets": "1 Packets", "compose": "2 Compose", **TITLES}
 class LabScreen(Screen[None]):
     """Connects the widgets with each other and with the session. Other screens are loaded when a key asks for them."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1,question_mark", "help", "Help", id="lab.help", tooltip="Every key, and how to read the lab"),
-        Binding("f2", "interface", "Interface", id="lab.interface", tooltip="Choose where to capture and send"),
-        Binding("f3,slash", "filter", "Filter", id="lab.filter", tooltip="Go to the capture filter"),
-        Binding("ctrl+o", "unfilter", "Capture without filter", show=False, id="lab.unfilter",
-                tooltip="Clear the capture filter, and capture everything from here on"),
-        Binding("f5", "send", "Send", id="lab.send", tooltip="Send the packet in the composer, or stop sending"),
-        Binding("f6", "responder", "Answer", id="lab.responder", tooltip="Answer ClientMessage, or stop answering"),
-        Binding("f7,space", "pause", "Pause", id="lab.pause", tooltip="Hold the list still; capturing goes on"),
-        Binding("f8", "save", "Save", id="lab.save", tooltip="Save the capture as pcapng or pcap"),
-        Binding("f9", "path", "Path", id="lab.path", tooltip="Capture on all interfaces of the network, join the hops"),
-        Binding("n", "links", "Links", show=False, id="lab.links", tooltip="Set latency, loss and MTU of the network"),
-        Binding("e", "engine", "Engine", show=False, id="lab.engine", tooltip="Answer with Scapy, or a raw socket"),
-        Binding("v", "compare", "Compare the three engines", show=False, id="lab.compare",
-                tooltip="Scapy, raw socket and asyncio over TCP side by side, as captured"),
-        Binding("d", "doctor", "Doctor", show=False, id="lab.doctor",
-                tooltip="What works here, and what mends the rest"),
-        Binding("w", "wireshark", "Open in Wireshark", show=False, id="lab.wireshark",
-                tooltip="Open a copy of the capture in Wireshark"),
-        Binding("1", "pane('packets')", "Packets", show=False, id="lab.packets", tooltip="Go to the packets"),
-        Binding("2", "pane('compose')", "Compose", show=False, id="lab.compose", tooltip="Go to the composer"),
-        Binding("3", "pane('header')", "Header", show=False, id="lab.header", tooltip="Go to the packet's header"),
-        Binding("4", "pane('fields')", "Fields", show=False, id="lab.fields", tooltip="Go to the packet's fields"),
-        Binding("escape", "pane('packets')", "Back to the packets", show=False, id="lab.back"),
-        Binding("q", "app.quit", "Quit", id="lab.quit", tooltip="Leave the lab"),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = LAB_KEYS
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NORMAL, "-normal"), (WIDE, "-wide")]  # noqa: RUF012 - Textual's own type
     VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high"), (50, "-tall")]  # noqa: RUF012
@@ -82,6 +58,8 @@ class LabScreen(Screen[None]):
         self.session = session
         self.heard = 0
         """The number of the next sentence to be said."""
+        self.was_shown = False
+        """True once it was the screen that is seen."""
         self.gone_to = 0
         """Number of the order whose packet the list went to, or would have; 0 before the first."""
         self.bar = CaptureBar(self.snapshot, id="bar")
@@ -117,6 +95,11 @@ class LabScreen(Screen[None]):
         self.show_way()
         self.session.on_change = self.take
         self.call_after_refresh(self.live)
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        # At the start all widgets have just got their styles, each as it was mounted; Textual would give them again.
+        event.refresh_styles = self.was_shown
+        self.was_shown = True
 
     @work
     async def live(self) -> None:

@@ -321,3 +321,21 @@ async def test_a_sandbox_whose_helper_dies_is_told_and_the_lab_goes_on(
         await settled(pilot, lab)
         await pilot.press("f5")
         await until_seen(pilot, "↩ answers 3")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
+async def test_styles_at_the_start_are_those_of_the_stylesheet(size: tuple[int, int], running: Running) -> None:
+    def styles() -> dict[str, object]:
+        return {
+            f"{number} {node.css_identifier} {name}": value
+            for number, node in enumerate(lab.walk_children(with_self=True))
+            for name, value in node.styles.get_rules().items()
+        }
+
+    with closing(SimulatedNetwork()) as network:
+        async with running("simulated:client", networks=[network], size=size) as (pilot, lab):
+            await settled(pilot, lab)
+            as_drawn = styles()
+            lab.update_node_styles(animate=False)
+            assert {name: value for name, value in styles().items() if as_drawn.get(name) != value} == {}
+            assert len(as_drawn) > 1000
