@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.frames import Batch
-from ipl_tui.capture.sniffer import CaptureSocket
+from ipl_tui.capture.sniffer import BATCH, CaptureSocket
 
 SETTLE = 0.002
 """Seconds a frame is kept back, for those of other interfaces that are older and have not been read yet."""
@@ -37,6 +37,8 @@ class MergedSocket(CaptureSocket):
         self._sockets = sockets
         self._held: list[_Held] = []
         self._order = count()
+        self._more = False
+        """True when a socket gave as much as it gives at once: the next frames are there already."""
         self._end: CaptureError | None = None
         self.linktype = sockets[0].linktype
 
@@ -44,8 +46,11 @@ class MergedSocket(CaptureSocket):
         if self._end is not None:
             return True
         if self._held:
-            timeout = min(timeout, max(0.0, self._held[0].due - time.monotonic()))
-        return bool(select(self.descriptors(), [], [], timeout)[0]) or bool(self._held)
+            # No use waking up for each frame that arrives meanwhile: they are read together, when the first is due.
+            if not self._more:
+                time.sleep(min(timeout, max(0.0, self._held[0].due - time.monotonic())))
+            return True
+        return bool(select(self.descriptors(), [], [], timeout)[0])
 
     def recv_batch(self) -> Batch:
         """All frames as if they came from one interface."""
@@ -57,12 +62,14 @@ class MergedSocket(CaptureSocket):
     def _receive(self) -> list[_Held]:
         """The frames that no older one can come before any more."""
         now = time.monotonic()
+        self._more = False
         for place, socket in enumerate(self._sockets):
             try:
                 data, records = socket.recv_batch()
             except CaptureError as error:
                 self._end = self._end or error
                 continue
+            self._more = self._more or len(records) >= BATCH
             for moment, start, captured, length in records:
                 frame = data[start : start + captured]
                 heappush(self._held, _Held(moment, next(self._order), place, frame, length, now + SETTLE))

@@ -16,7 +16,7 @@ from scapy.supersocket import SuperSocket
 from ipl_tui.capture.errors import CaptureError, capture_remedy
 from ipl_tui.capture.filters import FilterError, compile_filter, pcapy
 from ipl_tui.capture.frames import SNAPLEN, Batch
-from ipl_tui.capture.writers import Writer
+from ipl_tui.capture.writers import LiveWriter
 
 BATCH = 1024
 """The most frames handed over at once: more is slower, as the copies of a batch no longer fit the processor's cache."""
@@ -196,7 +196,7 @@ class _BatchSession(DefaultSession):
 
     def __init__(
         self,
-        writer: Writer,
+        writer: LiveWriter,
         interfaces: Sequence[int],
         on_grown: Callable[[], None],
         on_end: Callable[[CaptureError | None], object],
@@ -213,9 +213,8 @@ class _BatchSession(DefaultSession):
         assert isinstance(sock, CaptureSocket)
         try:
             batches = [] if self.stopping else [each for each in sock.recv_batches() if each[1].records]
-            for place, batch in batches:
-                self._writer.append(self._interfaces[place], batch)
             if batches:
+                self._writer.append_all([(self._interfaces[place], batch) for place, batch in batches])
                 self._on_grown()
         except EOFError:
             self._end(None)
@@ -240,7 +239,7 @@ class Sniffer:
     def __init__(
         self,
         socket: CaptureSocket,
-        writer: Writer,
+        writer: LiveWriter,
         interfaces: Sequence[int],
         on_grown: Callable[[], None],
         on_end: Callable[[CaptureError | None], object],

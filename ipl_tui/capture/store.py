@@ -7,7 +7,7 @@ import tempfile
 import threading
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
 from io import FileIO
@@ -113,7 +113,7 @@ class Store:
     def append(self, interface: int, batch: Batch) -> int:
         """Write a batch; returns the number of its first frame. Raises CaptureError, having kept what still fitted."""
         try:
-            return self._append(interface, batch)
+            return self._append([(interface, batch)])
         except CaptureError:
             if len(batch.records) < 2:
                 raise
@@ -122,31 +122,47 @@ class Store:
         self.append(interface, Batch(batch.data, batch.records[half:]))
         return first
 
-    def _append(self, interface: int, batch: Batch) -> int:
-        """Write a batch, all of it or nothing."""
+    def append_all(self, runs: Sequence[tuple[int, Batch]]) -> None:
+        """Write batches of several interfaces, in this order. Raises as append()."""
+        try:
+            self._append(runs)
+        except CaptureError:
+            for interface, batch in runs:
+                self.append(interface, batch)
+
+    def _append(self, runs: Sequence[tuple[int, Batch]]) -> int:
+        """Write batches at once, all of them or nothing: each writing makes the other threads wait for this one."""
         state = self._section.state()
-        blocks, starts = self._section.packets(interface, batch)
+        made = [self._section.packets(interface, batch) for interface, batch in runs]
         with self._lock:
-            size = self._size
-            self._write(blocks, state)
-            offsets = [size + start for start in starts]
+            at = self._size
+            self._write(b"".join(blocks for blocks, _ in made), state)
             first = self._count + 1
-            at = 0
-            while at < len(offsets):
-                if not self._index or len(self._index[-1]) == _CHUNK:
-                    self._index.append(array("Q"))
-                room = _CHUNK - len(self._index[-1])
-                self._index[-1].extend(offsets[at : at + room])
-                at += room
-            self._count += len(batch.records)
-        if self.began is None:
-            self.began = next((record[0] for record in batch.records if record[0] != NO_TIME), None)
-        for tap in self.taps:
-            try:
-                tap(interface, first, batch)
-            except Exception as error:  # what is made of the packets must not end their capture
-                self.stumble(first, error)
+            for blocks, starts in made:
+                self._note_offsets([at + start for start in starts])
+                at += len(blocks)
+        number = first
+        for interface, batch in runs:
+            if self.began is None:
+                self.began = next((record[0] for record in batch.records if record[0] != NO_TIME), None)
+            for tap in self.taps:
+                try:
+                    tap(interface, number, batch)
+                except Exception as error:  # what is made of the packets must not end their capture
+                    self.stumble(number, error)
+            number += len(batch.records)
         return first
+
+    def _note_offsets(self, offsets: list[int]) -> None:
+        """Put frames into the index, by the offsets of their blocks."""
+        at = 0
+        while at < len(offsets):
+            if not self._index or len(self._index[-1]) == _CHUNK:
+                self._index.append(array("Q"))
+            room = _CHUNK - len(self._index[-1])
+            self._index[-1].extend(offsets[at : at + room])
+            at += room
+        self._count += len(offsets)
 
     def stumble(self, first: int, error: Exception) -> None:
         """A tap raised this near a frame: keep what it says, if it is the first time."""

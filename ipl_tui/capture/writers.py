@@ -1,6 +1,6 @@
 """Writers of captured packets: into a store, through a pipe, or on to another thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from queue import Full, Queue
@@ -27,6 +27,13 @@ class Writer(Protocol):
 
     def append(self, interface: int, batch: Batch) -> int:
         """Take a batch; returns the number of its first frame. Raises CaptureError."""
+
+
+class LiveWriter(Writer, Protocol):
+    """A writer of what a Sniffer captures, on several interfaces at once."""
+
+    def append_all(self, runs: Sequence[tuple[int, Batch]]) -> None:
+        """Take batches, each with the number of its interface, in this order. Raises CaptureError."""
 
 
 class OutputWriter(Writer, Protocol):
@@ -125,6 +132,11 @@ class Relay:
         if self.taken == self._most:
             self.end(None)
         return first
+
+    def append_all(self, runs: Sequence[tuple[int, Batch]]) -> None:
+        """As LiveWriter, and as append()."""
+        for interface, batch in runs:
+            self.append(interface, batch)
 
     def end(self, reason: CaptureError | None) -> None:
         """Let run() return, or raise the reason, once it has written everything. Only the first end counts."""
