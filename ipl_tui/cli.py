@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ipl_tui.capture.files import Pipe
     from ipl_tui.networks.interface import Interface, Network
 
-COMMANDS: tuple[str, ...] = ("server", "client", "sniff", "send", "doctor")
+COMMANDS: tuple[str, ...] = ("server", "client", "sniff", "send", "explain", "doctor")
 
 
 class Commands(click.Group):

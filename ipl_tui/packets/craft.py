@@ -215,7 +215,7 @@ def read_entries(
             values[field.name] = None
         else:
             read(field.name, entry, partial(_read_entry, field))
-    read("payload", payload, partial(_read_hex, "Payload") if hexadecimal else _read_text)
+    read("payload", payload, partial(parse_hex, "Payload") if hexadecimal else _read_text)
 
     # Fields that could not be read have their defaults here, so that the others are checked all the same.
     draft = Draft(**values)
@@ -230,7 +230,7 @@ def read_entries(
 def _read_entry(field: Field, entry: str) -> int | str | bytes:
     """The value of an entry; ValueError with a sentence if it cannot be read. Whether it has bits is not checked."""
     if field.name == "options":
-        return _read_hex(field.label, entry)
+        return parse_hex(field.label, entry)
     if field.name in ADDRESSES:
         if not _is_address(entry):
             raise ValueError(_address_needed(field, entry))
@@ -270,7 +270,9 @@ def _address_needed(field: Field, entry: str) -> str:
     return f'{sentence}; "{printable(entry[:60])}" is {kind}.'
 
 
-def _read_hex(label: str, text: str) -> bytes:
+def parse_hex(label: str, text: str) -> bytes:
+    """Bytes of hex digits, with blanks, colons, commas and 0x between them or not. Raises ValueError with a sentence,
+    which begins with the label."""
     digits = re.sub(r"0x|[\s:,]", "", text, flags=re.IGNORECASE)
     if wrong := re.search(r"[^0-9a-f]", digits, re.IGNORECASE):
         raise ValueError(f'{label} is hex: "{printable(wrong[0])}" is no hex digit.')

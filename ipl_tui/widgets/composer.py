@@ -261,7 +261,7 @@ class Composer(Widget):
     @on(HeaderForm.FieldChosen)
     def explain(self, event: HeaderGrid.FieldChosen) -> None:
         event.stop()
-        self.meaning.explain(FIELD[event.field])
+        self.meaning.explain(EXPLAINED[event.field])
         if self.problems:
             self.show_verdict()
 

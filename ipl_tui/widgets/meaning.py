@@ -8,21 +8,26 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from ipl_tui.packets.fields import Field
+from ipl_tui.packets.explain import Explained
 
 
 class Meaning(Widget):
-    """Two quiet lines: a name, what it means, and its source."""
+    """A few quiet lines: a name, what its value says, what it is for, and the source."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"meaning--name", "meaning--source"}
 
     text: reactive[tuple[str, str, str]] = reactive(("", "", ""))
 
-    def explain(self, *fields: Field) -> None:
-        """Explain a field of the IPv4 header, or the several that Scapy has one name for, as `flags`."""
-        labels = ", ".join(field.label for field in fields)
-        meaning = fields[0].meaning if len(fields) == 1 else "each has a cell of its own in the header."
-        self.text = labels, meaning, ", ".join(dict.fromkeys(field.rfc for field in fields))
+    def explain(self, *rows: Explained, header: bytes = b"") -> None:
+        """Explain a field, or the several that Scapy has one name for, as `flags`: of a packet with this header what
+        its values say, too."""
+        name = " and ".join(dict.fromkeys(row.title for row in rows)) if len(rows) < 3 else rows[0].part_of
+        said = [row.says(header) for row in rows]
+        if len(rows) == 1:
+            said.append(rows[0].meaning)
+        else:
+            said = [f"{row.label} {text}" for row, text in zip(rows, said, strict=True)]
+        self.text = name, " ".join(filter(None, said)), ", ".join(dict.fromkeys(row.rfc for row in rows))
 
     def render(self) -> Text:
         name, meaning, source = self.text

@@ -17,6 +17,7 @@ from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.frames import Frame
 from ipl_tui.capture.store import Store
 from ipl_tui.packets.budget import PROMPT, Dissector
+from ipl_tui.packets.explain import EXPLAINED, describe_payload, explain_field
 from ipl_tui.packets.fields import FIELD, FIELDS, read_header
 from ipl_tui.packets.ipv4 import SHORTEST_HEADER
 from ipl_tui.packets.picture import show_value
@@ -51,6 +52,10 @@ class PacketDetails(Widget):
         self.dissector = dissector
         self.number = 0
         """The number of the packet that is shown; 0 while there is none."""
+        self.data = b""
+        """The packet's frame, as far as it was captured."""
+        self.header = b""
+        """The outermost IPv4 packet in it; empty without one."""
         self.decoding: Future[Dissection] = Future()
         """Its layers, which may take a while."""
         self.header_pane, self.fields_pane = Vertical(id="header"), Vertical(id="fields")
@@ -116,7 +121,7 @@ class PacketDetails(Widget):
             self.show_layers(frame, decoding.result())
 
     def show_layers(self, frame: Frame, dissection: Dissection) -> None:
-        self.dump.data = frame.data
+        self.data = self.dump.data = frame.data
         changed = self.tracker.changes(self.number)
         was = {change.field: show_value(change.field, change.before) for change in changed}
         hop = self.tracker.previous(self.number)
@@ -125,6 +130,7 @@ class PacketDetails(Widget):
         self.fields.show(dissection.layers, remarks)
         grid = self.grid
         start, stop = dissection.ipv4 or (0, 0)
+        self.header = frame.data[start:stop]
         grid.values = {name: show_value(name, value) for name, value in read_header(frame.data[start:stop]).items()}
         wrong = {node.field for layer in dissection.layers for node in layer.children if node.note.startswith("wrong")}
         warnings = {field.name: "warning" for field in FIELDS if field.scapy in wrong - {""}}
@@ -147,21 +153,28 @@ class PacketDetails(Widget):
     def show_node(self, node: Node, layer: Node) -> None:
         self.dump.span = (node.start, node.stop)
         meaning, grid = self.meaning, self.grid
-        fields = [field for field in FIELDS if node.field and field.scapy == node.field]
-        if fields:
-            meaning.explain(*fields)
-            self.grid_meaning.explain(*fields)
-            if grid.chosen not in [field.name for field in fields]:
-                grid.chosen = fields[0].name
+        rows = explain_field(layer.name, node.name) if node is not layer else ()
+        if rows:
+            meaning.explain(*rows, header=self.data[layer.start : layer.stop])
         else:
             where = f"{layer.name}, bytes {node.start} to {node.stop - 1}" if node.start < node.stop else layer.name
-            meaning.text = (node.name if node is not layer else "", "", where)
+            meaning.text = (node.name if node is not layer else "", self.about(node, layer), where)
+        fields = [field.name for field in FIELDS if node.field and field.scapy == node.field]
+        if not fields:
             grid.chosen = ""
+            return
+        if grid.chosen not in fields:
+            grid.chosen = fields[0]
+        self.grid_meaning.explain(*(EXPLAINED[name] for name in fields), header=self.header)
+
+    def about(self, node: Node, layer: Node) -> str:
+        """What there is to say of a payload; empty for anything else."""
+        return describe_payload(self.data[node.start : node.stop]) if (layer.name, node.name) == ("Raw", "load") else ""
 
     @on(HeaderGrid.FieldChosen)
     def header_field_chosen(self, event: HeaderGrid.FieldChosen) -> None:
         event.stop()
-        self.grid_meaning.explain(FIELD[event.field])
+        self.grid_meaning.explain(EXPLAINED[event.field], header=self.header)
         self.fields.choose_field(FIELD[event.field].scapy)
 
     @on(HexDump.ByteChosen)

@@ -146,6 +146,8 @@ class PacketTree(Tree["Node"]):
             label = Text(f"{fold}{data.name}", base_style + style + Style(bold=True))
         else:
             value = data.value if len(data.value) <= LONGEST_VALUE else f"{data.value[:LONGEST_VALUE]}…"
+            if data.name == "flags" and not value:
+                value = "none"  # Scapy writes nothing, which looks like something forgotten
             label = Text(f"{fold}{data.name:<9} = {value}", base_style + style)
         if data.note:
             label.append(f"   {data.note}", Style(italic=True))
