@@ -17,7 +17,6 @@ from click.core import ParameterSource
 
 from ipl_tui.commands.common import (
     STANDARD,
-    counted,
     echo,
     escaped_errors,
     let_go_of_output,
@@ -27,7 +26,7 @@ from ipl_tui.commands.common import (
 )
 from ipl_tui.exchange.engines import RAW_ENGINES
 from ipl_tui.limits import too_few_files
-from ipl_tui.packets.text import printable
+from ipl_tui.packets.text import counted, printable
 from ipl_tui.privileges import PrivilegesError, give_up_root
 
 if TYPE_CHECKING:
@@ -217,8 +216,8 @@ def main(
             lab.run()
         finally:
             unsaved = None if lab.left_by_choice else lab.unsaved_capture()
-            echo(f"{counted(len(store))} {'read' if lab.only_read else 'captured'}", err=True)
-            echo(f"{counted(lab.dropped)} dropped by kernel", err=True)
+            echo(f"{counted(len(store), 'packet')} {'read' if lab.only_read else 'captured'}", err=True)
+            echo(f"{counted(lab.dropped, 'packet')} dropped by kernel", err=True)
             if target is not None:
                 echo(where_it_is(store), err=True)
             if unsaved is not None:

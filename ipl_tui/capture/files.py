@@ -23,6 +23,7 @@ from ipl_tui.capture.formats.table import FORMATS, format_of
 from ipl_tui.capture.frames import Batch, StoredInterface
 from ipl_tui.capture.store import Store
 from ipl_tui.capture.writers import Writer
+from ipl_tui.packets.text import counted
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -131,7 +132,7 @@ def read_capture(
     if reader is None:
         raise CaptureError(f"{source} is not a capture file ({' or '.join(each.name for each in FORMATS)}).")
     if problem:
-        where = f"after {packets:,} packet{'s' * (packets > 1)}; those before it are shown"
+        where = f"after {counted(packets, 'packet')}; those before it are shown"
         raise CaptureError(f"{source} {problem} {where if packets else 'before its first packet'}.")
 
 

@@ -22,6 +22,7 @@ from ipl_tui.capture.formats.pcapng import SECTION_HEADER, Section
 from ipl_tui.capture.formats.table import format_for
 from ipl_tui.capture.frames import NO_TIME, Batch, Frame, StoredInterface, file_linktype
 from ipl_tui.capture.lru_cache import LruCache
+from ipl_tui.packets.text import counted
 
 _CHUNK = 1 << 16
 _COPY = 1 << 20
@@ -304,9 +305,7 @@ class Store:
             with suppress(OSError):  # the position is back in any case: what is written next covers the torn block
                 self._writer.seek(self._size)
                 self._writer.truncate()
-            kept = "the 1 packet before that is kept"
-            if self._count != 1:
-                kept = f"the {self._count:,} packets before that are kept"
+            kept = f"the {counted(self._count, 'packet')} before that {'is' if self._count == 1 else 'are'} kept"
             raise CaptureError(f"Cannot write to {self.path}: {_reason(error)}; {kept}.") from error
         self._size += len(blocks)
 

@@ -141,10 +141,6 @@ class Seconds(click.FloatRange):
         return seconds
 
 
-def counted(packets: int) -> str:
-    return f"{packets} packet{'s' * (packets != 1)}"
-
-
 def where_it_is(store: Store) -> str:
     """Sentence about the file that was to be written to."""
     path = store.path.absolute()

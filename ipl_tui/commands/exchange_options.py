@@ -17,6 +17,7 @@ from ipl_tui.exchange.framing import Framing
 from ipl_tui.networks.interface import Network
 from ipl_tui.networks.sending import MOST_PACKETS
 from ipl_tui.packets.messages import PORT, PROTOCOL
+from ipl_tui.packets.text import counted
 
 LONGEST_TIMEOUT = 3600.0
 """Seconds."""
@@ -149,7 +150,7 @@ def describe(data: bytes, over_tcp: bool) -> str:
     from ipl_tui.packets.ipv4 import payload_of
 
     payload = data if over_tcp else payload_of(data)
-    return f"{payload_text(payload)[:80] or 'nothing'}, {len(data):,} bytes"
+    return f"{payload_text(payload)[:80] or 'nothing'}, {counted(len(data), 'byte')}"
 
 
 def print_packet(data: bytes, over_tcp: bool) -> None:

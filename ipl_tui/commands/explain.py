@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipl_tui.commands.common import STANDARD, Command, counted, echo
+from ipl_tui.commands.common import STANDARD, Command, echo
 from ipl_tui.packets.craft import PRESETS, craft, parse_hex
 from ipl_tui.packets.ipv4 import LONGEST_DATAGRAM, SHORTEST_HEADER, header_length
 from ipl_tui.packets.link_layer import ETHERNET
-from ipl_tui.packets.text import printable
+from ipl_tui.packets.text import counted, printable
 
 if TYPE_CHECKING:
     from ipl_tui.capture.frames import Batch, StoredInterface
@@ -115,7 +115,7 @@ def read_frame(name: str, number: int) -> tuple[bytes, int, int]:
         if writer.frame is None:
             raise
     if writer.frame is None:
-        raise CaptureError(f"{source} has no packet {number:,}: there are {counted(writer.count)}.")
+        raise CaptureError(f"{source} has no packet {number:,}: there are {counted(writer.count, 'packet')}.")
     return writer.frame
 
 
@@ -126,7 +126,7 @@ def explain(data: bytes, linktype: int, length: int = 0) -> None:
 
     for layer in (dissection := dissect(data, linktype, length)).layers:
         header = data[layer.start : layer.stop]
-        echo(f"{layer.name}, {counted_bytes(header)}" + (f": {layer.note}" if layer.note else ""), bold=True)
+        echo(f"{layer.name}, {counted(len(header), 'byte')}" + (f": {layer.note}" if layer.note else ""), bold=True)
         for node in layer.children:
             if layer.name in ("Raw", "Padding"):
                 echo(f"  {'Payload' if layer.name == 'Raw' else 'Padding'} · load  {describe_payload(header)}")
@@ -139,10 +139,6 @@ def explain(data: bytes, linktype: int, length: int = 0) -> None:
                 for line in show_checksum(work_checksum(whole)):
                     echo(f"    {line}")
         echo()
-
-
-def counted_bytes(data: bytes) -> str:
-    return f"{len(data):,} byte{'s' * (len(data) != 1)}"
 
 
 def print_field(layer: Node, node: Node, header: bytes) -> None:

@@ -40,6 +40,7 @@ from ipl_tui.networks.sending import (
 from ipl_tui.packets.craft import PRESETS, Crafted, Draft, craft, read_entries, write_entries
 from ipl_tui.packets.fields import ADDRESSES, FIELDS, Field
 from ipl_tui.packets.ipv4 import LONGEST_DATAGRAM
+from ipl_tui.packets.text import counted
 
 if TYPE_CHECKING:
     from ipl_tui.capture.sniffer import CaptureSocket
@@ -350,7 +351,7 @@ def print_summary(answers: list[Answer], sent: int) -> None:
     answered = [answer for answer in answers if answer.error is None]
     line = f"{sent:,} sent, {len(answered):,} answered"
     if errors := len(answers) - len(answered):
-        line += f", {errors:,} ICMP error{'s' * (errors != 1)}"
+        line += f", {counted(errors, 'ICMP error')}"
     if times := [answer.delay / 1e6 for answer in answered if answer.sure]:
         line += f"; {min(times):.2f} / {median(times):.2f} / {max(times):.2f} ms least, median, most"
     if len(times) < len(answered):

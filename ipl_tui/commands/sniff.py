@@ -19,7 +19,6 @@ from ipl_tui.commands.common import (
     STANDARD,
     Command,
     Shown,
-    counted,
     echo,
     interface_option,
     let_go_of_output,
@@ -27,6 +26,7 @@ from ipl_tui.commands.common import (
     shown,
     where_it_is,
 )
+from ipl_tui.packets.text import counted
 
 if TYPE_CHECKING:
     from ipl_tui.capture.files import Pipe
@@ -148,11 +148,11 @@ def sniff(leaving: ExitStack, wanted: SniffOptions) -> None:
         relay.give_up(time.time_ns())
         source.stop()
     taken = relay.taken if store is None else len(store)
-    echo(f"{counted(taken)} {source.done}", err=True)
+    echo(f"{counted(taken, 'packet')} {source.done}", err=True)
     if output is not None and output.count < taken:
         echo(f"{taken - output.count} of them not {'printed' if view else 'passed on'}", err=True)
     if (dropped := source.dropped()) is not None:
-        echo(f"{counted(dropped)} dropped by kernel", err=True)
+        echo(f"{counted(dropped, 'packet')} dropped by kernel", err=True)
     if store is not None:
         echo(where_it_is(store), err=True)
     if problem is not None:

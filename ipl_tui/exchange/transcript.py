@@ -17,6 +17,7 @@ from ipl_tui.packets.fields import read_header
 from ipl_tui.packets.icmp import describe_error
 from ipl_tui.packets.ipv4 import OFFSET, SHORTEST_HEADER, flags_and_offset, header_length, payload_of
 from ipl_tui.packets.messages import CLIENT_MESSAGE, PORT, SERVER_RESPONSE
+from ipl_tui.packets.text import counted
 from ipl_tui.tracking.matching import IcmpError, error_about, read_message
 
 TCP_PROTOCOL = 6
@@ -200,7 +201,7 @@ def describe_segment(packet: bytes, segment: TCP) -> str:
     """Purpose of a segment: "SYN, ACK", "data: 13 bytes"."""
     signs = [name for letter, name in {"S": "SYN", "F": "FIN", "R": "RST"}.items() if letter in segment.flags]
     if data := data_of(packet, segment):
-        return ", ".join([f"data: {len(data)} bytes", *signs])
+        return ", ".join([f"data: {counted(len(data), 'byte')}", *signs])
     return ", ".join([*signs, "ACK"] if "A" in segment.flags else signs)
 
 
@@ -234,7 +235,7 @@ def gains(packets: Sequence[TranscriptPacket]) -> Iterator[TcpGain]:
     )
     yield TcpGain(
         "Order",
-        f"sequence number {asked.seq}, {len(request.data)} bytes",
+        f"sequence number {asked.seq}, {counted(len(request.data), 'byte')}",
         "Every byte has its number, and is handed over in that order. Raw IP packets may overtake each other.",
         "RFC 9293 §3.4",
     )

@@ -19,7 +19,7 @@ from .icmp import ERROR_TYPES, describe_error
 from .ipv4 import LONGEST_DATAGRAM, SHORTEST_HEADER, header_length
 from .link_layer import ETHERNET, network_layer
 from .spans import field_spans, header_of, shown_fields
-from .text import printable
+from .text import counted, printable
 
 # Scapy complains about odd packets on standard error, which is where the screen is drawn.
 conf.logLevel = logging.CRITICAL
@@ -252,7 +252,7 @@ def _with_beginning(parsed: _Parsed, first: Any) -> _Parsed:
     missing = [name for name, (_, stop) in field_spans(header, there).items() if stop > len(load)]
     for name in missing:
         header.fields.pop(name, None)
-    ends = f"header ends after {len(load)} byte{'s' * (len(load) != 1)}, without {', '.join(missing)}"
+    ends = f"header ends after {counted(len(load), 'byte')}, without {', '.join(missing)}"
     # Where nobody says how long the frame was, nothing that the header says of lengths can be called wrong.
     length = frame.length if was_cut else frame.captured + LONGEST_DATAGRAM
     return _Parsed([*before, header], _Frame(frame.data + bytes(_LONGEST_CUT), frame.captured, length), ends)

@@ -17,7 +17,7 @@ from .icmp import ERRORS
 from .ipv4 import SHORTEST_HEADER, UNIT, flags_and_offset, header_length
 from .messages import CLIENT_MESSAGE, PORT, SERVER_RESPONSE
 from .options import END, NAMES, NO_OPERATION
-from .text import printable
+from .text import counted, printable
 
 Says = Callable[[int, bytes], str]
 """What a value says: told the number, and its header as far as it is there; a sentence, or empty. Never raises for any
@@ -249,7 +249,7 @@ def option_names(options: bytes) -> list[str]:
         if length < 2 or at + length > len(options):
             names.append(f"{name}, which is cut off")
             break
-        names.append(f"{name}, {length} bytes")
+        names.append(f"{name}, {counted(length, 'byte')}")
         at += length
     return names
 
@@ -449,8 +449,9 @@ _BY_NAME: Mapping[tuple[str, str], tuple[Explained, ...]] = MappingProxyType(
 
 def explain_field(layer: str, field: str) -> tuple[Explained, ...]:
     """Explanations of a field by Scapy's names of it and its layer: several where Scapy has one field for what the RFC
-    has several for (`tos`, `flags`); empty for what is not explained."""
-    return _BY_NAME.get((layer, field), ())
+    has several for (`tos`, `flags`); empty for what is not explained. A layer that an ICMP error quotes is explained as
+    any other."""
+    return _BY_NAME.get((layer.removesuffix(" in ICMP"), field), ())
 
 
 EXPLAINED: Mapping[str, Explained] = MappingProxyType({row.name: row for row in IPV4})
@@ -459,7 +460,7 @@ EXPLAINED: Mapping[str, Explained] = MappingProxyType({row.name: row for row in 
 
 def describe_payload(payload: bytes) -> str:
     """What a payload is, in a sentence: its bytes, and its text where that is the exchange's."""
-    size = f"{len(payload):,} byte{'s' * (len(payload) != 1)}"
+    size = counted(len(payload), "byte")
     if payload in (CLIENT_MESSAGE, SERVER_RESPONSE):
         role = "request" if payload == CLIENT_MESSAGE else "answer"
         return f"{size}: {payload.decode()}, the {role} of the exchange, a byte a character."

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .ipv4 import LONGEST_HEADER, SHORTEST_HEADER, header_length
+from .text import counted
 
 END, NO_OPERATION = 0, 1
 RECORD_ROUTE, TIMESTAMP, COMMERCIAL_SECURITY, ROUTER_ALERT = 7, 68, 134, 148
@@ -264,4 +265,4 @@ def for_later_fragments(options: bytes) -> bytes:
 
 
 def _count(length: int) -> str:
-    return f"{length} byte{'s' * (length != 1)}"
+    return counted(length, "byte")

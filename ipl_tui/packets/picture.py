@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from .fields import FIELDS, Field
 from .hex import as_text
+from .text import counted
 
 WIDTH = 65
 """Columns: 32 bits of two columns, and the last edge."""
@@ -154,4 +155,4 @@ def _joined(parts: Iterable[PicturePart]) -> str:
 
 
 def _count(data: bytes) -> str:
-    return f"{len(data):,} byte{'s' * (len(data) != 1)}"
+    return counted(len(data), "byte")

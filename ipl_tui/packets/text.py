@@ -1,4 +1,4 @@
-"""Text that is safe to show: what comes from the wire must not steer the terminal."""
+"""Text that is shown: what comes from the wire must not steer the terminal, and one of a thing is no plural."""
 
 
 def printable(text: str) -> str:
@@ -10,6 +10,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else _escaped(character) for character in text)
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things: "1 packet", "1,234 packets"."""
+    return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def _escaped(character: str) -> str:

@@ -19,7 +19,7 @@ from textual.widgets import Label, Static
 from ipl_tui.exchange.engines import ENGINE
 from ipl_tui.packets.fields import FIELDS
 from ipl_tui.packets.picture import show_value
-from ipl_tui.packets.text import printable
+from ipl_tui.packets.text import counted, printable
 from ipl_tui.widgets.key_bar import KeyBar
 from ipl_tui.widgets.scroller import Scroller
 
@@ -126,7 +126,7 @@ def show_exchange(exchange: Exchange) -> Iterator[RenderableType]:
         lines.add_row(milliseconds(each.seconds), "→" if each.to_server else "←", each.what, size)
     yield lines
     count = len(exchange.packets)
-    totals = f"\n{count} packet{'s' * (count != 1)}, {exchange.size} bytes"
+    totals = f"\n{counted(count, 'packet')}, {counted(exchange.size, 'byte')}"
     if exchange.seconds is not None:
         totals += f"\nanswered in {milliseconds(exchange.seconds)} ms"
     yield Text(totals, style="bold")

@@ -18,7 +18,7 @@ from textual.widgets import Button
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.exchange.engines import ENGINE
 from ipl_tui.networks.links import describe_link
-from ipl_tui.packets.text import printable
+from ipl_tui.packets.text import counted, printable
 from ipl_tui.screens.lab_keys import LAB_KEYS
 from ipl_tui.session.rows import Rows
 from ipl_tui.session.session import Session
@@ -289,7 +289,7 @@ class LabScreen(Screen[None]):
         except CaptureError as error:
             self.notify(printable(str(error)), title="Wireshark", severity="warning", markup=False)
         else:
-            self.notify(str(path), title=f"Wireshark has {count:,} packet{'s' * (count != 1)}", markup=False)
+            self.notify(str(path), title=f"Wireshark has {counted(count, 'packet')}", markup=False)
 
     def action_doctor(self) -> None:
         from ipl_tui.screens.doctor import examination

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Label, Static
 
 from ipl_tui.capture.errors import CaptureError
-from ipl_tui.packets.text import printable
+from ipl_tui.packets.text import counted, printable
 from ipl_tui.session.session import Session
 
 ADVICE = "A name that ends in .pcap gives the older format, any other pcapng; .gz after that compresses it."
@@ -38,7 +38,7 @@ class SaveScreen(ModalScreen[Path | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Label(f"Save {self.count:,} packet{'s' * (self.count != 1)} as", classes="title")
+            yield Label(f"Save {counted(self.count, 'packet')} as", classes="title")
             yield Input(self.typed, id="path", select_on_focus=not self.problem)
             yield Static(Text(printable(self.problem) or ADVICE), id="advice")
             yield Label("Enter saves, Esc goes back", classes="hint")
@@ -72,6 +72,6 @@ async def save_capture(screen: Screen[None], session: Session) -> None:
         except CaptureError as error:
             dialog = SaveScreen(len(session.store), dialog.typed, f"Not saved. {error}")
         else:
-            title = f"Saved {saved:,} packet{'s' * (saved != 1)}"
+            title = f"Saved {counted(saved, 'packet')}"
             screen.notify(printable(str(path.absolute())), title=title, markup=False)
             return

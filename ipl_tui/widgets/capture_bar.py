@@ -13,7 +13,7 @@ from textual.widgets import Button, Input, Label, Sparkline, Static
 from ipl_tui.exchange.delayed_answers import DELAY
 from ipl_tui.exchange.engines import ENGINE
 from ipl_tui.networks.interface import Interface
-from ipl_tui.packets.text import printable
+from ipl_tui.packets.text import counted, printable
 from ipl_tui.session.capturing import filter_problem
 from ipl_tui.session.snapshot import Answering, Snapshot
 from ipl_tui.widgets.letters import Chooser
@@ -155,7 +155,10 @@ def describe_state(snapshot: Snapshot, shown: int, paused: bool, width: int) -> 
     """State of the capture, a line for a screen that is so many cells wide."""
     counts = f"{snapshot.captured:,} captured · {shown:,} shown · {snapshot.dropped:,} dropped"
     if snapshot.file is not None:
-        state, counts = f"○ {printable(snapshot.file.name)}", f"{snapshot.captured:,} packets · {shown:,} shown"
+        state, counts = (
+            f"○ {printable(snapshot.file.name)}",
+            f"{counted(snapshot.captured, 'packet')} · {shown:,} shown",
+        )
         if snapshot.joined < snapshot.captured:
             counts += f" · joined to {snapshot.joined:,}"
     elif snapshot.capturing:

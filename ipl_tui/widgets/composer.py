@@ -260,6 +260,8 @@ class Composer(Widget):
 
     @on(HeaderForm.FieldChosen)
     def explain(self, event: HeaderGrid.FieldChosen) -> None:
+        from ipl_tui.packets.explain import EXPLAINED
+
         event.stop()
         self.meaning.explain(EXPLAINED[event.field])
         if self.problems:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from ipl_tui.packets.explain import Explained
+if TYPE_CHECKING:  # nothing is explained on the first screen yet
+    from ipl_tui.packets.explain import Explained
 
 
 class Meaning(Widget):

@@ -17,7 +17,6 @@ from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.frames import Frame
 from ipl_tui.capture.store import Store
 from ipl_tui.packets.budget import PROMPT, Dissector
-from ipl_tui.packets.explain import EXPLAINED, describe_payload, explain_field
 from ipl_tui.packets.fields import FIELD, FIELDS, read_header
 from ipl_tui.packets.ipv4 import SHORTEST_HEADER
 from ipl_tui.packets.picture import show_value
@@ -151,6 +150,8 @@ class PacketDetails(Widget):
         self.show_node(event.node, event.layer)
 
     def show_node(self, node: Node, layer: Node) -> None:
+        from ipl_tui.packets.explain import EXPLAINED, describe_payload, explain_field
+
         self.dump.span = (node.start, node.stop)
         meaning, grid = self.meaning, self.grid
         rows = explain_field(layer.name, node.name) if node is not layer else ()
@@ -158,7 +159,9 @@ class PacketDetails(Widget):
             meaning.explain(*rows, header=self.data[layer.start : layer.stop])
         else:
             where = f"{layer.name}, bytes {node.start} to {node.stop - 1}" if node.start < node.stop else layer.name
-            meaning.text = (node.name if node is not layer else "", self.about(node, layer), where)
+            payload = (layer.name, node.name) == ("Raw", "load")
+            about = describe_payload(self.data[node.start : node.stop]) if payload else ""
+            meaning.text = (node.name if node is not layer else "", about, where)
         fields = [field.name for field in FIELDS if node.field and field.scapy == node.field]
         if not fields:
             grid.chosen = ""
@@ -167,12 +170,10 @@ class PacketDetails(Widget):
             grid.chosen = fields[0]
         self.grid_meaning.explain(*(EXPLAINED[name] for name in fields), header=self.header)
 
-    def about(self, node: Node, layer: Node) -> str:
-        """What there is to say of a payload; empty for anything else."""
-        return describe_payload(self.data[node.start : node.stop]) if (layer.name, node.name) == ("Raw", "load") else ""
-
     @on(HeaderGrid.FieldChosen)
     def header_field_chosen(self, event: HeaderGrid.FieldChosen) -> None:
+        from ipl_tui.packets.explain import EXPLAINED
+
         event.stop()
         self.grid_meaning.explain(EXPLAINED[event.field], header=self.header)
         self.fields.choose_field(FIELD[event.field].scapy)
