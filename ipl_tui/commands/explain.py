@@ -20,7 +20,7 @@ from ipl_tui.packets.text import counted, printable
 if TYPE_CHECKING:
     from ipl_tui.capture.frames import Batch, StoredInterface
     from ipl_tui.packets.dissect import Node
-    from ipl_tui.packets.explain import Explained
+    from ipl_tui.packets.explanations.explained import Explained
 
 MOST_HEX = 4 * LONGEST_DATAGRAM
 """Characters of hex that are read: more than any frame has, with a blank between any two bytes."""
@@ -122,7 +122,8 @@ def read_frame(name: str, number: int) -> tuple[bytes, int, int]:
 def explain(data: bytes, linktype: int, length: int = 0) -> None:
     """Print every field of a frame with its explanation, in the order of Scapy's show()."""
     from ipl_tui.packets.budget import dissect
-    from ipl_tui.packets.explain import describe_payload, show_checksum, work_checksum
+    from ipl_tui.packets.explanations.table import describe_payload
+    from ipl_tui.packets.worked_checksum import show_checksum, work_checksum
 
     for layer in (dissection := dissect(data, linktype, length)).layers:
         header = data[layer.start : layer.stop]
@@ -143,7 +144,7 @@ def explain(data: bytes, linktype: int, length: int = 0) -> None:
 
 def print_field(layer: Node, node: Node, header: bytes) -> None:
     """Print a field and its explanation; each part of it, where Scapy has one field for several of the RFC's."""
-    from ipl_tui.packets.explain import explain_field
+    from ipl_tui.packets.explanations.table import explain_field
 
     rows = explain_field(layer.name, node.name)
     note = f"   {node.note}" if node.note else ""

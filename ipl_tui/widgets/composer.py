@@ -260,7 +260,7 @@ class Composer(Widget):
 
     @on(HeaderForm.FieldChosen)
     def explain(self, event: HeaderGrid.FieldChosen) -> None:
-        from ipl_tui.packets.explain import EXPLAINED
+        from ipl_tui.packets.explanations.table import EXPLAINED
 
         event.stop()
         self.meaning.explain(EXPLAINED[event.field])

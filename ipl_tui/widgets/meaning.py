@@ -9,7 +9,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 if TYPE_CHECKING:  # nothing is explained on the first screen yet
-    from ipl_tui.packets.explain import Explained
+    from ipl_tui.packets.explanations.explained import Explained
 
 
 class Meaning(Widget):

@@ -150,7 +150,7 @@ class PacketDetails(Widget):
         self.show_node(event.node, event.layer)
 
     def show_node(self, node: Node, layer: Node) -> None:
-        from ipl_tui.packets.explain import EXPLAINED, describe_payload, explain_field
+        from ipl_tui.packets.explanations.table import EXPLAINED, describe_payload, explain_field
 
         self.dump.span = (node.start, node.stop)
         meaning, grid = self.meaning, self.grid
@@ -172,7 +172,7 @@ class PacketDetails(Widget):
 
     @on(HeaderGrid.FieldChosen)
     def header_field_chosen(self, event: HeaderGrid.FieldChosen) -> None:
-        from ipl_tui.packets.explain import EXPLAINED
+        from ipl_tui.packets.explanations.table import EXPLAINED
 
         event.stop()
         self.grid_meaning.explain(EXPLAINED[event.field], header=self.header)

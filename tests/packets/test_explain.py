@@ -14,17 +14,10 @@ from scapy.packet import Packet
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.dissect import dissect
-from ipl_tui.packets.explain import (
-    LAYERS,
-    describe_address,
-    describe_payload,
-    explain_field,
-    option_names,
-    show_change,
-    show_checksum,
-    work_checksum,
-)
+from ipl_tui.packets.explanations.ipv4 import describe_address, option_names
+from ipl_tui.packets.explanations.table import LAYERS, describe_payload, explain_field
 from ipl_tui.packets.fields import FIELDS
+from ipl_tui.packets.worked_checksum import show_change, show_checksum, work_checksum
 
 DRAFT = Draft(src="10.0.1.10", dst="10.0.2.20", payload=b"")
 RECORD_ROUTE = b"\x07\x07\x04\0\0\0\0"
