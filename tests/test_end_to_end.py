@@ -282,7 +282,7 @@ def test_a_capture_is_shown_while_it_is_piped_in_and_keys_work(closed: bool) -> 
     os.close(reader)
     os.write(writer, FILE_HEADER + records(frame(b"ClientMessage")))
     terminal.wait_for("ClientMessage")
-    terminal.wait_for("1 packets")
+    terminal.wait_for("1 packet")
     os.write(writer, records(frame(b"and another")))
     terminal.wait_for("and another")
     terminal.type(F7)

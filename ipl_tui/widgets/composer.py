@@ -39,7 +39,7 @@ from ipl_tui.session.snapshot import Notice
 from ipl_tui.widgets.header_grid import VALID, HeaderForm, HeaderGrid
 from ipl_tui.widgets.key_context import KeyContext
 from ipl_tui.widgets.letters import Chooser, KeepsLetters
-from ipl_tui.widgets.meaning import Meaning
+from ipl_tui.widgets.meaning import Meaning, Said
 
 METHODS: tuple[Literal["auto"] | Method, ...] = ("auto", "exact", "kernel")
 METHOD_HELP = "exact: the bytes as composed; kernel: through a raw socket; auto: exact wherever it delivers"
@@ -184,6 +184,7 @@ class Composer(Widget):
         self.send_button.disabled = self.crafted is None and not self.sending
         self.show_verdict()
         self.show_method()
+        self.explain_chosen()
 
     def caveats(self, crafted: Crafted) -> list[Problem]:
         """Problems that the way out will make of the packet."""
@@ -256,16 +257,22 @@ class Composer(Widget):
         """Explain nothing where no field of the header has the focus."""
         if self.form not in event.widget.ancestors:
             self.form.chosen = ""
-            self.meaning.text = ("", "", "")
+            self.meaning.said = Said()
 
     @on(HeaderForm.FieldChosen)
     def explain(self, event: HeaderGrid.FieldChosen) -> None:
-        from ipl_tui.packets.explanations.table import EXPLAINED
-
         event.stop()
-        self.meaning.explain(EXPLAINED[event.field])
+        self.explain_chosen()
         if self.problems:
             self.show_verdict()
+
+    def explain_chosen(self) -> None:
+        """Explain the field one is in, and what its value says, if the draft can be read."""
+        if self.form.chosen:
+            from ipl_tui.packets.explanations.table import EXPLAINED
+
+            header = self.crafted.packet if self.crafted is not None else b""
+            self.meaning.explain(EXPLAINED[self.form.chosen], header=header)
 
     # The payload
 

@@ -24,7 +24,7 @@ from ipl_tui.tracking.tracker import Tracker
 from ipl_tui.widgets.header_grid import HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.key_context import KeyContext
-from ipl_tui.widgets.meaning import Meaning
+from ipl_tui.widgets.meaning import Meaning, Said
 from ipl_tui.widgets.packet_tree import PacketTree
 
 if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
@@ -160,8 +160,8 @@ class PacketDetails(Widget):
         else:
             where = f"{layer.name}, bytes {node.start} to {node.stop - 1}" if node.start < node.stop else layer.name
             payload = (layer.name, node.name) == ("Raw", "load")
-            about = describe_payload(self.data[node.start : node.stop]) if payload else ""
-            meaning.text = (node.name if node is not layer else "", about, where)
+            about = (describe_payload(self.data[node.start : node.stop]),) if payload else ()
+            meaning.said = Said(node.name if node is not layer else "", about, where)
         fields = [field.name for field in FIELDS if node.field and field.scapy == node.field]
         if not fields:
             grid.chosen = ""

@@ -478,7 +478,7 @@ class TestThousandsOfInterfaces:
         return path
 
     def test_all_are_read(self, many: Path, tmp_path: Path) -> None:
-        assert sniff("-r", many, "-w", tmp_path / "copy.pcapng").stderr.startswith("3000 packets read\n")
+        assert sniff("-r", many, "-w", tmp_path / "copy.pcapng").stderr.startswith("3,000 packets read\n")
         with Store() as store:
             read_capture(tmp_path / "copy.pcapng", store)
             assert len(store.interfaces) == 3_000

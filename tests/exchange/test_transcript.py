@@ -160,7 +160,7 @@ def test_what_others_send_is_no_part_of_a_connection() -> None:
         error(tcp("S", 1, 0)),
         tcp("FRA", 1, 0, b"x"),
     )
-    assert whats(passed) == ["→ SYN", "← host unreachable", "→ data: 1 bytes, FIN, RST"]
+    assert whats(passed) == ["→ SYN", "← host unreachable", "→ data: 1 byte, FIN, RST"]
     assert times(passed) == [0, 8, 9]
 
 

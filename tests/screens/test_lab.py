@@ -508,7 +508,7 @@ class TestFiles:
     async def test_a_packet_shorter_than_its_own_header_is_a_row(self, running: Running, tmp_path: Path) -> None:
         frame = b"ClientMessage\0\x08\0" + bytes(9)  # Linux's cooked link header with a message in it, and IHL 0
         async with running(read=pcap_file(tmp_path / "odd.pcap", frame, linktype=113), size=(200, 60)) as (pilot, _):
-            await until_seen(pilot, "1 packets · 1 shown")
+            await until_seen(pilot, "1 packet · 1 shown")
             await until_seen(pilot, "25  header ends after 9 bytes, without proto")
             await until_seen(pilot, "Header of packet 1: only 9 of its bytes are here")
 
@@ -625,7 +625,7 @@ class TestReading:
                 if grid.chosen == "ttl":
                     break
             assert dump.span == (22, 23)
-            await until_seen(pilot, "Time to Live: Each router takes 1")
+            await until_seen(pilot, "Time to Live · ttl: 64: as Linux")
             await pilot.press("3", "right")
             await until(pilot, lambda: dump.span == (23, 24))
             assert grid.chosen == "proto"
@@ -667,7 +667,15 @@ class TestSizes:
     async def test_the_whole_composer_is_in_view(self, running: Running, size: tuple[int, int]) -> None:
         async with running(size=size) as (pilot, _):
             await pilot.press("2")
-            for text in ("Version", "Options", "Preset", "Payload", "Send F5", "33 bytes, no problems", "RFC 791 §3.1"):
+            for text in (
+                "Version",
+                "Options",
+                "Preset",
+                "Payload",
+                "Send F5",
+                "33 bytes, no problems",
+                "RFC 791\N{NO-BREAK SPACE}§3.1",
+            ):
                 await until_seen(pilot, text)
 
     async def test_tabs_are_there_where_panes_do_not_fit(self, running: Running) -> None:

@@ -183,10 +183,10 @@ class TestChecking:
     async def test_the_field_one_is_in_is_explained(self) -> None:
         async with composing() as (pilot, _, composer):
             composer.query_one("#cell-ttl").focus()
-            await until_seen(pilot, "Time to Live: Each router takes 1")
-            await until_seen(pilot, "RFC 791 §3.1")
+            await until_seen(pilot, "Time to Live · ttl: 64: as Linux")
+            await until_seen(pilot, "RFC 791\N{NO-BREAK SPACE}§3.1")
             composer.query_one("#cell-ecn").focus()
-            await until_seen(pilot, "RFC 3168 §5")
+            await until_seen(pilot, "RFC 3168\N{NO-BREAK SPACE}§5")
 
     async def test_whatever_is_typed_is_read_or_refused_with_a_sentence(self) -> None:
         async with composing() as (_, _, composer):

@@ -45,7 +45,7 @@ async def test_what_is_chosen_is_chosen_everywhere(tmp_path: Path) -> None:
         await until(pilot, lambda: details.grid.has_focus)
         details.grid.choose("ttl")
         await until(pilot, lambda: details.dump.span == (22, 23))
-        await until_seen(pilot, "Time to Live: Each router takes 1")
+        await until_seen(pilot, "Time to Live · ttl: 64: as Linux")
         details.enter("fields")
         await pilot.press("down")
         await until(pilot, lambda: details.grid.chosen == "proto" and details.dump.span == (23, 24))
