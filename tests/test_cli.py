@@ -140,6 +140,29 @@ def test_ctrl_c_while_something_is_loaded_is_forgotten_once_it_is_answered(tmp_p
     assert (done.stdout, done.stderr, done.returncode) == ("answered\n", "", 0)
 
 
+def test_ctrl_c_while_python_cleans_up_is_not_lost() -> None:
+    """What is raised in a weak reference's callback, as one runs after each import, and in __del__, Python drops."""
+    program = """
+import click, signal, threading
+from ipl_tui.commands.common import Command
+
+class Gone:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        click.echo("not reached")
+
+@click.command(cls=Command)
+def command():
+    Gone()
+    click.echo("dropped")
+    threading.Event().wait(20)
+
+command()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=15)
+    assert (done.stdout, done.stderr, done.returncode) == ("dropped\n", "", 130)
+
+
 def test_an_error_that_is_not_the_outputs_is_not_said_to_be() -> None:
     program = """
 import ipl_tui.commands.common as common, ipl_tui.cli as cli

@@ -7,9 +7,12 @@ import math
 import os
 import signal
 import sys
+import threading
+from _thread import interrupt_main
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -42,10 +45,7 @@ class Command(click.Command):
         if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
             context.color = False
         ready_output()
-        for name in ENDING:
-            with suppress(AttributeError, ValueError):  # Windows has no SIGHUP; only the main thread may set them
-                if signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:  # as nohup wants it
-                    signal.signal(getattr(signal, name), interrupt_once)
+        hook, sys.unraisablehook = sys.unraisablehook, partial(interrupt_again, hear_interrupts())
         try:
             return super().invoke(context)
         except (CaptureError, SendError, UnknownInterface, LinkError) as error:
@@ -53,6 +53,7 @@ class Command(click.Command):
         except KeyboardInterrupt:
             raise click.exceptions.Exit(INTERRUPTED) from None
         finally:
+            sys.unraisablehook = hook
             # Ctrl+C that leaves an exec() of a string, as dataclasses and Scapy do while they are loaded, is remembered
             # by Python, which then ends `python -m` by SIGINT whatever became of it. The next exec() forgets it.
             exec("")
@@ -111,6 +112,37 @@ def ready_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):  # replaced by something that is no file
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def hear_interrupts() -> list[str]:
+    """Let the signals that end a command do so: their names, without those that it was started deaf to, as by nohup."""
+    heard = []
+    for name in ENDING:
+        with suppress(AttributeError, ValueError):  # Windows has no SIGHUP; only the main thread may set them
+            if signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
+                signal.signal(getattr(signal, name), interrupt_once)
+                heard.append(name)
+    return heard
+
+
+def interrupt_again(heard: list[str], lost: sys.UnraisableHookArgs) -> None:
+    """Python drops what is raised while it cleans up, as after each import: a signal that came just then comes again,
+    if it is one of these."""
+    if lost.exc_type is not KeyboardInterrupt or not heard:
+        sys.__unraisablehook__(lost)
+        return
+    for name in heard:
+        signal.signal(getattr(signal, name), interrupt_once)
+    threading.Timer(0.01, signal_main, [getattr(signal, heard[0])]).start()
+
+
+def signal_main(number: signal.Signals) -> None:
+    """Have the main thread get a signal, also where it waits for a lock."""
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main, number)
+    else:  # Windows
+        interrupt_main(number)
 
 
 def interrupt_once(number: int, frame: FrameType | None) -> NoReturn:
