@@ -22,6 +22,7 @@ import pytest
 from ipl_tui.capture.files import read_capture
 from ipl_tui.capture.store import Store
 from ipl_tui.packets.craft import Draft, craft
+from tests.capture.formats.making import NO_CAPTURE
 
 ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-9;?>=]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[=>])")
 F1, F2, F5, F6 = "\x1bOP", "\x1bOQ", "\x1b[15~", "\x1b[17~"
@@ -345,7 +346,7 @@ def test_what_is_piped_in_and_no_capture_is_said_on_the_screen() -> None:
     os.close(writer)
     terminal = Terminal("-r", "-", stdin=reader)
     os.close(reader)
-    terminal.wait_for("standard input is not a capture file (pcap or pcapng).")
+    terminal.wait_for(f"standard input {NO_CAPTURE}")
     terminal.type("q")
     terminal.wait_for("0 packets read")
     assert terminal.close() == 0

@@ -23,6 +23,7 @@ from ipl_tui.capture.frames import Batch, StoredInterface
 from ipl_tui.capture.store import Store
 from ipl_tui.capture.writers import Relay
 from tests.capture.formats.making import (
+    NO_CAPTURE,
     PCAP,
     PCAP_HEADER,
     PCAPNG,
@@ -158,7 +159,7 @@ def test_a_compressed_file_cut_short() -> None:
     ],
 )
 def test_a_file_that_is_no_capture(content: bytes) -> None:
-    assert read(content) == ([], [], "x is not a capture file (pcap or pcapng).")
+    assert read(content) == ([], [], f"x {NO_CAPTURE}")
 
 
 @pytest.mark.parametrize(
@@ -365,8 +366,8 @@ def test_what_another_program_was_quicker_to_read_is_no_end(
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "standard input is not a capture file (pcap or pcapng)."),
-        (b"garbage", "standard input is not a capture file (pcap or pcapng)."),
+        (b"", f"standard input {NO_CAPTURE}"),
+        (b"garbage", f"standard input {NO_CAPTURE}"),
         (pcap("<", False, [(0, b"frame", 5)])[:-1], "standard input is cut short before its first packet."),
         (pcap("<", False, [(0, b"x", 1)] * 2)[:-1],
          "standard input is cut short after 1 packet; those before it are shown."),

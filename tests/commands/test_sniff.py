@@ -32,6 +32,7 @@ from ipl_tui.commands.sniff import Printer, View, as_json, as_line, decoded
 from ipl_tui.packets import dissect as dissecting
 from ipl_tui.packets.budget import SHARED, Budget, summarise
 from ipl_tui.session.rows import make_row
+from tests.capture.formats.making import NO_CAPTURE
 from tests.conftest import run_ip, wait_until
 
 APP = (sys.executable, "-m", "ipl_tui", "sniff")
@@ -298,7 +299,7 @@ def test_a_capture_goes_through_pipes_unchanged(tmp_path: Path) -> None:
         (["-c", "x"], 2, "'x' is not a valid integer"),
         (["-r", "/nonexistent"], 1, "There is no file /nonexistent."),
         (["-r", "/"], 1, "Cannot read /: Is a directory."),
-        (["-r", "-"], 1, "standard input is not a capture file (pcap or pcapng)."),
+        (["-r", "-"], 1, f"standard input {NO_CAPTURE}"),
         (["-r", "FILE", "-i", "lo"], 2, "-i captures on an interface, -r reads a file: give one of them."),
         (["-r", "FILE", "-f", "ip prot 1"], 1, "The filter does not compile: "),
         (["-r", "FILE", "-w", "/nonexistent/x"], 1, "Cannot write the capture to /nonexistent/x: no such file"),
@@ -320,7 +321,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
 @pytest.mark.parametrize(
     ("given", "shown", "sentence"),
     [
-        (b"garbage " * 99, 0, "standard input is not a capture file (pcap or pcapng)."),
+        (b"garbage " * 99, 0, f"standard input {NO_CAPTURE}"),
         (CAPTURE[:-1], 3, "standard input is cut short after 3 packets; those before it are shown."),
         (CAPTURE + b"\xff" * 16, 4, "standard input is damaged after 4 packets; those before it are shown."),
     ],

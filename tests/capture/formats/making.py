@@ -6,11 +6,15 @@ from tempfile import TemporaryDirectory
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.files import read_capture
+from ipl_tui.capture.formats.table import FORMATS
 from ipl_tui.capture.frames import StoredInterface
 from ipl_tui.capture.store import Store
 from tests.capture.test_store import Packet, packets
 
 SECOND = 1_000_000_000
+
+NO_CAPTURE = f"is not a capture file ({' or '.join(each.name for each in FORMATS)})."
+"""What is said of a file in none of the formats that there are."""
 
 
 def pcap(order: str, nanoseconds: bool, sent: list[Packet], linktype: int = 1) -> bytes:
