@@ -25,6 +25,8 @@ from ipl_tui.packets.text import printable
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.session.options import LabOptions
 from ipl_tui.session.session import Session
+from ipl_tui.settings import remember, remembered
+from ipl_tui.themes import THEMES
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -42,6 +44,9 @@ class PacketLab(App[None]):
 
     def __init__(self, store: Store, networks: Sequence[Network], options: LabOptions) -> None:
         super().__init__(driver_class=terminal_driver())
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = chosen if (chosen := remembered("theme")) in self.available_themes else THEMES[0].name
         self.session = Session(store, networks, options)
         self.lab = LabScreen(self.session)
         self.was_told_to_leave = False
@@ -60,6 +65,11 @@ class PacketLab(App[None]):
                 if signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:  # as nohup wants it
                     loop.add_signal_handler(getattr(signal, name), self.leave)
         Thread(target=self.leave_without_terminal, args=[loop], name="terminal", daemon=True).start()
+
+    def watch_theme(self, theme: str) -> None:
+        """Begin with it the next time."""
+        if self.is_running:
+            remember("theme", theme)
 
     def leave(self) -> None:
         """Leave as with `q`, but what was captured is not given up by that."""

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from traceback import walk_tb
@@ -171,7 +172,7 @@ def main(
     from ipl_tui.capture.store import Store
     from ipl_tui.networks.interface import LinkError, UnknownInterface, find_interface, network_of
     from ipl_tui.networks.links import read_link
-    from ipl_tui.settings import remember_interface
+    from ipl_tui.settings import remember
 
     networks = make_networks(seed)
     if list_interfaces:
@@ -210,7 +211,9 @@ def main(
                 "The lab needs a terminal to read keys from; server, client, sniff, send and doctor do without."
             )
         lab = PacketLab(
-            store, networks, LabOptions(interface, filter, source, responder, path, remember_interface, engine)
+            store,
+            networks,
+            LabOptions(interface, filter, source, responder, path, partial(remember, "interface"), engine),
         )
         try:
             lab.run()
@@ -255,10 +258,10 @@ def first_interface(networks: Sequence[Network], on_path: object = False) -> Int
     """The interface chosen last, if it is still there, and its network has a path where one is needed; else the first
     network's first, which is always there."""
     from ipl_tui.networks.interface import UnknownInterface, find_interface, network_of
-    from ipl_tui.settings import remembered_interface
+    from ipl_tui.settings import remembered
 
     with suppress(UnknownInterface):
-        if name := remembered_interface():
+        if name := remembered("interface"):
             interface = find_interface(name, networks)
             if not on_path or network_of(interface, networks).path():
                 return interface

@@ -14,7 +14,7 @@ import ipl_tui
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.networks.interface import SendError
 from ipl_tui.networks.kernel import KernelNetwork
-from ipl_tui.settings import remember_interface, remembered_interface
+from ipl_tui.settings import remember, remembered
 from tests.conftest import NOT_UTF8, STEERING
 from tests.test_end_to_end import F2, Terminal
 
@@ -35,8 +35,8 @@ def run(*arguments: str, status: int) -> str:
 def test_the_kernels_bytes_are_kept(odd: None) -> None:
     interface = KernelNetwork().find(NOT_UTF8)
     assert [str(address) for address in interface.addresses] == ["10.9.9.1/24"]
-    remember_interface(interface.full_name)
-    assert remembered_interface() == NOT_UTF8
+    remember("interface", interface.full_name)
+    assert remembered("interface") == NOT_UTF8
     assert interface.choose_method("10.9.9.77") == "kernel"
     interface.open_raw(253).close()
     with pytest.raises(CaptureError, match=SENTENCE):

@@ -15,7 +15,7 @@ import pytest
 
 import ipl_tui
 from ipl_tui.privileges import give_up_root
-from ipl_tui.settings import remembered_interface
+from ipl_tui.settings import remembered
 from tests.test_end_to_end import F2, F5, Terminal
 
 pytestmark = pytest.mark.anywhere
@@ -196,7 +196,7 @@ def test_the_lab_captures_sends_and_saves_as_the_student(
     assert terminal.close() == 0
     state = student.home / ".local" / "state"
     monkeypatch.setenv("XDG_STATE_HOME", str(state))
-    assert remembered_interface().startswith("simulated:")
+    assert remembered("interface").startswith("simulated:")
     files = [path for path in student.home.rglob("*") if path.is_file()]
     assert {live, saved} < set(files)
     assert {(path.stat().st_uid, path.stat().st_gid) for path in student.home.rglob("*")} == {(STUDENT, LAB)}

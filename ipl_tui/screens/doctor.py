@@ -54,8 +54,8 @@ class DoctorScreen(ModalScreen[None]):
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
         for finding in findings:
-            mark, colour = MARKS[finding.verdict]
-            table.add_row(Text(mark, f"bold {colour}"), finding.title, Text(printable(finding.text)))
+            mark, _ = MARKS[finding.verdict]
+            table.add_row(Text(mark, "bold"), finding.title, Text(printable(finding.text)))
             if finding.remedy:
                 table.add_row("", "", Text(f"→ {printable(finding.remedy)}"))
         table.add_row("", "tcpdump", Text(printable(self.tcpdump or self.without)))

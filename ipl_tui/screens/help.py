@@ -27,7 +27,7 @@ is a capture filter: it holds for what comes after it was set. ↩ 3 answers pac
 ICMP error about it; ↩↩ 3 answers it a second time, so that probably two servers listen.
 
 F9 follows packets on every interface of a simulated or sandbox network: ⇢ 3 is packet 3 one interface later, Δ marks \
-what changed since, and ✖ where a packet was last seen. n sets what the links do to packets.
+what changed since, and ✖ where a packet was last seen. L sets what the links do to packets.
 
 The responder waits 0.15 s before it answers, for programs that begin to listen only after they have sent; what the \
 lab itself sends is answered at once. On this machine's interfaces Scapy's engine hears all that a capture sees, a raw \

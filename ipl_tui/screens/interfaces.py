@@ -105,7 +105,7 @@ def look_at(interfaces: Sequence[Interface]) -> list[tuple[dict[str, Ability], l
 
 def title(network: Network, remark: str = "", obstacles: Sequence[str] = ()) -> Text:
     """A network's name, what it is for, and what keeps all its interfaces from being used."""
-    text = Text.assemble((network.name, "bold"), f"  {network.purpose}", (remark, "dim"))
+    text = Text.assemble((network.name, "bold"), f"  {network.purpose}", (remark, "italic"))
     for line in obstacles:
         text.append(f"\n✖ {printable(line)}")
     return text

@@ -13,7 +13,7 @@ LAB_KEYS: list[BindingType] = [
     Binding("f7,space", "pause", "Pause", id="lab.pause", tooltip="Hold the list still; capturing goes on"),
     Binding("f8", "save", "Save", id="lab.save", tooltip="Save the capture as pcapng or pcap"),
     Binding("f9", "path", "Path", id="lab.path", tooltip="Capture on all interfaces of the network, join the hops"),
-    Binding("n", "links", "Links", show=False, id="lab.links", tooltip="Set latency, loss and MTU of the network"),
+    Binding("L", "links", "Links", show=False, id="lab.links", tooltip="Set latency, loss and MTU of the network"),
     Binding("e", "engine", "Engine", show=False, id="lab.engine", tooltip="Answer with Scapy, or a raw socket"),
     Binding("v", "compare", "Compare the three engines", show=False, id="lab.compare",
             tooltip="Scapy, raw socket and asyncio over TCP side by side, as captured"),

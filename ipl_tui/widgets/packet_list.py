@@ -217,6 +217,10 @@ class PacketList(ScrollView, can_focus=True):
         base = self.look()
         if selected := row.number == self.selected:
             base += self.look("selected")
+
+        def look(kind: str) -> Style:  # not every colour can be read on that of the cursor
+            return base if selected and self.has_focus else base + self.look(kind)
+
         arrow = {SENT: "sent", RECEIVED: "received"}.get(row.direction)
         line = columns.line(
             f"▸{row.number}" if selected else str(row.number),
@@ -228,14 +232,12 @@ class PacketList(ScrollView, can_focus=True):
             row.protocol,
             str(row.length),
         )
-        segments = [Segment(line, base + self.look(arrow) if arrow else base), Segment(row.info, base)]
+        segments = [Segment(line, look(arrow) if arrow else base), Segment(row.info, base)]
         # Where there is little room, the info would push the answer out of view.
         before = [note for note in row.notes if note.kind != "answer" or not columns.roomy]
-        segments[1:1] = [
-            Segment(f"{note.text if columns.roomy else note.brief} ", base + self.look(note.kind)) for note in before
-        ]
+        segments[1:1] = [Segment(f"{note.text if columns.roomy else note.brief} ", look(note.kind)) for note in before]
         after = [note for note in row.notes if note not in before]
-        segments += [Segment(f"  {note.text}", base + self.look(note.kind)) for note in after]
+        segments += [Segment(f"  {note.text}", look(note.kind)) for note in after]
         return [*segments, Segment(" " * self.size.width, base)]
 
     def look(self, part: str = "") -> Style:

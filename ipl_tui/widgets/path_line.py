@@ -36,7 +36,7 @@ def way(tracker: Tracker, number: int) -> Text:
     for place, stop in enumerate(fate.journey.stops):
         if place:
             changed = in_brief(tracker.changes(stop.frames[0]))
-            text.append(f" ─ {changed} ─▶ " if changed else " ─▶ ", "dim")
+            text.append(f" ─ {changed} ─▶ " if changed else " ─▶ ")
         text.append(f"{tracker.interface(stop.frames[0])} ")
         for at, frame in enumerate(stop.frames[:MOST_FRAMES]):
             text.append(", " if at else "")

@@ -320,7 +320,7 @@ class TestCapturing:
             widget = lab.query_one(f"#{place}")
             widget.focus()
             await until(pilot, lambda: widget.has_focus)
-            await pilot.press("q", "n", "e", "v", "d", "w", "slash", "3")
+            await pilot.press("q", "L", "e", "v", "d", "w", "slash", "3")
             await pilot.pause()
             assert (
                 widget.has_focus and pilot.app.is_running and pilot.app.screen is lab and lab.session.engine == "scapy"

@@ -223,7 +223,7 @@ class TestLinks:
         with closing(SimulatedNetwork()) as network:
             async with running("simulated:client", networks=[network], filter="ip", follow=True) as (pilot, lab):
                 await settled(pilot, lab)
-                await pilot.press("n")
+                await pilot.press("L")
                 await until_seen(pilot, "Links of the simulated network")
                 loss = pilot.app.screen.query(Input)[1]
                 loss.value = "200"
@@ -249,7 +249,7 @@ class TestLinks:
     async def test_in_the_sandbox_only_the_mtu(self, running: Running, sandbox: SandboxNetwork) -> None:
         async with running("sandbox:client", networks=[sandbox]) as (pilot, lab):
             await settled(pilot, lab)
-            await pilot.press("n")
+            await pilot.press("L")
             await until_seen(pilot, "not here")
             pilot.app.screen.query(Input)[5].value = "300"
             await pilot.press("enter")
@@ -258,7 +258,7 @@ class TestLinks:
 
     async def test_this_machine_s_are_not_for_us(self, running: Running) -> None:
         async with running() as (pilot, _):
-            await pilot.press("n")
+            await pilot.press("L")
             await until_seen(pilot, "Nothing of the kernel network's links can be set here.")
 
 
