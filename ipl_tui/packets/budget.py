@@ -17,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from .worker import TooLong, TooMuch, Worker, WorkerError
@@ -58,6 +59,13 @@ _LINGER = 60.0
 class _Spent(SystemExit):
     """Raised in a thread that has spent its budget. Scapy takes an Exception for a malformed packet, and threading ends
     a thread without a word for this one alone."""
+
+
+def _say_nothing_of_spent(hook: Callable[[sys.UnraisableHookArgs], object], lost: sys.UnraisableHookArgs) -> None:
+    """Python drops what is raised while it cleans up, and says so on standard error: not of _Spent, which is raised
+    again until the thread ends. All else goes on to the hook that was there."""
+    if lost.exc_type is not _Spent:
+        hook(lost)
 
 
 @dataclass(eq=False)
@@ -129,6 +137,8 @@ class Dissector:
         self._worker: Worker | None = None
         self._threads: set[Callable[[], None]] = set()
         """Queues that have a thread."""
+        self._hook: partial[None] | None = None
+        """sys.unraisablehook since a thread was first stopped; None before."""
 
     def summarise(self, frame: bytes, linktype: int, length: int = 0, *, patience: float = 0.0) -> Future[Summary]:
         """As dissect.summarise(). What was asked for first is done first."""
@@ -271,6 +281,8 @@ class Dissector:
                     self._threads.discard(self._work)
                     self._start(self._work)
                 self._stopping = [run for run in self._stopping if not run.ended]
+                if self._stopping and sys.unraisablehook is not self._hook:
+                    self._hook = sys.unraisablehook = partial(_say_nothing_of_spent, sys.unraisablehook)
                 for run in self._stopping:  # again and again, for a dissector may take it for an error and go on
                     run.stop()
             if over is not None:

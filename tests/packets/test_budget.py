@@ -75,7 +75,25 @@ class Stubborn(Endless):
         raise SystemError("what was swallowed three times is over")
 
 
-@pytest.fixture(params=[Endless, Stubborn], ids=["endless", "swallows what stops it"])
+class Cleaning(Endless):
+    """It is in the middle of cleaning up when it is first told to end, where Python drops what is raised."""
+
+    def step(self) -> None:
+        if Cleaning.tried < 2:
+            Slow()  # and gone
+            Cleaning.tried += 1
+        super().step()
+
+
+class Slow:
+    """Its end takes for ever."""
+
+    def __del__(self) -> None:
+        while True:
+            time.thread_time()
+
+
+@pytest.fixture(params=[Endless, Stubborn, Cleaning], ids=["endless", "swallows what stops it", "cleans up"])
 def endless(request: pytest.FixtureRequest) -> Iterator[bytes]:
     """A small frame that is never dissected."""
     request.param.tried = 0
