@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from ipaddress import IPv4Address
-from statistics import median
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -40,7 +39,6 @@ from ipl_tui.networks.sending import (
 from ipl_tui.packets.craft import PRESETS, Crafted, Draft, craft, read_entries, write_entries
 from ipl_tui.packets.fields import ADDRESSES, FIELDS, Field
 from ipl_tui.packets.ipv4 import LONGEST_DATAGRAM
-from ipl_tui.packets.text import counted
 
 if TYPE_CHECKING:
     from ipl_tui.capture.sniffer import CaptureSocket
@@ -347,13 +345,7 @@ def print_silence(order: Order, place: SelectedInterface, patience: float, seen:
 
 
 def print_summary(answers: list[Answer], sent: int) -> None:
-    """Print how many were answered, and how long that took as far as it is sure."""
-    answered = [answer for answer in answers if answer.error is None]
-    line = f"{sent:,} sent, {len(answered):,} answered"
-    if errors := len(answers) - len(answered):
-        line += f", {counted(errors, 'ICMP error')}"
-    if times := [answer.delay / 1e6 for answer in answered if answer.sure]:
-        line += f"; {min(times):.2f} / {median(times):.2f} / {max(times):.2f} ms least, median, most"
-    if len(times) < len(answered):
-        line += f"; {len(answered) - len(times):,} while several waited, not timed"
-    echo(line, err=True)
+    """Print how many were answered, and how long that took."""
+    from ipl_tui.tracking.expected_answers import count_answers
+
+    echo(f"{sent:,} sent, {count_answers(answers, sent)}", err=True)

@@ -12,8 +12,9 @@ from ipaddress import IPv4Address
 from ipl_tui.capture.store import Store
 from ipl_tui.exchange.delayed_answers import OwnPackets
 from ipl_tui.exchange.discarding import DiscardingSockets
-from ipl_tui.networks.interface import Interface
+from ipl_tui.networks.interface import Interface, Network
 from ipl_tui.networks.sending import Order, Outcome, carry_out
+from ipl_tui.tracking.expected_answers import Answer
 from ipl_tui.tracking.matching import is_client_message
 from ipl_tui.tracking.sent_packet import SentPacket
 from ipl_tui.tracking.view import View
@@ -30,6 +31,27 @@ class GivenOrder:
     """The packet sent, and what comes of it."""
     stop: threading.Event
     """Set when no more is to be sent."""
+
+
+@dataclass(frozen=True, eq=False)
+class CarriedOut:
+    """An order that was carried out, of which it is to be said what came back."""
+
+    watch: SentPacket
+    said: str
+    """Sentence on how far it got."""
+    sent: int
+    """Packets sent; at least one."""
+
+    @property
+    def answers(self) -> list[tuple[int, Answer]]:
+        """The answers that are no ICMP errors, with the numbers of their frames."""
+        return [(number, answer) for number, answer in self.watch.answers if answer.error is None]
+
+    @property
+    def complete(self) -> bool:
+        """True if something came back for every packet, or there is nothing but an ICMP error."""
+        return len(self.watch.answers) >= self.sent or (self.watch.error is not None and not self.answers)
 
 
 class Orders:
@@ -52,7 +74,8 @@ class Orders:
 
     def begin(self, order: Order, interface: Interface, view: View) -> GivenOrder:
         """Take an order: from now on what is captured, which is the view, is looked through for its packet."""
-        given = GivenOrder(order, interface, SentPacket(self._store, order.packet, view), threading.Event())
+        watch = SentPacket(self._store, order.packet, view, order.count)
+        given = GivenOrder(order, interface, watch, threading.Event())
         self.count += 1
         self.last = given.watch
         self._under_way.append(given)
@@ -89,14 +112,18 @@ class Orders:
         self._quiet.close()
 
 
-def describe_outcome(given: GivenOrder, outcome: Outcome, way: Interface) -> str:
-    """Sentence on how far an order got, by the interface that took it, or why not further."""
+def describe_outcome(given: GivenOrder, outcome: Outcome, network: Network, captured: bool) -> str:
+    """Sentence on how far an order got, by the interface that took it, or why not further. captured: whether frames
+    are."""
     if outcome.problem:
         return outcome.problem + (f" ({outcome.sent:,} were sent)" if outcome.sent else "")
-    order = given.order
+    order, way = given.order, given.interface
+    if order.method == "kernel":
+        way = network.way_to(destination_of(order), way)
     done = f"Sent {outcome.sent:,} × {len(order.packet)} bytes, {order.method}, on {way.name}"
     done += "" if way is given.interface else f": {destination_of(order)} is this machine's own address"
-    return done + ("" if outcome.sent == order.count else f"; stopped before {order.count:,}")
+    done += "" if outcome.sent == order.count else f"; stopped before {order.count:,}"
+    return done + ("" if captured else "; nothing is captured now (F2)")
 
 
 def destination_of(order: Order) -> str:

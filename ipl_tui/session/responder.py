@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ipl_tui.exchange.delayed_answers import DELAY, OwnPackets
 from ipl_tui.exchange.engines import make_server
 from ipl_tui.networks.interface import Interface
+from ipl_tui.session.snapshot import Answering
 
 if TYPE_CHECKING:  # the first screen is there before anybody answers
     from ipl_tui.exchange.engine import Server
@@ -43,6 +44,13 @@ class Responder:
                 )
                 await asyncio.to_thread(server.start)
                 self.server, self.engine = server, engine
+
+    def describe(self, selected: Interface) -> Answering | None:
+        """Its state, for a lab with this interface selected; None while it does not answer."""
+        if self.server is None or self.engine is None:
+            return None
+        host = self.server.interface.host if self.server.interface is not selected else ""
+        return Answering(self.engine, host, self.server.config.refused)
 
     def close(self) -> None:
         """Stop at once; blocks until the sockets are closed."""

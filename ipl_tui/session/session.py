@@ -17,14 +17,15 @@ from ipl_tui.exchange.engines import RAW_ENGINES
 from ipl_tui.networks.interface import Interface, Network, SendError, network_of
 from ipl_tui.networks.sending import Order
 from ipl_tui.packets.budget import SHARED
+from ipl_tui.session.answered import describe_what_came
 from ipl_tui.session.capturing import open_captures, own_addresses
-from ipl_tui.session.no_answer import UnansweredOrder, describe_icmp_error, explain_silence
+from ipl_tui.session.no_answer import UnansweredOrder, explain_silence
 from ipl_tui.session.options import LabOptions
-from ipl_tui.session.orders import GivenOrder, Orders, describe_outcome, destination_of
+from ipl_tui.session.orders import CarriedOut, GivenOrder, Orders, describe_outcome, destination_of
 from ipl_tui.session.preloading import collect_garbage, load_rest, load_scapy
 from ipl_tui.session.recording import Recording
 from ipl_tui.session.responder import Responder
-from ipl_tui.session.snapshot import About, Answering, Notice, Snapshot
+from ipl_tui.session.snapshot import About, Notice, Snapshot
 from ipl_tui.session.tasks import Tasks
 from ipl_tui.tracking.tracker import Tracker
 from ipl_tui.tracking.view import View
@@ -80,7 +81,7 @@ class Session:
         self._said: deque[Notice] = deque(maxlen=SENTENCES_KEPT)
         self._sentences = 0
         self._told_tap_problem = False
-        self._objecting_to: object = None  # the watch of a packet whose ICMP error is to be said once it is there
+        self._carried_out: CarriedOut | None = None  # the last order, while it is not said what came back for it
         self._awaiting = 0
         self._all_layers = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -168,7 +169,7 @@ class Session:
             dropped=self.dropped(),
             rates=tuple(self._rates),
             own=self._own,
-            answering=self._take_responder(),
+            answering=self._responding.describe(self.interface),
             sending=self._orders.under_way,
             awaiting=self._awaiting > 0,
             orders=self._orders.count,
@@ -176,13 +177,6 @@ class Session:
             all_layers=self._all_layers,
             said=tuple(self._said),
         )
-
-    def _take_responder(self) -> Answering | None:
-        server, engine = self._responding.server, self._responding.engine
-        if server is None or engine is None:
-            return None
-        host = server.interface.host if server.interface is not self.interface else ""
-        return Answering(engine, host, server.config.refused)
 
     def _tell(self) -> None:
         """Tell what is so, if it is something else than before."""
@@ -302,9 +296,13 @@ class Session:
             self._tracked += 1
             self._tell()
 
+        self._in_loop(tell)
+
+    def _in_loop(self, call: Callable[..., object], *arguments: object) -> None:
+        """Have something called in the event loop, by another thread; nothing before it is there or once it ended."""
         if self._loop is not None:
-            with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(tell)
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(call, *arguments)
 
     async def save(self, path: Path) -> int:
         """Copy the capture to a file, and tell how many packets it has there. Raises CaptureError."""
@@ -329,7 +327,7 @@ class Session:
         """Begin to carry out an order; a snapshot says how far it is, what came of it, and why nothing did."""
         self._capture_way(order)
         given = self._orders.begin(order, self.interface, View(self.filter, self.interface.linktype))
-        self._objecting_to = given.watch
+        self._carried_out = None
         self._tasks.begin(self._carry_out(given))
         self._tell()
 
@@ -360,9 +358,10 @@ class Session:
                 await asyncio.to_thread(interface.close)
         finally:
             self._orders.end(given)
-        nowhere = "; nothing is captured now (F2)" if self.sniffer is None and not outcome.problem else ""
-        way = self.network.way_to(destination_of(order), interface) if order.method == "kernel" else interface
-        self._say("refusal" if outcome.problem else "order", describe_outcome(given, outcome, way) + nowhere)
+        described = describe_outcome(given, outcome, self.network, self.sniffer is not None)
+        self._say("refusal" if outcome.problem else "order", described)
+        if given.watch is self._orders.last and outcome.sent:
+            self._carried_out = CarriedOut(given.watch, described, outcome.sent)
         self._look_for_sent()
         if given.watch.error is None and not outcome.problem:
             self._awaiting += 1
@@ -370,27 +369,32 @@ class Session:
             try:
                 await asyncio.sleep(MISSED_AFTER)
                 await self._explain_silence(given)
+                if given.watch is self._orders.last:
+                    self._say_what_came()
             finally:
                 self._awaiting -= 1
         self._tell()
 
     def _look_for_sent(self) -> None:
-        """Look for the packet that was sent last in what was captured, and say what an ICMP error about it means."""
-        watch = self._orders.last
-        if watch is None:
-            return
-        watch.look()
-        if self._objecting_to is watch and watch.error is not None and not self._orders.under_way:
-            self._objecting_to = None
+        """Look for the packet that was sent last in what was captured, and say what came back for it."""
+        if (watch := self._orders.last) is not None:
+            watch.look()
+            if self._carried_out is not None and self._carried_out.complete and not self._orders.under_way:
+                self._say_what_came()
+
+    def _say_what_came(self) -> None:
+        """Say what came back for the last order, if something did and that was not said."""
+        if (order := self._carried_out) is not None:
+            self._carried_out = None
             place = self.network.responder_at(self.interface)
-            self._say("icmp error", describe_icmp_error(watch, place, self.responder is not None))
+            about, sentence = describe_what_came(order, place, self.responder is not None)
+            if sentence:
+                self._say(about, sentence)
 
     async def _explain_silence(self, given: GivenOrder) -> None:
         """Say why a packet that asks for an answer may have got none, unless it did, or another was sent since."""
         interface, watch = given.interface, given.watch
-        if watch is not self._orders.last or watch.error is not None or interface is not self.interface:
-            return
-        if self.sniffer is None:
+        if watch is not self._orders.last or watch.error or interface is not self.interface or self.sniffer is None:
             return
         way = self.network.way_to(destination_of(given.order), interface)
         way = way if way == self._beside else interface
@@ -426,8 +430,7 @@ class Session:
 
     def _responder_met(self, sentence: str) -> None:
         """Say what went wrong in a server's thread."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._say, "responder", sentence)
+        self._in_loop(self._say, "responder", sentence)
 
     # The engines side by side
 

@@ -12,9 +12,9 @@ from ipl_tui.networks.interface import Interface
 if TYPE_CHECKING:  # it loads Scapy, which the first screen must not wait for
     from ipl_tui.capture.files import Pipe
 
-About = Literal["order", "refusal", "icmp error", "silence", "responder", "joining"]
-"""Subject of a sentence: how far an order came; why it was not carried out; what an ICMP error about its packet means;
-why nothing came back for it; what the responder met; what joining packets met."""
+About = Literal["order", "answer", "refusal", "icmp error", "silence", "responder", "joining"]
+"""Subject of a sentence: how far an order came; what answered it; why it was not carried out; what an ICMP error about
+its packet means; why nothing came back for it; what the responder met; what joining packets met."""
 
 
 @dataclass(frozen=True)

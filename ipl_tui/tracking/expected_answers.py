@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from ipl_tui.packets.ipv4 import SHORTEST_HEADER, without_padding
 from ipl_tui.packets.link_layer import network_layer
+from ipl_tui.packets.text import counted
 from ipl_tui.tracking.matching import IcmpError, error_about, is_answer, is_sent_as
 
 
@@ -63,3 +66,22 @@ class ExpectedAnswers:
         if self._waiting:
             self._doubtful = self._waiting[-1]
         return Answer(frame, packet, time - asked, sure, error)
+
+
+def count_answers(answers: Sequence[Answer], sent: int) -> str:
+    """How many of the packets sent were answered or lost, and how long answers took as far as that is sure, or else
+    since the newest packet that waited; in words. ICMP errors among the answers are counted by themselves."""
+    answered = [answer for answer in answers if answer.error is None]
+    errors = len(answers) - len(answered)
+    words = f"{len(answered):,} answered"
+    if errors:
+        words += f", {counted(errors, 'ICMP error')}"
+    words += f", {max(0, sent - len(answers)):,} lost"
+    sure = [answer.delay / 1e6 for answer in answered if answer.sure]
+    if times := sure or [answer.delay / 1e6 for answer in answered]:
+        words += f"; {min(times):.2f} / {median(times):.2f} / {max(times):.2f} ms least, median, most"
+    if not sure and answered:
+        words += ", each since the newest that waited"
+    elif len(sure) < len(answered):
+        words += f"; {len(answered) - len(sure):,} while several waited, not timed"
+    return words

@@ -224,21 +224,21 @@ def test_each_answer_and_a_summary() -> None:
     *answers, sent = done.stdout.splitlines()
     assert [line.split(",")[0] for line in answers] == ["From 10.0.2.20: ServerResponse"] * 3
     assert sent == "Sent 3 × 33 bytes, exact, on simulated:client/c0"
-    assert "\n3 sent, 3 answered; " in done.stderr
+    assert "\n3 sent, 3 answered, 0 lost; " in done.stderr
 
 
 def test_times_that_nobody_knows_are_not_told(capsys: pytest.CaptureFixture[str]) -> None:
     answers = [Answer(b"", b"", delay, sure) for delay, sure in ((1_000_000, True), (9_000_000, False))]
     send.print_summary(answers, 3)
     assert capsys.readouterr().err == (
-        "3 sent, 2 answered; 1.00 / 1.00 / 1.00 ms least, median, most; 1 while several waited, not timed\n"
+        "3 sent, 2 answered, 1 lost; 1.00 / 1.00 / 1.00 ms least, median, most; 1 while several waited, not timed\n"
     )
 
 
 def test_errors_are_counted() -> None:
     done = simulated("--wait", "--count", "2", "--interval", "0.01", "--ttl", "1")
     assert done.exit_code == 1
-    assert done.stderr.splitlines()[-1] == "2 sent, 0 answered, 2 ICMP errors"
+    assert done.stderr.splitlines()[-1] == "2 sent, 0 answered, 2 ICMP errors, 0 lost"
 
 
 @pytest.mark.usefixtures("needs_sandbox")

@@ -93,7 +93,7 @@ class TestExchange:
             assert "↩ answers 1" in answer and "ms" in answer
             await until_seen(pilot, "ClientMessage  answered by 2")
             await until_seen(pilot, "2 captured · 2 shown · 0 dropped   ↩ Scapy responder")
-            await until_seen(pilot, "Sent 1 × 33 bytes, kernel, on lo")
+            await until_seen(pilot, "Sent 1 × 33 bytes, kernel, on lo; answered in")
 
     async def test_the_kernel_objects_to_nothing_while_the_answer_is_awaited(self, running: Running) -> None:
         async with running(filter=f"ip proto {PROTOCOL} or icmp") as (pilot, lab):

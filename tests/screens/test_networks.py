@@ -70,8 +70,15 @@ class TestExchange:
             await pilot.press("f5")
             answer = await until_seen(pilot, "ServerResponse")
             assert "10.0.2.20       ← 10.0.1.10" in answer and "↩ answers 1" in answer
-            await until_seen(pilot, "Sent 1 × 33 bytes, exact, on c0")
+            await until_seen(pilot, "Sent 1 × 33 bytes, exact, on c0; answered in")
             assert len(lab.session.store) == 2, "and nobody objects"
+
+    async def test_the_answer_is_said_where_one_types_on_a_small_screen_too(self, running: Running) -> None:
+        with closing(SimulatedNetwork()) as network:
+            async with running("simulated:client", networks=[network], filter="ip", size=(80, 24)) as (pilot, lab):
+                await settled(pilot, lab)
+                await pilot.press("2", "f5")
+                assert "ms by packet 2" in await until_seen(pilot, "; answered in")
 
     async def test_what_the_lab_sends_is_answered_at_once(
         self, running: Running, network: Network, monkeypatch: pytest.MonkeyPatch

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from dataclasses import FrozenInstanceError
 from functools import partial
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import ICMP
 
 from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.store import Store
@@ -66,6 +68,42 @@ class TestSending:
             assert (await told.hear("Sent ")).text == "Sent 1 × 33 bytes, exact, on c0"
             answer = told.session.tracker.request_of(2)
             assert answer is not None and answer.request == 1
+
+    async def test_the_answer_is_said(self, running: Running) -> None:
+        async with running() as told:
+            await told.until(lambda now: now.answering)
+            told.session.send(order())
+            said = await told.hear("answered")
+            assert said.about == "answer"
+            assert re.fullmatch(r"Sent 1 × 33 bytes, exact, on c0; answered in [0-9.]+ ms by packet 2", said.text)
+
+    async def test_a_ping_s_answer_has_its_number(self, running: Running) -> None:
+        async with running() as told:
+            echo = bytes(ICMP(id=7, seq=300) / b"abc")
+            told.session.send(order(echo, proto=1))
+            assert re.search(r"; echo reply, seq 300, in [0-9.]+ ms by packet 2$", (await told.hear("echo")).text)
+
+    @pytest.mark.parametrize("follow", [False, True])
+    async def test_a_repeat_ends_with_its_answers_counted_once(self, running: Running, follow: bool) -> None:
+        async with running(follow=follow) as told:
+            await told.until(lambda now: now.answering)
+            told.session.send(order(count=3, interval=0.05))
+            said = await told.hear("answered")
+            sent, came = said.text.split(": ")
+            assert sent == "Sent 3 × 33 bytes, exact, on c0"
+            assert re.fullmatch(r"3 answered, 0 lost; [0-9.]+ / [0-9.]+ / [0-9.]+ ms least, median, most", came)
+
+    async def test_and_with_what_was_lost(self, running: Running, network: SimulatedNetwork) -> None:
+        async with running(filter="ip proto 253") as told:
+            await told.until(lambda now: now.answering)
+            told.session.send(order(count=20, interval=0.05))
+            await told.until(lambda now: now.captured >= 2)
+            network.set_link(read_link("r1-s0:loss=100%", network.links()))
+            counts = re.search(r": (\d+) answered, (\d+) lost; ", (await told.hear("answered")).text)
+            assert counts is not None
+            answered, lost = map(int, counts.groups())
+            assert answered + lost == 20 and answered and lost
+            assert "silence" not in [said.about for said in told.said]
 
     async def test_an_objection_is_said_once_with_the_key_that_helps(self, running: Running) -> None:
         async with running(responder=False) as told:
@@ -199,7 +237,7 @@ class TestSilence:
             told.session.send(order())
             await told.until(partial(has_captured, 5))
             await told.until(lambda now: not now.awaiting)
-            assert [said.about for said in told.said] == ["order"] * 3
+            assert [said.about for said in told.said] == ["order", "answer", "order", "order", "answer"]
 
 
 class TestResponder:

@@ -12,7 +12,8 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet
 
 from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
-from ipl_tui.tracking.expected_answers import ExpectedAnswers
+from ipl_tui.tracking.expected_answers import Answer, ExpectedAnswers, count_answers
+from ipl_tui.tracking.matching import IcmpError
 
 RAW_IP, ETHERNET = 101, 1
 MILLISECOND = 1_000_000
@@ -116,3 +117,27 @@ def test_any_bytes_do_no_harm(frames: list[bytes], sent: bytes) -> None:
         for time, frame in enumerate([*frames, sent, *frames]):
             awaiting.see(time, frame, linktype)
     assert awaiting.seen
+
+
+EXCEEDED = IcmpError("10.0.1.1", 11, 0)
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ([], "0 answered, 4 lost"),
+        ([(1, True, None), (3, True, None)], "2 answered, 2 lost; 1.00 / 2.00 / 3.00 ms least, median, most"),
+        (
+            [(1, True, None), (9, False, None)],
+            "2 answered, 2 lost; 1.00 / 1.00 / 1.00 ms least, median, most; 1 while several waited, not timed",
+        ),
+        (
+            [(2, False, None), (9, True, EXCEEDED)],
+            "1 answered, 1 ICMP error, 2 lost; 2.00 / 2.00 / 2.00 ms least, median, most, each since the newest that"
+            " waited",
+        ),
+    ],
+)
+def test_in_words(answers: list[tuple[int, bool, IcmpError | None]], words: str) -> None:
+    came = [Answer(b"", b"", delay * MILLISECOND, sure, error) for delay, sure, error in answers]
+    assert count_answers(came, 4) == words

@@ -99,3 +99,48 @@ def test_any_bytes_do_no_harm(packets: list[bytes], sent: bytes) -> None:
         capture(store, *packets, *(error(packet) for packet in packets))
         watch.look()
         assert 0 <= watch.sent_as <= len(store)
+
+
+ANSWER = bytes(IP(src="10.0.2.20", dst="10.0.1.10", proto=253) / b"an answer")
+
+
+def test_answers_are_found_where_it_was_sent(store: Store) -> None:
+    store.add_interface("r0", 1)
+    watch = SentPacket(store, SENT, count=2)
+    capture(store, ANSWER, SENT, ANSWER, SENT, ANSWER, ANSWER)
+    for packet in (SENT, ANSWER):  # passing the next hop
+        frame = ETHERNET + packet
+        store.append(1, Batch(frame, [(len(store), 0, len(frame), len(frame))]))
+    watch.look()
+    assert [number for number, _ in watch.answers] == [3, 5]
+    assert all(answer.sure and answer.delay == 1 for _, answer in watch.answers)
+
+
+def test_errors_count_as_what_came_back(store: Store) -> None:
+    watch = SentPacket(store, SENT, count=2)
+    capture(store, SENT, error(SENT), SENT, ANSWER)
+    watch.look()
+    assert [answer.error for _, answer in watch.answers] == [ERROR, None]
+
+
+def test_others_have_their_turn_while_much_is_looked_at(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sent_module, "AT_ONCE", 3)
+    watch = SentPacket(store, SENT, count=2)
+    capture(store, SENT, ANSWER, b"", b"", SENT, ANSWER)
+    seen = []
+    while not watch.counted:
+        watch.look()
+        seen.append(len(watch.answers))
+    assert seen == [1, 2]
+
+
+def test_what_is_lost_in_other_traffic_is_not_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sent_module, "MOST_FRAMES", 2)
+    monkeypatch.setattr(sent_module, "FRAMES_EACH", 2)
+    watch = SentPacket(store, SENT, count=2)
+    capture(store, SENT, ANSWER, b"", b"")
+    watch.look()
+    assert watch.counted
+    capture(store, SENT, ANSWER)
+    watch.look()
+    assert not watch.counted and len(watch.answers) == 1
