@@ -46,7 +46,23 @@ METHOD_HELP = "exact: the bytes as composed; kernel: through a raw socket; auto:
 
 
 class Presets(KeepsLetters, Select[Preset]):
-    """The drop-down of the presets."""
+    """The drop-down of the presets. Enter or the space bar opens it; up and down go on, as in all the composer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,space", "show_overlay", "Presets", show=False, id="presets.open"),
+        Binding("up", "leave(-1)", "Row above", show=False, id="presets.above"),
+        Binding("down", "leave(1)", "Row below", show=False, id="presets.below"),
+    ]
+
+    class Left(Message):
+        """The user leaves it for the row above (-1) or below (1)."""
+
+        def __init__(self, by: int) -> None:
+            super().__init__()
+            self.by = by
+
+    def action_leave(self, by: int) -> None:
+        self.post_message(self.Left(by))
 
 
 class Composer(Widget):
@@ -56,9 +72,11 @@ class Composer(Widget):
         Binding("ctrl+t", "turn_payload", "Payload text or hex", show=False, id="composer.payload",
                 tooltip="Type the payload as text with escapes, or as hex"),
         Binding("ctrl+r", "reset", "Reset the draft", show=False, id="composer.reset",
-                tooltip="Start again from the preset, keeping the destination"),
+                tooltip="Start all of it again: the preset, to the interface's destination, sent once"),
         Binding("ctrl+l", "next_method", "Sending method", show=False, id="composer.method",
                 tooltip=METHOD_HELP),
+        Binding("up", "step_row(-1)", "Row above", show=False, id="composer.above"),
+        Binding("down", "step_row(1)", "Row below", show=False, id="composer.below"),
     ]  # fmt: skip
 
     interface: var[Interface | None] = var(None)
@@ -90,6 +108,10 @@ class Composer(Widget):
         self.problems: tuple[Problem, ...] = ()
 
         self.form = HeaderForm(id="draft")
+        self.presets = Presets(
+            [(preset.name, preset) for preset in PRESETS],
+            id="preset", allow_blank=False, compact=True, value=PRESETS[0],
+        )  # fmt: skip
         self.payload = Input(id="payload", classes=VALID, compact=True, placeholder="empty")
         self.payload_form = Chooser("text", id="payload-form", compact=True, tooltip="Type it as text, or as hex")
         self.send_button = Button("Send F5", id="send", compact=True, variant="primary")
@@ -105,10 +127,7 @@ class Composer(Widget):
         yield self.form
         with Horizontal(classes="row"):
             yield Label("Preset")
-            yield Presets(
-                [(preset.name, preset) for preset in PRESETS],
-                id="preset", allow_blank=False, compact=True, value=PRESETS[0],
-            )  # fmt: skip
+            yield self.presets
             yield Label("Payload as")
             yield self.payload_form
         with Horizontal(classes="row"):
@@ -126,13 +145,33 @@ class Composer(Widget):
         yield self.meaning
 
     def on_mount(self) -> None:
-        self.count.value, self.interval.value = "1", "1.0"  # only now: an Input made with a value wants a screen
+        self.begin_with(PRESETS[0])  # only now: an Input made with a value wants a screen
+
+    def begin_with(self, preset: Preset) -> None:
+        """Have everything as it is at the start, with a preset."""
+        self.count.value, self.interval.value = "1", "1.0"
+        self.method = "auto"
+        self.hexadecimal = False
         self.form.inputs["dst"].value = destination_of(self.interface)
-        self.fill(PRESETS[0])
+        self.fill(preset)
 
     def enter(self) -> None:
         """Go to the header's first cell that is often typed in."""
         self.form.inputs["ttl"].focus()
+
+    @on(HeaderForm.Left)
+    @on(Presets.Left)
+    def go_on(self, event: HeaderForm.Left | Presets.Left) -> None:
+        event.stop()
+        self.action_step_row(event.by)
+
+    def action_step_row(self, by: int) -> None:
+        """Go to the row above or below: the header's last one, and those below it."""
+        rows = [self.form.inputs["options"], self.presets, self.payload, self.count]
+        focused = self.screen.focused
+        here = next((at for at, row in enumerate(rows) if focused is not None and row.parent is focused.parent), None)
+        if here is not None and 0 <= here + by < len(rows):
+            rows[here + by].focus()
 
     def places(self) -> Iterator[KeyContext]:
         """Contexts of the keys in it."""
@@ -285,7 +324,6 @@ class Composer(Widget):
             self.say(problems[0].text, "error")
             return
         self.hexadecimal = not self.hexadecimal
-        self.payload_form.label = "hex" if self.hexadecimal else "text"
         self.payload.value = payload_hex(draft.payload) if self.hexadecimal else payload_text(draft.payload)
 
     # Sending
@@ -297,9 +335,9 @@ class Composer(Widget):
             self.fill(event.value)
 
     def action_reset(self) -> None:
-        preset = self.query_one("#preset", Select).value
+        preset = self.presets.value
         assert isinstance(preset, Preset), "one is always chosen"
-        self.fill(preset)
+        self.begin_with(preset)
 
     @on(Button.Pressed, "#method")
     def action_next_method(self) -> None:
@@ -317,6 +355,9 @@ class Composer(Widget):
         if label == "auto" and self.crafted is not None:
             label = f"auto: {self.method_for(str(self.crafted.values['dst']))}"
         self.method_button.label = label
+
+    def watch_hexadecimal(self, hexadecimal: bool) -> None:
+        self.payload_form.label = "hex" if hexadecimal else "text"
 
     def watch_sending(self, sending: bool) -> None:
         self.send_button.label = "Stop F5" if sending else "Send F5"

@@ -237,7 +237,7 @@ class HeaderForm(HeaderGrid, can_focus=False):
         """Told when a cell's text was changed."""
 
     class Left(Message):
-        """The user leaves a cell for the row above (-1) or below (1)."""
+        """The user leaves a cell for the row above (-1) or below (1); told further from the last row downwards."""
 
         def __init__(self, field: str, by: int) -> None:
             super().__init__()
@@ -275,8 +275,9 @@ class HeaderForm(HeaderGrid, can_focus=False):
         self.post_message(self.Edited())
 
     def on_header_form_left(self, event: HeaderForm.Left) -> None:
-        event.stop()
-        self.inputs[neighbour(event.field, event.by).name].focus()
+        if event.by < 0 or row_of(FIELD[event.field]) < len(ROWS) - 1:  # else whoever holds the form goes on
+            event.stop()
+            self.inputs[neighbour(event.field, event.by).name].focus()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if isinstance(event.widget, Cell | FlagCell):

@@ -261,14 +261,42 @@ class TestPresets:
                 await until(pilot, partial(self.holds, composer, expected))
                 assert verdict(composer) == f"{len(expected)} bytes, no problems"
 
-    async def test_ctrl_r_starts_again_from_the_preset(self) -> None:
+    async def test_ctrl_r_starts_all_of_it_again_from_the_preset(self) -> None:
         async with composing(CABLE) as (pilot, _, composer):
+            await self.choose(pilot, composer, 1)
+            before, payload = composer.form.entries, composer.payload.value
             await enter(pilot, composer, "dst", "10.0.1.99")
             await enter(pilot, composer, "chksum", "0xbad")
-            await enter(pilot, composer, "payload", "changed")
+            await pilot.press("ctrl+t", "ctrl+l")
+            await enter(pilot, composer, "payload", "00")
+            composer.count.value, composer.interval.value = "7", "0.2"
+            await until(pilot, lambda: packet_of(composer)[20:] == b"\0")
             await pilot.press("ctrl+r")
-            expected = craft(replace(PRESETS[0].draft, dst="10.0.1.99"), "10.0.1.10").packet
-            await until(pilot, partial(self.holds, composer, expected))
+            await until(pilot, lambda: composer.form.entries == before)
+            assert composer.payload.value == payload
+            assert (composer.count.value, composer.interval.value, composer.method) == ("1", "1.0", "auto")
+            assert not composer.hexadecimal
+            await until_seen(pilot, "Payload as   text")
+
+
+class TestRows:
+    async def test_down_goes_on_below_the_options_and_up_comes_back(self) -> None:
+        async with composing(CABLE) as (pilot, _, composer):
+            composer.form.inputs["dst"].focus()
+            rows = [composer.form.inputs["options"], composer.presets, composer.payload, composer.count]
+            for row in [*rows, rows[-1]]:
+                await pilot.press("down")
+                await until(pilot, lambda row=row: row.has_focus)  # type: ignore[misc]
+            for row in rows[-2::-1]:
+                await pilot.press("up")
+                await until(pilot, lambda row=row: row.has_focus)  # type: ignore[misc]
+            assert composer.presets.value == PRESETS[0] and not composer.presets.expanded
+
+    async def test_up_from_beside_one_goes_to_the_row_above_too(self) -> None:
+        async with composing(CABLE) as (pilot, _, composer):
+            composer.interval.focus()
+            await pilot.press("up")
+            await until(pilot, lambda: composer.payload.has_focus)
 
 
 class TestPayload:

@@ -274,7 +274,7 @@ class TestFillingIn:
             ("frag", "down", "chksum"),
             ("df", "up", "len"),
             ("chksum", "down", "src"),
-            ("options", "down", "len"),
+            ("len", "up", "options"),
             ("version", "up", "options"),
             ("version", "tab", "ihl"),
             ("ihl", "shift+tab", "version"),
