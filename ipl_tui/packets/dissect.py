@@ -12,9 +12,9 @@ from scapy.layers.inet6 import IPv6  # also makes link types 12 and 101 mean IPv
 from scapy.layers.l2 import CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q, Ether, Loopback, LoopbackOpenBSD
 from scapy.packet import NoPayload, Packet, Padding, Raw, bind_bottom_up
 
-from .checksum import internet_checksum
 from .craft import payload_text
 from .fields import PROTOCOLS
+from .header_notes import header_note
 from .icmp import ERROR_TYPES, describe_error
 from .ipv4 import LONGEST_DATAGRAM, SHORTEST_HEADER, header_length
 from .link_layer import ETHERNET, network_layer
@@ -144,8 +144,7 @@ def summarise(frame: bytes, linktype: int, length: int = 0) -> Summary:
 
 
 def glance(frame: bytes, linktype: int, length: int = 0, note: str = "") -> Summary:
-    """Summary of a frame's first headers at once, without Scapy: the addresses and the number of IPv4's protocol. The
-    rest is empty, but for the note if there is one; of what is not IPv4, only Ethernet's addresses are there.
+    """Summary of a frame's first headers at once, without Scapy: the addresses and the number of IPv4's protocol.
 
     The rest is empty, but for the note if there is one; of what is not IPv4, only Ethernet's addresses are there.
     """
@@ -320,44 +319,10 @@ def _fields(
             for inner in _layers(packet):
                 child, position = _node(inner, frame, position, outermost, part)
                 children.append(child)
-        note = _note(name, frame, start) if begin < end and _is_ipv4(layer) else ""
+        judged = begin < end and _is_ipv4(layer)
+        note = header_note(name, frame.data, start, frame.captured, frame.length) if judged else ""
         nodes.append(Node(printable(name), text, begin, end, tuple(children), part, note, packets is not None))
     return tuple(nodes)
-
-
-def _note(name: str, frame: _Frame, start: int) -> str:
-    """Remark that a receiver would make on a field of the IPv4 header at `start` (RFC 1122 §3.2.1)."""
-    data = frame.data
-    claimed, here = header_length(data, start), frame.length - start
-    length = int.from_bytes(data[start + 2 : start + 4], "big")
-    were = "were on the wire" if frame.captured < frame.length else "are here"
-    match name:
-        case "version" if data[start] >> 4 != 4:
-            return "wrong, IPv4 is 4"
-        case "ihl" if claimed < SHORTEST_HEADER:
-            return "wrong, 5 is the least"
-        case "ihl" if claimed > here:
-            return f"wrong, {here} bytes {were}"
-        case "len" if length and length < claimed:  # 0: the card will fill it in
-            return "wrong, less than the header"
-        case "len" if length > here:
-            return f"wrong, {here} bytes {were}"
-        case "len" if frame.captured < frame.length and length > frame.captured - start:
-            return f"captured {frame.captured - start:,} of {length:,} bytes"
-        case "chksum":
-            return _checksum_note(data[: frame.captured], start)
-    return ""
-
-
-def _checksum_note(frame: bytes, start: int) -> str:
-    """About the checksum of the IPv4 header at `start`; nothing if it is not all there, or too short to have one."""
-    length = header_length(frame, start)
-    header = frame[start : start + length]
-    if len(header) < max(SHORTEST_HEADER, length):
-        return ""
-    if internet_checksum(header) == 0:
-        return "correct"
-    return f"wrong, 0x{internet_checksum(header[:10] + header[12:]):04x} would be right"
 
 
 def _summary(parsed: _Parsed, frame: bytes) -> Summary:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NoReturn
 
 from rich.text import Text
 from textual import events, on
+from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -50,19 +51,12 @@ class Presets(KeepsLetters, Select[Preset]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,space", "show_overlay", "Presets", show=False, id="presets.open"),
-        Binding("up", "leave(-1)", "Row above", show=False, id="presets.above"),
-        Binding("down", "leave(1)", "Row below", show=False, id="presets.below"),
+        Binding("up,down", "leave", "Row above or below", show=False, id="presets.leave"),
     ]
 
-    class Left(Message):
-        """The user leaves it for the row above (-1) or below (1)."""
-
-        def __init__(self, by: int) -> None:
-            super().__init__()
-            self.by = by
-
-    def action_leave(self, by: int) -> None:
-        self.post_message(self.Left(by))
+    def action_leave(self) -> NoReturn:
+        """Leave these keys to the composer, though a drop-down opens with them."""
+        raise SkipAction
 
 
 class Composer(Widget):
@@ -160,8 +154,7 @@ class Composer(Widget):
         self.form.inputs["ttl"].focus()
 
     @on(HeaderForm.Left)
-    @on(Presets.Left)
-    def go_on(self, event: HeaderForm.Left | Presets.Left) -> None:
+    def go_on(self, event: HeaderForm.Left) -> None:
         event.stop()
         self.action_step_row(event.by)
 
