@@ -67,6 +67,7 @@ class Orders:
         self._own_packets = ours
         self._quiet = DiscardingSockets()
         self._under_way: list[GivenOrder] = []
+        self._carried_out: CarriedOut | None = None  # the last order, while nobody was told what came back for it
 
     @property
     def under_way(self) -> bool:
@@ -77,7 +78,7 @@ class Orders:
         watch = SentPacket(self._store, order.packet, view, order.count)
         given = GivenOrder(order, interface, watch, threading.Event())
         self.count += 1
-        self.last = given.watch
+        self.last, self._carried_out = given.watch, None
         self._under_way.append(given)
         return given
 
@@ -101,6 +102,31 @@ class Orders:
     def end(self, given: GivenOrder) -> None:
         """An order is no longer under way."""
         self._under_way.remove(given)
+
+    def await_answers(self, given: GivenOrder, said: str, sent: int) -> None:
+        """From now on look() may give an order that so much was said of; only the last one, and if any were sent."""
+        if given.watch is self.last and sent:
+            self._carried_out = CarriedOut(given.watch, said, sent)
+
+    def awaits_answers(self, given: GivenOrder) -> bool:
+        """True while nobody was told what came back for this order, the last."""
+        return self._carried_out is not None and given.watch is self.last
+
+    def look(self) -> CarriedOut | None:
+        """Look at what has been captured since. The last order when something came back for all of it; only once, and
+        None before."""
+        if self.last is not None:
+            self.last.look()
+        is_complete = self._carried_out is not None and self._carried_out.complete and not self._under_way
+        return self._take() if is_complete else None
+
+    def give_up(self, given: GivenOrder) -> CarriedOut | None:
+        """This order as it is, when its answers have been waited for; None if look() gave it, or another came since."""
+        return self._take() if given.watch is self.last else None
+
+    def _take(self) -> CarriedOut | None:
+        taken, self._carried_out = self._carried_out, None
+        return taken
 
     def stop(self) -> None:
         """Send no more of what is under way; returns at once."""

@@ -81,7 +81,6 @@ class Session:
         self._said: deque[Notice] = deque(maxlen=SENTENCES_KEPT)
         self._sentences = 0
         self._told_tap_problem = False
-        self._carried_out: CarriedOut | None = None  # the last order, while it is not said what came back for it
         self._awaiting = 0
         self._all_layers = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -327,7 +326,6 @@ class Session:
         """Begin to carry out an order; a snapshot says how far it is, what came of it, and why nothing did."""
         self._capture_way(order)
         given = self._orders.begin(order, self.interface, View(self.filter, self.interface.linktype))
-        self._carried_out = None
         self._tasks.begin(self._carry_out(given))
         self._tell()
 
@@ -360,32 +358,26 @@ class Session:
             self._orders.end(given)
         described = describe_outcome(given, outcome, self.network, self.sniffer is not None)
         self._say("refusal" if outcome.problem else "order", described)
-        if given.watch is self._orders.last and outcome.sent:
-            self._carried_out = CarriedOut(given.watch, described, outcome.sent)
+        self._orders.await_answers(given, described, outcome.sent)
         self._look_for_sent()
-        if given.watch.error is None and not outcome.problem:
+        if not outcome.problem and (given.watch.error is None or self._orders.awaits_answers(given)):
             self._awaiting += 1
             self._tell()
             try:
                 await asyncio.sleep(MISSED_AFTER)
                 await self._explain_silence(given)
-                if given.watch is self._orders.last:
-                    self._say_what_came()
+                self._say_what_came(self._orders.give_up(given))
             finally:
                 self._awaiting -= 1
         self._tell()
 
     def _look_for_sent(self) -> None:
-        """Look for the packet that was sent last in what was captured, and say what came back for it."""
-        if (watch := self._orders.last) is not None:
-            watch.look()
-            if self._carried_out is not None and self._carried_out.complete and not self._orders.under_way:
-                self._say_what_came()
+        """Look for the packet that was sent last in what was captured, and say what came back once all has."""
+        self._say_what_came(self._orders.look())
 
-    def _say_what_came(self) -> None:
-        """Say what came back for the last order, if something did and that was not said."""
-        if (order := self._carried_out) is not None:
-            self._carried_out = None
+    def _say_what_came(self, order: CarriedOut | None) -> None:
+        """Say what came back for an order, if something did."""
+        if order is not None:
             place = self.network.responder_at(self.interface)
             about, sentence = describe_what_came(order, place, self.responder is not None)
             if sentence:
