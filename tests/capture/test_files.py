@@ -299,7 +299,7 @@ def test_what_has_come_through_a_pipe_is_there_before_its_end(pipe: tuple[Pipe, 
         assert packets(store) == sent
 
 
-@pytest.mark.parametrize("begun", [b"", pcap("<", False, [(0, b"frame", 5)])[:-1], pack(b"x" * 99)[:20]])
+@pytest.mark.parametrize("begun", [b"", pcap("<", False, [(0, b"frame", 5)])[:-1], pack(PCAP)[:20]])
 def test_reading_a_silent_pipe_ends_when_it_is_told_to(pipe: tuple[Pipe, int], begun: bytes) -> None:
     stop = threading.Event()
     with Store() as store, ThreadPoolExecutor() as executor:

@@ -110,9 +110,10 @@ def dissector() -> Iterator[Dissector]:
 
 class TestSmallFrames:
     @pytest.mark.parametrize("frame", [ORDINARY, b"", b"\1\2", bytes(LINK / ARP())])
-    def test_within_the_budget_nothing_differs(self, dissector: Dissector, frame: bytes, children: Children) -> None:
-        assert dissector.summarise(frame, ETHERNET).result(10) == summarise(frame, ETHERNET)
-        assert dissector.dissect(frame, ETHERNET).result(10) == dissect(frame, ETHERNET)
+    def test_within_the_budget_nothing_differs(self, frame: bytes, children: Children) -> None:
+        with closing(Dissector()) as dissector:
+            assert dissector.summarise(frame, ETHERNET).result(10) == summarise(frame, ETHERNET)
+            assert dissector.dissect(frame, ETHERNET).result(10) == dissect(frame, ETHERNET)
         assert not children(), "there is no process for them"
 
     def test_a_spent_budget_is_told_and_others_go_on(self, dissector: Dissector, endless: bytes) -> None:
