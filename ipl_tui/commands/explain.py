@@ -13,7 +13,7 @@ import click
 
 from ipl_tui.commands.common import STANDARD, Command, echo
 from ipl_tui.packets.craft import PRESETS, craft, parse_hex
-from ipl_tui.packets.ipv4 import LONGEST_DATAGRAM, SHORTEST_HEADER, header_length
+from ipl_tui.packets.ipv4 import LONGEST_DATAGRAM
 from ipl_tui.packets.link_layer import ETHERNET
 from ipl_tui.packets.text import counted, printable
 
@@ -123,7 +123,7 @@ def explain(data: bytes, linktype: int, length: int = 0) -> None:
     """Print every field of a frame with its explanation, in the order of Scapy's show()."""
     from ipl_tui.packets.budget import dissect
     from ipl_tui.packets.explanations.table import describe_payload
-    from ipl_tui.packets.worked_checksum import show_checksum, work_checksum
+    from ipl_tui.packets.worked_checksum import show_header_checksum
 
     for layer in (dissection := dissect(data, linktype, length)).layers:
         header = data[layer.start : layer.stop]
@@ -133,12 +133,11 @@ def explain(data: bytes, linktype: int, length: int = 0) -> None:
                 echo(f"  {'Payload' if layer.name == 'Raw' else 'Padding'} · load  {describe_payload(header)}")
             else:
                 print_field(layer, node, header)
-        if dissection.ipv4 is not None and layer.name == "IP" and layer.start == dissection.ipv4[0]:
-            whole = data[layer.start :][: header_length(data, layer.start)]
-            if len(whole) >= SHORTEST_HEADER and len(whole) == header_length(whole):
-                echo("  The header checksum, worked (RFC 1071 §1):")
-                for line in show_checksum(work_checksum(whole)):
-                    echo(f"    {line}")
+        outermost = dissection.ipv4 is not None and layer.name == "IP" and layer.start == dissection.ipv4[0]
+        if outermost and (worked := list(show_header_checksum(data[layer.start :]))):
+            echo("  The header checksum, worked (RFC 1071 §1):")
+            for line in worked:
+                echo(f"    {line}")
         echo()
 
 

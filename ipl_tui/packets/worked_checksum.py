@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ipl_tui.packets.ipv4 import SHORTEST_HEADER
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER, header_length
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,23 @@ def show_checksum(worked: WorkedChecksum) -> Iterator[str]:
     yield f"checksum 0x{worked.right:04x}; {agrees}"
 
 
+def whole_header(packet: bytes) -> bytes:
+    """The IPv4 header that `packet` begins with, by its IHL; empty if it is shorter than one, or cut short."""
+    header = packet[: header_length(packet)] if packet else b""
+    return header if SHORTEST_HEADER <= len(header) == header_length(packet) else b""
+
+
+def show_header_checksum(packet: bytes) -> Iterator[str]:
+    """Lines of the worked checksum of the IPv4 header that `packet` begins with; empty if the header is not whole."""
+    if header := whole_header(packet):
+        yield from show_checksum(work_checksum(header))
+
+
 def show_change(before: bytes, after: bytes) -> Iterator[str]:
-    """Lines on why the checksum of a header changed by what it changed on a hop (RFC 1624 §3); empty if nothing else
-    of it did, or the headers are of different lengths."""
-    if len(before) != len(after) or len(before) < SHORTEST_HEADER:
+    """Lines on why the header checksum of an IPv4 packet is another one after a hop (RFC 1624 §3); empty if nothing
+    else of the header changed, or one of them is not whole, or they are of different lengths."""
+    before, after = whole_header(before), whole_header(after)
+    if len(before) != len(after) or not before:
         return
     old, new = work_checksum(before), work_checksum(after)
     total = old.found ^ 0xFFFF

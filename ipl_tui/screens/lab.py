@@ -274,6 +274,27 @@ class LabScreen(Screen[None]):
         """The composer's destination if it is a dotted quad, else the one that makes sense on the interface."""
         return self.composer.destination or self.snapshot.interface.destination
 
+    # The header checksum
+
+    def action_checksum(self) -> None:
+        """Work out the checksum of the draft, in the composer, or else of the packet that is shown."""
+        from ipl_tui.screens.checksum import ChecksumScreen
+
+        if self.pane == "compose":
+            crafted = self.composer.crafted
+            if crafted is None:
+                self.notify("A field of the draft has no bits in the header: mend that first.", title="Checksum")
+            else:
+                self.app.push_screen(ChecksumScreen("the draft", crafted.packet))
+        elif header := self.details.header:
+            number = self.details.number
+            hop = self.session.tracker.previous(number)
+            before = self.session.tracker.packet(hop) if hop is not None else b""
+            where = f"in packet {hop}, on {self.session.tracker.interface(hop)}" if hop is not None else ""
+            self.app.push_screen(ChecksumScreen(f"packet {number}", header, where, before))
+        else:
+            self.notify("No IPv4 packet is shown: choose one in the list (1).", title="Checksum")
+
     # Saving, help, and getting about
 
     @work

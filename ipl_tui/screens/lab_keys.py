@@ -17,6 +17,8 @@ LAB_KEYS: list[BindingType] = [
     Binding("e", "engine", "Engine", show=False, id="lab.engine", tooltip="Answer with Scapy, or a raw socket"),
     Binding("v", "compare", "Compare the three engines", show=False, id="lab.compare",
             tooltip="Scapy, raw socket and asyncio over TCP side by side, as captured"),
+    Binding("c,ctrl+y", "checksum", "Checksum worked", show=False, id="lab.checksum",
+            tooltip="Work out the header checksum of the draft or the packet; after a hop, why it changed"),
     Binding("d", "doctor", "Doctor", show=False, id="lab.doctor",
             tooltip="What works here, and what mends the rest"),
     Binding("w", "wireshark", "Open in Wireshark", show=False, id="lab.wireshark",
