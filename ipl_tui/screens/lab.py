@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,6 +36,16 @@ from ipl_tui.widgets.path_line import PathLine
 PANES = {"packets": "1 Packets", "compose": "2 Compose", **TITLES}
 
 
+LEAST_ROWS = 5
+"""Rows of the lowest pane: a border, and some of what is in it."""
+
+WELCOME = ("Nothing is captured here yet.", "",
+           "Choose   F2  where to capture; client (simulated) needs no permission",
+           "Send     F5  the packet in the composer (2)",
+           "Look     here, at its header (3) and fields (4); F9 follows its hops")  # fmt: skip
+"""What stands in the list before the first packet."""
+
+
 class LabScreen(Screen[None]):
     """Connects the widgets with each other and with the session. Other screens are loaded when a key asks for them."""
 
@@ -53,6 +63,12 @@ class LabScreen(Screen[None]):
     paused: var[bool] = var(False, init=False)
     """True while the list is held still; capturing goes on."""
 
+    zoomed: var[bool] = var(False, toggle_class="-zoomed")
+    """True while the pane the user is in is the whole screen."""
+
+    lower_rows: var[int] = var(0)
+    """Rows of the panes below the list, as the user wants them; 0 leaves them as they are laid out."""
+
     def __init__(self, session: Session) -> None:
         super().__init__(classes="-packets")
         self.session = session
@@ -68,6 +84,7 @@ class LabScreen(Screen[None]):
         self.packets = PacketList(self.rows, id="packets")
         self.path_line = PathLine(session.tracker, id="path")
         self.composer = Composer(id="compose")
+        self.lower = Horizontal(id="lower")
         self.details = PacketDetails(session.store, session.tracker, session.dissector, id="details")
 
     def compose(self) -> ComposeResult:
@@ -81,7 +98,7 @@ class LabScreen(Screen[None]):
         yield self.packets
         if self.snapshot.following:
             yield self.path_line
-        with Horizontal(id="lower"):
+        with self.lower:
             yield self.composer
             yield self.details
         yield KeyBar()
@@ -91,6 +108,7 @@ class LabScreen(Screen[None]):
         self.composer.interface = self.snapshot.interface
         # A file is read from its beginning; what comes through a pipe is live.
         self.packets.following = not (isinstance(self.snapshot.file, Path) and self.snapshot.file.is_file())
+        self.packets.instead = self.instead(self.snapshot)
         self.packets.focus()
         self.show_way()
         self.session.on_change = self.take
@@ -117,6 +135,7 @@ class LabScreen(Screen[None]):
     def watch_snapshot(self, old: Snapshot, new: Snapshot) -> None:
         self.composer.interface, self.composer.sending = new.interface, new.sending
         self.rows.own = new.own
+        self.packets.instead = self.instead(new)
         if new.file is None and old.file is not None:
             self.packets.following = True  # what is captured now comes at its end
         if new.following != old.following:
@@ -133,6 +152,11 @@ class LabScreen(Screen[None]):
         if new.all_layers and not old.all_layers:
             self.packets.forget_summaries()
             self.details.show_again()
+
+    @staticmethod
+    def instead(snapshot: Snapshot) -> Sequence[str]:
+        """What stands in the list while there is no packet."""
+        return WELCOME if snapshot.file is None else ("No packet has come from the file.",)
 
     def show_packets(self) -> None:
         """Bring the list and the counts up to date."""
@@ -343,6 +367,37 @@ class LabScreen(Screen[None]):
         self.set_class(False, *(f"-{name}" for name in PANES), update=False)
         self.add_class(f"-{pane}")
         self.pane_bar.active = pane
+
+    def action_zoom(self) -> None:
+        self.zoomed = not self.zoomed
+
+    @property
+    def side_by_side(self) -> bool:
+        """True while the list and the panes below it share the screen."""
+        return not (self.zoomed or self.has_class("-narrow") or self.has_class("-low"))
+
+    def action_resize(self, step: int) -> None:
+        """Make the pane the user is in higher, or lower, by two rows for each step."""
+        if not self.side_by_side:
+            self.notify("The pane is the whole screen: 1 to 4 go to another.", title="Panes")
+            return
+        rows = min(self.lower_rows, self.most_rows) or self.lower.size.height
+        rows += 2 * (-step if self.pane == "packets" else step)
+        self.lower_rows = max(LEAST_ROWS, min(rows, self.most_rows))
+
+    @property
+    def most_rows(self) -> int:
+        """Rows that the panes below the list can have."""
+        return self.lower.size.height + self.packets.outer_size.height - LEAST_ROWS
+
+    def fit_panes(self) -> None:
+        """Give the panes below the list the rows that the user wants, where they share the screen with it."""
+        self.lower.styles.height = min(self.lower_rows, self.most_rows) or None if self.side_by_side else None
+
+    watch_zoomed = watch_lower_rows = fit_panes
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.fit_panes)  # once it is known whether they still share it
 
     @on(PaneBar.PaneChosen)
     def pane_chosen(self, event: PaneBar.PaneChosen) -> None:

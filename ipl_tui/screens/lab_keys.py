@@ -27,6 +27,10 @@ LAB_KEYS: list[BindingType] = [
     Binding("2", "pane('compose')", "Compose", show=False, id="lab.compose", tooltip="Go to the composer"),
     Binding("3", "pane('header')", "Header", show=False, id="lab.header", tooltip="Go to the packet's header"),
     Binding("4", "pane('fields')", "Fields", show=False, id="lab.fields", tooltip="Go to the packet's fields"),
+    Binding("z", "zoom", "Zoom", show=False, id="lab.zoom",
+            tooltip="The pane as the whole screen, or all of them again"),
+    Binding("plus", "resize(1)", "Larger", show=False, id="lab.larger", tooltip="Make the pane two rows higher"),
+    Binding("minus", "resize(-1)", "Smaller", show=False, id="lab.smaller", tooltip="Make the pane two rows lower"),
     Binding("escape", "pane('packets')", "Back to the packets", show=False, id="lab.back"),
     Binding("q", "app.quit", "Quit", id="lab.quit", tooltip="Leave the lab"),
 ]  # fmt: skip

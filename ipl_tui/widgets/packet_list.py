@@ -64,6 +64,9 @@ class PacketList(ScrollView, can_focus=True):
     following: var[bool] = var(True)
     """True while the list stays at its end as packets arrive."""
 
+    instead: reactive[Sequence[str]] = reactive(())
+    """Lines that stand there while there is no packet."""
+
     class Selected(Message):
         """Another packet is selected."""
 
@@ -205,7 +208,8 @@ class PacketList(ScrollView, can_focus=True):
             style = self.look() + self.look("head")
             return Strip([Segment(columns.head(), style)]).adjust_cell_length(width, style)
         if number > self.count:
-            return Strip.blank(width, self.look())
+            text = self.instead[y - 2] if not self.count and 2 <= y < 2 + len(self.instead) else ""
+            return Strip([Segment(f"  {text}", self.look())]).adjust_cell_length(width, self.look())
         try:
             segments = self.draw(self.rows.row(number, self.patient_until), columns)
         except CaptureError as error:  # the file was changed below us

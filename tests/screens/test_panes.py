@@ -1,0 +1,70 @@
+"""The panes of the lab: as the whole screen, higher and lower, and what stands in them before the first packet."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ipl_tui.networks.simulated import SimulatedNetwork
+from ipl_tui.screens.lab import LEAST_ROWS, WELCOME
+from tests.screen import seen, until, until_seen
+from tests.screens.conftest import Running, settled
+from tests.screens.test_lab import capture_file, permitted
+
+__all__ = ["permitted"]  # a fixture
+
+
+class TestPanes:
+    @pytest.mark.parametrize("size", [(120, 36), (200, 60)])
+    async def test_z_makes_a_pane_the_whole_screen_and_all_are_there_again(
+        self, running: Running, tmp_path: Path, size: tuple[int, int]
+    ) -> None:
+        async with running(size=size, read=capture_file(tmp_path / "old.pcapng", 2)) as (pilot, lab):
+            await until_seen(pilot, "number 2")
+            before = [each.region for each in (lab.packets, lab.lower)]
+            await pilot.press("z")
+            await until(pilot, lambda: lab.packets.region.height >= size[1] - 5 and not lab.lower.display)
+            await pilot.press("4")
+            await until(pilot, lambda: lab.details.fields_pane.region.size == (size[0], size[1] - 4))
+            await until_seen(pilot, "45 00")
+            line = next(line for line in seen(pilot.app) if "45 00" in line)
+            assert len(re.findall(r"\b[0-9a-f]{2}\b", line)) >= 16
+            await pilot.press("z", "escape")
+            await until(pilot, lambda: [each.region for each in (lab.packets, lab.lower)] == before)
+
+    async def test_plus_and_minus_move_the_border_between_the_list_and_what_is_below(self, running: Running) -> None:
+        async with running(size=(120, 36)) as (pilot, lab):
+            await until_seen(pilot, "Send F5")
+            height = lab.lower.size.height
+            await pilot.press("plus")
+            await until(pilot, lambda: lab.lower.size.height == height - 2)
+            await pilot.press("minus", "minus")
+            await until(pilot, lambda: lab.lower.size.height == height + 2)
+            await pilot.press("4", *["minus"] * 20)
+            await until(pilot, lambda: lab.lower.size.height == LEAST_ROWS)
+            await pilot.press(*["plus"] * 20)
+            await until(pilot, lambda: lab.packets.outer_size.height == LEAST_ROWS)
+            await pilot.resize_terminal(80, 24)
+            await until(pilot, lambda: lab.has_class("-low") and lab.lower.size.height == 20)
+            await pilot.press("4", "plus")
+            await until_seen(pilot, "The pane is the whole screen")
+
+    @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
+    async def test_a_first_start_says_what_to_do_until_the_first_packet(
+        self, running: Running, size: tuple[int, int]
+    ) -> None:
+        with closing(SimulatedNetwork()) as network:
+            async with running("simulated:client", networks=[network], size=size) as (pilot, lab):
+                for line in WELCOME:
+                    await until_seen(pilot, line[: size[0] - 8])
+                await settled(pilot, lab)
+                await pilot.press("f5")
+                await until_seen(pilot, "ServerResponse")
+                assert not any("Choose   F2" in line for line in seen(pilot.app))
+
+    async def test_an_empty_file_says_so(self, running: Running, tmp_path: Path) -> None:
+        async with running(read=capture_file(tmp_path / "old.pcapng", 0)) as (pilot, _):
+            await until_seen(pilot, "No packet has come from the file.")
