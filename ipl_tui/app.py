@@ -8,7 +8,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from ipl_tui.packets.text import printable
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.session.options import LabOptions
 from ipl_tui.session.session import Session
-from ipl_tui.settings import remember, remembered
+from ipl_tui.settings import keymap_path, remember, remembered
 from ipl_tui.themes import THEMES
 
 if TYPE_CHECKING:
@@ -48,7 +48,16 @@ class PacketLab(App[None]):
             self.register_theme(theme)
         self.theme = chosen if (chosen := remembered("theme")) in self.available_themes else THEMES[0].name
         self.session = Session(store, networks, options)
-        self.lab = LabScreen(self.session)
+        self.keymap_problems: tuple[str, ...] = ()
+        """What of the user's own keys can't be followed, in sentences."""
+        keys: Mapping[str, str] = {}
+        if os.path.lexists(path := keymap_path()):
+            from ipl_tui.keymap import read_keymap  # it needs every screen
+
+            keymap = read_keymap(path)
+            keys, self.keymap_problems = keymap.keys, keymap.problems
+        self.set_keymap(dict(keys))
+        self.lab = LabScreen(self.session, keys)
         self.was_told_to_leave = False
         """True once a signal or the loss of the terminal, and no person, has ended it."""
 
@@ -57,6 +66,8 @@ class PacketLab(App[None]):
 
     def on_mount(self) -> None:
         """Leave in order when the terminal goes away or the system wants it."""
+        for problem in self.keymap_problems:
+            self.notify(problem, title="Keys", severity="warning", timeout=15, markup=False)
         if self.is_headless:
             return
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Settings remembered from one run to the next: the interface chosen last, and the theme."""
+"""Settings remembered from one run to the next: the interface chosen last, and the theme; and where the keymap is."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from platformdirs import user_state_path
+from platformdirs import user_config_path, user_state_path
 
 Setting = Literal["interface", "theme"]
 
 LONGEST = 200
 """Characters of a setting; a file with more in it is not ours."""
+
+
+def keymap_path() -> Path:
+    """Where the user's own keys are, a TOML file; there may be none."""
+    return user_config_path("ipl-tui") / "keymap.toml"
 
 
 def remember(what: Setting, text: str) -> None:

@@ -11,6 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
+from ipl_tui.packets.text import printable
+from ipl_tui.settings import keymap_path
 from ipl_tui.widgets.key_context import KeyContext
 from ipl_tui.widgets.scroller import Scroller
 
@@ -43,6 +45,10 @@ rewrites Total Length and Header Checksum, and fills in an Identification of 0 a
 Decoding a packet may take 0.3 s of a processor, and 64 MB if it is longer than 9,216 bytes. One that takes more is \
 shown as Raw behind its IPv4 header, with a note that says so, and is not tried again."""
 
+OWN_KEYS = """\
+Other keys: a line such as lab.send = "f5,ctrl+s" for each command, in {path}, which is read at the start. A name that \
+is none is answered with those that there are."""
+
 NUMBERS = """\
                    header     text     packet     frame on Ethernet
   ClientMessage      20   +    13   =    33       + 14 =  47 bytes
@@ -73,6 +79,7 @@ class HelpScreen(ModalScreen[None]):
             yield Label("IPL: an Internet Protocol lab (n: the course's numbers)", classes="title")
             yield Static(TOUR, markup=False)
             yield Static(self.keys(), id="keys")
+            yield Static(OWN_KEYS.format(path=printable(str(keymap_path()))), markup=False, id="own-keys")
             yield Label("The course's numbers", classes="title", id="numbers-title")
             yield Static(NUMBERS, markup=False, id="numbers")
             yield Static(WHY_NUMBERS, markup=False)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 from textual import events, on, work
@@ -69,9 +70,11 @@ class LabScreen(Screen[None]):
     lower_rows: var[int] = var(0)
     """Rows of the panes below the list, as the user wants them; 0 leaves them as they are laid out."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, keys: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`keys` has, by a binding's id, the keys in force instead of the program's own."""
         super().__init__(classes="-packets")
         self.session = session
+        self.keys = keys
         self.heard = 0
         """The number of the next sentence to be said."""
         self.was_shown = False
@@ -344,14 +347,18 @@ class LabScreen(Screen[None]):
     def action_help(self) -> None:
         from ipl_tui.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen([*self.places(), KeyContext.of("A cell of the header", self, Cell)]))
+        cell = KeyContext.of("A cell of the header", self, Cell)
+        self.app.push_screen(HelpScreen([*self.places(), cell.with_keys(self.keys)]))
 
     def places(self) -> Iterator[KeyContext]:
         """Contexts of keys, for the help and the command palette."""
-        yield KeyContext.of("Everywhere", self)
-        yield KeyContext.of("Packets", self.packets)
-        yield from self.composer.places()
-        yield from self.details.places()
+        for place in (
+            KeyContext.of("Everywhere", self),
+            KeyContext.of("Packets", self.packets),
+            *self.composer.places(),
+            *self.details.places(),
+        ):
+            yield place.with_keys(self.keys)
 
     def action_pane(self, name: str) -> None:
         """Go to a pane."""

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import events
+from textual.binding import Binding
 from textual.widget import Widget
 
 if TYPE_CHECKING:
-    from textual.binding import Binding
     from textual.screen import Screen
 
 
@@ -33,7 +33,11 @@ class KeyBar(Widget):
         """The keys that fit, each with its column."""
         active = self.screen.active_bindings
         # What always works comes first, then what the focused widget adds: that may fall off a narrow screen's edge.
-        ordered = sorted(active.values(), key=lambda item: item.node is not self.screen)
+        # Keys of the user's own come last in Textual's order; each command keeps its place here.
+        order = {binding.id: place for place, binding in enumerate(Binding.make_bindings(type(self.screen).BINDINGS))}
+        ordered = sorted(
+            active.values(), key=lambda item: (item.node is not self.screen, order.get(item.binding.id, 0))
+        )
         shown: dict[str, Binding] = {}
         for _, binding, enabled, _ in ordered:
             if binding.show and enabled:
