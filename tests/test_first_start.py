@@ -33,7 +33,7 @@ def leave(terminal: Terminal) -> None:
 
 
 def test_f5_and_server_response_is_there(terminal: Terminal) -> None:
-    terminal.wait_for("(simulated)")
+    terminal.wait_for("client c0  10.0.1.10  (simulated)")
     terminal.wait_for("Scapy responder (server)")
     terminal.type(F5)
     terminal.wait_for("ServerResponse")

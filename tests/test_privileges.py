@@ -190,7 +190,7 @@ def test_the_lab_captures_sends_and_saves_as_the_student(
     terminal.type(F2)
     terminal.wait_for("Enter chooses")
     terminal.type("\x1b[H\r")
-    terminal.wait_for("(simulated)")
+    terminal.wait_for("client c0  10.0.1.10  (simulated)")
     terminal.type("q")
     terminal.wait_for("0 packets dropped by kernel")
     assert terminal.close() == 0

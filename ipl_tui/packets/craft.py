@@ -12,7 +12,7 @@ from .checksum import internet_checksum
 from .fields import ADDRESSES, FIELD, FIELDS, PROTOCOLS, Field
 from .ipv4 import LONGEST_DATAGRAM, LONGEST_HEADER, SHORTEST_HEADER
 from .options import contradiction
-from .text import printable
+from .text import is_plain, printable
 
 
 @dataclass(frozen=True)
@@ -309,7 +309,8 @@ def _encode(text: str) -> bytes:
 
 
 def payload_text(data: bytes) -> str:
-    """`data` as text on one line: UTF-8 that prints as it is, all else escaped so that `read_entries` gives it back."""
+    """`data` as text on one line: UTF-8 whose characters take a column each as it is, all else escaped so that
+    `read_entries` gives it back."""
     escapes = {value: rf"\{letter}" for letter, value in _ESCAPED.items()}
     text = ""
     for character in data.decode(errors="surrogateescape"):
@@ -317,7 +318,7 @@ def payload_text(data: bytes) -> str:
         if encoded in escapes:
             text += escapes[encoded]
         else:
-            text += character if character.isprintable() else "".join(f"\\x{byte:02x}" for byte in encoded)
+            text += character if is_plain(character) else "".join(f"\\x{byte:02x}" for byte in encoded)
     return text
 
 

@@ -19,7 +19,7 @@ from .icmp import ERROR_TYPES, describe_error
 from .ipv4 import LONGEST_DATAGRAM, SHORTEST_HEADER, header_length
 from .link_layer import ETHERNET, network_layer
 from .spans import field_spans, header_of, shown_fields
-from .text import counted, printable
+from .text import counted, in_columns
 
 # Scapy complains about odd packets on standard error, which is where the screen is drawn.
 conf.logLevel = logging.CRITICAL
@@ -281,7 +281,7 @@ def _end_of_datagram(frame: bytes, start: int) -> int:
 
 
 def _raw_node(frame: bytes, start: int) -> Node:
-    load = Node("load", printable(repr(frame[start:])), start, len(frame))
+    load = Node("load", in_columns(repr(frame[start:])), start, len(frame))
     return Node("Raw", "", start, len(frame), (load,))
 
 
@@ -299,7 +299,7 @@ def _node(
     else:
         stop = start + len(header)
     fields = _fields(layer, frame, start, header, outermost, field)
-    return Node(printable(str(layer.name)), "", start, start + len(header), fields), stop
+    return Node(in_columns(str(layer.name)), "", start, start + len(header), fields), stop
 
 
 def _fields(
@@ -321,7 +321,7 @@ def _fields(
                 children.append(child)
         judged = begin < end and _is_ipv4(layer)
         note = header_note(name, frame.data, start, frame.captured, frame.length) if judged else ""
-        nodes.append(Node(printable(name), text, begin, end, tuple(children), part, note, packets is not None))
+        nodes.append(Node(in_columns(name), text, begin, end, tuple(children), part, note, packets is not None))
     return tuple(nodes)
 
 
@@ -362,7 +362,7 @@ def _summarise(parsed: _Parsed) -> Summary:
     elif top is not network and (top is not chain[0] or not text):
         parts.append(_short(top.summary(), protocol, source, destination))
     info = ": ".join(filter(None, [*parts, text]))
-    return Summary(*map(printable, (source, destination, protocol, info[:_INFO])))
+    return Summary(*map(in_columns, (source, destination, protocol, info[:_INFO])))
 
 
 def _address(layer: Packet, name: str) -> str:

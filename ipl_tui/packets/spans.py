@@ -6,7 +6,7 @@ from typing import Any
 from scapy.fields import ConditionalField
 from scapy.packet import Packet
 
-from .text import printable
+from .text import in_columns
 
 
 def header_of(layer: Packet) -> bytes | None:
@@ -36,7 +36,7 @@ def shown_fields(layer: Packet) -> Iterator[tuple[str, str, list[Packet] | None]
         elif field.islist and field.holds_packets and isinstance(value, list):
             yield field.name, "", value
         else:
-            yield field.name, printable(str(field.i2repr(layer, value))), None
+            yield field.name, in_columns(str(field.i2repr(layer, value))), None
 
 
 def field_spans(layer: Packet, header: bytes) -> dict[str, tuple[int, int]]:

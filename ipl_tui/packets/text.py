@@ -1,5 +1,12 @@
 """Text that is shown: what comes from the wire must not steer the terminal, and one of a thing is no plural."""
 
+from unicodedata import bidirectional, category
+
+from rich.cells import cell_len
+
+RIGHT_TO_LEFT = {"R", "AL", "AN"}
+"""Bidirectional classes of Unicode that a terminal may draw elsewhere than where they stand."""
+
 
 def printable(text: str) -> str:
     r"""`text` with all that does not print escaped as in Python: `\n`, `\x1b`, `\u202e`; and as `\xff` a byte of a name
@@ -10,6 +17,27 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else _escaped(character) for character in text)
+
+
+def in_columns(text: str) -> str:
+    r"""`text` as printable() has it, and escaped as well what is not one plain column wide: combining marks, characters
+    of two columns, and those that run from right to left. So it never shifts what stands beside it on a line.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(character if is_plain(character) else _escaped(character) for character in text)
+
+
+def is_plain(character: str) -> bool:
+    """True if a character takes one column of a terminal, and leaves the order of what is around it alone."""
+    if character.isascii():
+        return character.isprintable()
+    return (
+        character.isprintable()
+        and cell_len(character) == 1
+        and bidirectional(character) not in RIGHT_TO_LEFT
+        and category(character)[0] != "M"
+    )
 
 
 def counted(number: int, thing: str) -> str:

@@ -13,7 +13,7 @@ from ipl_tui.capture.frames import NO_TIME, Frame, StoredInterface
 from ipl_tui.capture.lru_cache import LruCache
 from ipl_tui.capture.store import Store
 from ipl_tui.packets.budget import SHARED, Dissector
-from ipl_tui.packets.text import printable
+from ipl_tui.packets.text import in_columns
 from ipl_tui.tracking.changes import in_brief
 from ipl_tui.tracking.tracker import Tracker
 
@@ -68,7 +68,7 @@ def make_row(frame: Frame, interface: StoredInterface, summary: Summary, own: Co
     return Row(
         frame.number,
         frame.time,
-        printable(interface.name),  # a file may name it anything
+        in_columns(interface.name),  # a file may name it anything
         summary.source,
         _direction(frame, summary, own) if own else PASSING,
         summary.destination,

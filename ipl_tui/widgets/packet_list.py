@@ -21,7 +21,7 @@ from textual.strip import Strip
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.frames import NO_TIME
 from ipl_tui.packets.budget import PROMPT
-from ipl_tui.packets.text import printable
+from ipl_tui.packets.text import in_columns, printable
 from ipl_tui.session.rows import RECEIVED, SENT, Row, Rows, seconds_since, time_of_day
 
 TIMES = ("since the start", "since the previous packet", "time of day")
@@ -201,7 +201,7 @@ class PacketList(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
-        names = [printable(interface.name) for interface in self.rows.store.interfaces]
+        names = [in_columns(interface.name) for interface in self.rows.store.interfaces]
         columns = Columns.fit(width, self.count, self.times, names, self.elapsed)
         number = self.top + y - 1
         if y == 0:

@@ -1,10 +1,13 @@
 """Nothing from the wire reaches the terminal raw."""
 
+from unicodedata import combining
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from ipl_tui.packets.text import printable
+from ipl_tui.packets.text import in_columns, printable
 
 
 @pytest.mark.parametrize(
@@ -28,3 +31,26 @@ def test_what_does_not_print_is_escaped(text: str, shown: str) -> None:
 @given(st.text(st.characters()))
 def test_the_result_always_prints(text: str) -> None:
     assert printable(text).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("ClientMessage", "ClientMessage"),
+        ("Grüße ¬Ω ж", "Grüße ¬Ω ж"),
+        ("e\u0301", r"e\u0301"),
+        ("東", r"\u6771"),
+        ("של", r"\u05e9\u05dc"),
+        ("٣", r"\u0663"),  # a digit, which takes part in the direction
+        ("\u1160", r"\u1160"),  # a vowel that joins what stands before it
+        ("a\x1b\udcff", r"a\x1b\xff"),
+    ],
+)
+def test_what_would_shift_a_row_is_escaped(text: str, shown: str) -> None:
+    assert in_columns(text) == shown
+
+
+@given(st.text(st.characters()))
+def test_each_character_of_a_row_has_its_column(text: str) -> None:
+    shown = in_columns(text)
+    assert shown.isprintable() and cell_len(shown) == len(shown) and not any(map(combining, shown))

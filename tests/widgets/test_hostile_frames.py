@@ -12,6 +12,7 @@ from itertools import islice
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.http import HTTP, HTTPRequest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, IPOption_RR
@@ -27,6 +28,7 @@ from ipl_tui.capture.store import Store
 from ipl_tui.packets.dissect import dissect, load_layers
 from ipl_tui.packets.fields import read_header
 from ipl_tui.packets.picture import show_value
+from ipl_tui.packets.text import is_plain
 from ipl_tui.session.rows import Rows
 from ipl_tui.tracking.tracker import Tracker
 from ipl_tui.widgets.header_grid import HeaderGrid
@@ -119,6 +121,7 @@ def drawn(widget: Widget, y: int) -> str:
     """A line of a widget, as text; checked that it only prints, and leads nowhere."""
     strip = widget.render_line(y)
     text = "".join(segment.text for segment in strip)
+    assert all(map(is_plain, set(text))), "it may shift what stands beside it"
     assert text.isprintable() and not {unicodedata.category(character) for character in set(text)} & UNPRINTABLE
     for style in {segment.style for segment in strip if segment.style is not None}:
         assert style.link is None and "@click" not in style.meta
@@ -210,6 +213,17 @@ async def test_controls_are_shown_escaped(text: bytes) -> None:
         assert "\\x" in lines or "\\u" in lines
         await pilot.pause()
         assert not any(character in line for line in seen(stage) for character in "\x1b\x07\x9b\u202e\u2028\x00")
+
+
+@pytest.mark.parametrize("text", ["e\u0301" * 8, "\u0489" * 9, "שלום", "سلام ٣٤", "全角", "\u1160\u11a8", "👨\u200d👩"])
+async def test_marks_wide_characters_and_right_to_left_shift_no_row(text: str) -> None:
+    plain = "as it is: é ü ¬ Ω ж"
+    async with panes() as (pilot, stage, shown):
+        lines = shown.show(bytes(Ether() / IP(proto=253) / f"{plain}|{text}".encode()), 1)
+        assert plain in lines and text not in lines
+        await pilot.pause()
+        assert all(cell_len(line) == len(line) for line in lines.split("\n"))
+        assert not any(text in line for line in seen(stage))
 
 
 async def test_the_names_of_interfaces_in_a_file_are_text_too() -> None:
