@@ -13,10 +13,12 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
 from textual.app import App, SystemCommand
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.screen import Screen
 
 from ipl_tui.capture.store import Store
@@ -29,7 +31,6 @@ from ipl_tui.settings import keymap_path, remember, remembered
 from ipl_tui.themes import THEMES
 
 if TYPE_CHECKING:
-    from textual.driver import Driver
     from textual.notifications import SeverityLevel
 
 LAST_WORDS = 6.0
@@ -41,6 +42,10 @@ class PacketLab(App[None]):
 
     TITLE = "IPL"
     CSS_PATH = "app.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False, priority=True, id="app.suspend",
+                tooltip="Back to the shell; fg comes back to the lab"),
+    ]  # fmt: skip
 
     def __init__(self, store: Store, networks: Sequence[Network], options: LabOptions) -> None:
         super().__init__(driver_class=terminal_driver())
@@ -76,6 +81,12 @@ class PacketLab(App[None]):
                 if signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:  # as nohup wants it
                     loop.add_signal_handler(getattr(signal, name), self.leave)
         Thread(target=self.leave_without_terminal, args=[loop], name="terminal", daemon=True).start()
+
+    @on(Driver.SignalResume)
+    def draw_all(self) -> None:
+        """The shell has written over the screen meanwhile: Textual itself would draw only what changes."""
+        self.refresh(layout=True)
+        self.screen.refresh(layout=True)
 
     def watch_theme(self, theme: str) -> None:
         """Begin with it the next time."""

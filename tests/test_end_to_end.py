@@ -350,3 +350,18 @@ def test_what_is_piped_in_and_no_capture_is_said_on_the_screen() -> None:
     terminal.type("q")
     terminal.wait_for("0 packets read")
     assert terminal.close() == 0
+
+
+def test_ctrl_z_stops_it_and_fg_draws_the_whole_screen_again() -> None:
+    terminal = Terminal("-i", "simulated:client")
+    terminal.wait_for("Scapy responder (server)")
+    terminal.type("\x1a")
+    _, status = os.waitpid(terminal.process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    terminal.output = ""
+    terminal.process.send_signal(signal.SIGCONT)
+    for text in ("1 Packets", "Nothing is captured here yet.", "Send F5"):
+        terminal.wait_for(text)
+    terminal.type("q")
+    terminal.wait_for("0 packets dropped by kernel")
+    assert terminal.close() == 0

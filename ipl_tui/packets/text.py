@@ -1,11 +1,18 @@
 """Text that is shown: what comes from the wire must not steer the terminal, and one of a thing is no plural."""
 
-from unicodedata import bidirectional, category
-
-from rich.cells import cell_len
+from unicodedata import bidirectional, category, east_asian_width
 
 RIGHT_TO_LEFT = {"R", "AL", "AN"}
 """Bidirectional classes of Unicode that a terminal may draw elsewhere than where they stand."""
+
+WIDE = {"W", "F"}
+"""East Asian widths of two columns."""
+
+JOINING = (("\u1160", "\u11ff"), ("\ud7b0", "\ud7ff"), ("\uffa0", "\uffa0"))
+"""Vowels and last consonants of Hangul, which are drawn into the letter before them, and a filler."""
+
+PICTURES = "\u2600"
+"""First of the symbols and numerals that a terminal may draw as a picture, of two columns."""
 
 
 def printable(text: str) -> str:
@@ -34,9 +41,11 @@ def is_plain(character: str) -> bool:
         return character.isprintable()
     return (
         character.isprintable()
-        and cell_len(character) == 1
+        and east_asian_width(character) not in WIDE
+        and not any(first <= character <= last for first, last in JOINING)
         and bidirectional(character) not in RIGHT_TO_LEFT
         and category(character)[0] != "M"
+        and not (character >= PICTURES and category(character) in ("So", "No"))
     )
 
 
