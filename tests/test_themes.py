@@ -82,6 +82,7 @@ async def faint(
 ) -> dict[str, float]:
     """Texts of too little contrast, in all scenes or in those that are wanted."""
     found: dict[str, float] = {}
+    left = set(wanted)
     async for scene in scenes(pilot, lab):
         for theme in themes if scene in wanted or not wanted else []:
             pilot.app.theme = theme
@@ -92,6 +93,10 @@ async def faint(
                 if contrast < least(theme):
                     found[f"{theme}, {scene}, row {row}: {text}"] = round(contrast, 2)
         pilot.app.theme = THEMES[0].name
+        left.discard(scene)
+        if wanted and not left:
+            return found
+    assert not left
     return found
 
 
