@@ -86,7 +86,6 @@ class PacketLab(App[None]):
     def draw_all(self) -> None:
         """The shell has written over the screen meanwhile: Textual itself would draw only what changes."""
         self.refresh(layout=True)
-        self.screen.refresh(layout=True)
 
     def watch_theme(self, theme: str) -> None:
         """Begin with it the next time."""

@@ -6,10 +6,12 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Label, Static
 
+from ipl_tui.packets.craft import Crafted
 from ipl_tui.packets.worked_checksum import show_change, show_header_checksum
+from ipl_tui.tracking.tracker import Tracker
 from ipl_tui.widgets.scroller import Scroller
 
 
@@ -33,3 +35,19 @@ class ChecksumScreen(ModalScreen[None]):
                 yield Label(f"Why it is another one than {self.hop} (RFC 1624 §3)", id="why", markup=False)
                 yield Static("\n".join(why), markup=False)
             yield Label("RFC 791 §3.1, RFC 1071 §1. Esc goes back", classes="hint")
+
+
+def work_out(screen: Screen[None], what: Crafted | int | None, tracker: Tracker) -> None:
+    """Open the dialog over a screen: for a draft, None while it is none, or for the packet of a number, 0 for none."""
+    if isinstance(what, int):
+        if packet := tracker.packet(what) if what else b"":
+            hop = tracker.previous(what)
+            before = tracker.packet(hop) if hop is not None else b""
+            where = f"in packet {hop}, on {tracker.interface(hop)}" if hop is not None else ""
+            screen.app.push_screen(ChecksumScreen(f"packet {what}", packet, where, before))
+        else:
+            screen.notify("No IPv4 packet is shown: choose one in the list (1).", title="Checksum")
+    elif what is None:
+        screen.notify("A field of the draft has no bits in the header: mend that first.", title="Checksum")
+    else:
+        screen.app.push_screen(ChecksumScreen("the draft", what.packet))

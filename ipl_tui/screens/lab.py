@@ -13,7 +13,6 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.dom import DOMNode
 from textual.reactive import Initialize, var
-from textual.screen import Screen
 from textual.widgets import Button
 
 from ipl_tui.capture.errors import CaptureError
@@ -21,10 +20,11 @@ from ipl_tui.exchange.engines import ENGINE
 from ipl_tui.networks.links import describe_link
 from ipl_tui.packets.text import counted, printable
 from ipl_tui.screens.lab_keys import LAB_KEYS
+from ipl_tui.screens.pane_screen import PaneScreen
 from ipl_tui.session.rows import Rows
 from ipl_tui.session.session import Session
 from ipl_tui.session.snapshot import Notice, Snapshot
-from ipl_tui.widgets.capture_bar import NORMAL, WIDE, CaptureBar
+from ipl_tui.widgets.capture_bar import CaptureBar
 from ipl_tui.widgets.composer import Composer
 from ipl_tui.widgets.header_grid import Cell
 from ipl_tui.widgets.key_bar import KeyBar
@@ -37,9 +37,6 @@ from ipl_tui.widgets.path_line import PathLine
 PANES = {"packets": "1 Packets", "compose": "2 Compose", **TITLES}
 
 
-LEAST_ROWS = 5
-"""Rows of the lowest pane: a border, and some of what is in it."""
-
 WELCOME = ("Nothing is captured here yet.", "",
            "Choose   F2  where to capture; client (simulated) needs no permission",
            "Send     F5  the packet in the composer (2)",
@@ -47,28 +44,17 @@ WELCOME = ("Nothing is captured here yet.", "",
 """What stands in the list before the first packet."""
 
 
-class LabScreen(Screen[None]):
+class LabScreen(PaneScreen):
     """Connects the widgets with each other and with the session. Other screens are loaded when a key asks for them."""
 
     BINDINGS: ClassVar[list[BindingType]] = LAB_KEYS
-
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (NORMAL, "-normal"), (WIDE, "-wide")]  # noqa: RUF012 - Textual's own type
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high"), (50, "-tall")]  # noqa: RUF012
+    PANES = tuple(PANES)
 
     snapshot: var[Snapshot] = var(Initialize(lambda screen: session_of(screen).snapshot), init=False)
     """The session as it is shown."""
 
-    pane: var[str] = var("packets", init=False)
-    """The pane the user is in; where they do not all fit, the one that is shown."""
-
     paused: var[bool] = var(False, init=False)
     """True while the list is held still; capturing goes on."""
-
-    zoomed: var[bool] = var(False, toggle_class="-zoomed")
-    """True while the pane the user is in is the whole screen."""
-
-    lower_rows: var[int] = var(0)
-    """Rows of the panes below the list, as the user wants them; 0 leaves them as they are laid out."""
 
     def __init__(self, session: Session, keys: Mapping[str, str] = MappingProxyType({})) -> None:
         """`keys` has, by a binding's id, the keys in force instead of the program's own."""
@@ -84,18 +70,14 @@ class LabScreen(Screen[None]):
         self.bar = CaptureBar(self.snapshot, id="bar")
         self.pane_bar = PaneBar(PANES, id="panes")
         self.rows = Rows(session.store, session.tracker, session.dissector)
-        self.packets = PacketList(self.rows, id="packets")
+        self.packets = self.upper = PacketList(self.rows, id="packets")
         self.path_line = PathLine(session.tracker, id="path")
         self.composer = Composer(id="compose")
         self.lower = Horizontal(id="lower")
         self.details = PacketDetails(session.store, session.tracker, session.dissector, id="details")
 
     def compose(self) -> ComposeResult:
-        # Textual does this once the first frame is drawn, and lays out and draws another: a tenth of the start.
-        for breakpoints, size in zip(
-            (self.HORIZONTAL_BREAKPOINTS, self.VERTICAL_BREAKPOINTS), self.app.size, strict=True
-        ):
-            self.set_class(True, max(each for each in breakpoints if each[0] <= size)[1], update=False)
+        self.take_size()
         yield self.bar
         yield self.pane_bar
         yield self.packets
@@ -301,26 +283,11 @@ class LabScreen(Screen[None]):
         """The composer's destination if it is a dotted quad, else the one that makes sense on the interface."""
         return self.composer.destination or self.snapshot.interface.destination
 
-    # The header checksum
-
     def action_checksum(self) -> None:
         """Work out the checksum of the draft, in the composer, or else of the packet that is shown."""
-        from ipl_tui.screens.checksum import ChecksumScreen
+        from ipl_tui.screens.checksum import work_out
 
-        if self.pane == "compose":
-            crafted = self.composer.crafted
-            if crafted is None:
-                self.notify("A field of the draft has no bits in the header: mend that first.", title="Checksum")
-            else:
-                self.app.push_screen(ChecksumScreen("the draft", crafted.packet))
-        elif header := self.details.header:
-            number = self.details.number
-            hop = self.session.tracker.previous(number)
-            before = self.session.tracker.packet(hop) if hop is not None else b""
-            where = f"in packet {hop}, on {self.session.tracker.interface(hop)}" if hop is not None else ""
-            self.app.push_screen(ChecksumScreen(f"packet {number}", header, where, before))
-        else:
-            self.notify("No IPv4 packet is shown: choose one in the list (1).", title="Checksum")
+        work_out(self, self.composer.crafted if self.pane == "compose" else self.details.number, self.session.tracker)
 
     # Saving, help, and getting about
 
@@ -371,40 +338,8 @@ class LabScreen(Screen[None]):
             self.details.enter(name)
 
     def watch_pane(self, pane: str) -> None:
-        self.set_class(False, *(f"-{name}" for name in PANES), update=False)
-        self.add_class(f"-{pane}")
+        super().watch_pane(pane)
         self.pane_bar.active = pane
-
-    def action_zoom(self) -> None:
-        self.zoomed = not self.zoomed
-
-    @property
-    def side_by_side(self) -> bool:
-        """True while the list and the panes below it share the screen."""
-        return not (self.zoomed or self.has_class("-narrow") or self.has_class("-low"))
-
-    def action_resize(self, step: int) -> None:
-        """Make the pane the user is in higher, or lower, by two rows for each step."""
-        if not self.side_by_side:
-            self.notify("The pane is the whole screen: 1 to 4 go to another.", title="Panes")
-            return
-        rows = min(self.lower_rows, self.most_rows) or self.lower.size.height
-        rows += 2 * (-step if self.pane == "packets" else step)
-        self.lower_rows = max(LEAST_ROWS, min(rows, self.most_rows))
-
-    @property
-    def most_rows(self) -> int:
-        """Rows that the panes below the list can have."""
-        return self.lower.size.height + self.packets.outer_size.height - LEAST_ROWS
-
-    def fit_panes(self) -> None:
-        """Give the panes below the list the rows that the user wants, where they share the screen with it."""
-        self.lower.styles.height = min(self.lower_rows, self.most_rows) or None if self.side_by_side else None
-
-    watch_zoomed = watch_lower_rows = fit_panes
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self.fit_panes)  # once it is known whether they still share it
 
     @on(PaneBar.PaneChosen)
     def pane_chosen(self, event: PaneBar.PaneChosen) -> None:

@@ -23,6 +23,8 @@ class KeyBar(Widget):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key"}
 
     def on_mount(self) -> None:
+        commands = Binding.make_bindings(type(self.screen).BINDINGS)
+        self.order = {binding.id: place for place, binding in enumerate(commands)}
         self.screen.bindings_updated_signal.subscribe(self, self.keys_changed)
 
     def keys_changed(self, screen: Screen[object]) -> None:
@@ -34,9 +36,8 @@ class KeyBar(Widget):
         active = self.screen.active_bindings
         # What always works comes first, then what the focused widget adds: that may fall off a narrow screen's edge.
         # Keys of the user's own come last in Textual's order; each command keeps its place here.
-        order = {binding.id: place for place, binding in enumerate(Binding.make_bindings(type(self.screen).BINDINGS))}
         ordered = sorted(
-            active.values(), key=lambda item: (item.node is not self.screen, order.get(item.binding.id, 0))
+            active.values(), key=lambda item: (item.node is not self.screen, self.order.get(item.binding.id, 0))
         )
         shown: dict[str, Binding] = {}
         for _, binding, enabled, _ in ordered:

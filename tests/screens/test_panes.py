@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ipl_tui.networks.simulated import SimulatedNetwork
-from ipl_tui.screens.lab import LEAST_ROWS, WELCOME
+from ipl_tui.screens.lab import WELCOME
+from ipl_tui.screens.pane_screen import LEAST_ROWS
 from tests.screen import seen, until, until_seen
 from tests.screens.conftest import Running, settled
 from tests.screens.test_lab import capture_file, permitted
@@ -49,8 +50,9 @@ class TestPanes:
             await until(pilot, lambda: lab.packets.outer_size.height == LEAST_ROWS)
             await pilot.resize_terminal(80, 24)
             await until(pilot, lambda: lab.has_class("-low") and lab.lower.size.height == 20)
-            await pilot.press("4", "plus")
+            await pilot.press("4", "plus", "z")
             await until_seen(pilot, "The pane is the whole screen")
+            assert not lab.zoomed
 
     @pytest.mark.parametrize("size", [(80, 24), (120, 36), (200, 60)])
     async def test_a_first_start_says_what_to_do_until_the_first_packet(
