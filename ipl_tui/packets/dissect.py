@@ -13,7 +13,7 @@ from scapy.layers.l2 import CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q, Ether, Lo
 from scapy.packet import NoPayload, Packet, Padding, Raw, bind_bottom_up
 
 from .craft import payload_text
-from .fields import PROTOCOLS
+from .fields import FIELDS, PROTOCOLS, read_header
 from .header_notes import header_note
 from .icmp import ERROR_TYPES, describe_error
 from .ipv4 import LONGEST_DATAGRAM, SHORTEST_HEADER, header_length
@@ -73,6 +73,15 @@ class Node:
     of 421 bytes". Empty without one."""
     holds_layers: bool = False
     """True if it is a field of packets, such as the options of a header; there may be none of them."""
+    others: tuple[int, int] = (0, 0)
+    """Bits of others' in its bytes: before it in the first, and after it in the last; (0, 5) for the three flags."""
+    parts: tuple["Node", ...] = ()
+    """The RFC's fields that Scapy has this one for, by the names of the `Field`s: DSCP and ECN of `tos`; else empty."""
+
+    @property
+    def bits(self) -> tuple[int, int]:
+        """Offset in the frame of its first bit, and of the one after its last; twice the same when it has none."""
+        return 8 * self.start + self.others[0], 8 * self.stop - self.others[1]
 
 
 @dataclass(frozen=True)
@@ -248,7 +257,7 @@ def _with_beginning(parsed: _Parsed, first: Any) -> _Parsed:
     if there is None or len(there) <= len(load) or not (is_ipv4 or was_cut):
         return parsed
     header.remove_payload()
-    missing = [name for name, (_, stop) in field_spans(header, there).items() if stop > len(load)]
+    missing = [name for name, (_, stop) in field_spans(header, there).items() if stop > 8 * len(load)]
     for name in missing:
         header.fields.pop(name, None)
     ends = f"header ends after {counted(len(load), 'byte')}, without {', '.join(missing)}"
@@ -311,7 +320,7 @@ def _fields(
     nodes = []
     for name, text, packets in shown:
         first, last = spans.get(name, (0, 0))
-        begin, end = start + first, start + last
+        begin, end = start + first // 8, start - -last // 8
         part = name if layer is outermost else field
         children: list[Node] = []
         position = begin if begin < end else None
@@ -321,8 +330,29 @@ def _fields(
                 children.append(child)
         judged = begin < end and _is_ipv4(layer)
         note = header_note(name, frame.data, start, frame.captured, frame.length) if judged else ""
-        nodes.append(Node(in_columns(name), text, begin, end, tuple(children), part, note, packets is not None))
+        parts = _parts(name, frame.data, start, part) if begin < end and isinstance(layer, IP) else ()
+        nodes.append(
+            Node(
+                in_columns(name), text, begin, end, tuple(children), part, note,
+                holds_layers=packets is not None, others=(first % 8, -last % 8), parts=parts,
+            )
+        )  # fmt: skip
     return tuple(nodes)
+
+
+def _parts(name: str, frame: bytes, start: int, field: str) -> tuple[Node, ...]:
+    """The RFC's fields in one of Scapy's of the IPv4 header at `start`, if that is several."""
+    several = [each for each in FIELDS if each.scapy == name]
+    if len(several) < 2:
+        return ()
+    values = read_header(frame[start : start + SHORTEST_HEADER])
+    return tuple(
+        Node(
+            each.name, str(values.get(each.name, "")), start + each.bit // 8, start + (each.bit + each.bits + 7) // 8,
+            field=field, others=(each.bit % 8, -(each.bit + each.bits) % 8),
+        )
+        for each in several
+    )  # fmt: skip
 
 
 def _summary(parsed: _Parsed, frame: bytes) -> Summary:

@@ -21,6 +21,11 @@ def header_length(packet: bytes | bytearray, start: int = 0) -> int:
     return 4 * (packet[start] & 0xF)
 
 
+def header_bytes(packet: bytes) -> bytes:
+    """The header that a packet begins with, by IHL, and at least the fixed one; less where the packet ends before."""
+    return packet[: max(SHORTEST_HEADER, header_length(packet) if packet else 0)]
+
+
 def flags_and_offset(packet: bytes | bytearray) -> int:
     """The 16 bits that hold Flags and Fragment Offset."""
     return int.from_bytes(packet[6:8])

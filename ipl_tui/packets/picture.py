@@ -34,8 +34,11 @@ def columns_of(field: Field) -> tuple[int, int]:
 
 
 def label_of(field: Field) -> str:
-    """A field's name, as the picture has room for it."""
-    return _SHORT_LABELS.get(field.name, field.label)
+    """RFC 791's words for a field as the picture has room for them; beside them Scapy's name, if that is another."""
+    both = f"{field.label} · {field.scapy}"
+    left, right = columns_of(field)
+    has_room = len(both) < right - left and field.scapy != field.label.lower()
+    return both if has_room else _SHORT_LABELS.get(field.name, field.label)
 
 
 def show_value(name: str, value: int | str | bytes) -> str:
@@ -48,7 +51,7 @@ def show_value(name: str, value: int | str | bytes) -> str:
 class PicturePart(NamedTuple):
     """A piece of a line of the picture."""
 
-    kind: Literal["edge", "label", "value"]
+    kind: Literal["edge", "label", "value", "bit"]
     text: str
     field: str = ""
     """The name of the header's field that a label or value belongs to; empty for what is none."""
@@ -109,6 +112,22 @@ def inside(row: Sequence[Box], number: int = 0) -> Iterator[PicturePart]:
         yield PicturePart("edge", "│")
         yield PicturePart("value", box.line(number), box.field)
     yield PicturePart("edge", "│")
+
+
+def bits_of(word: bytes, fields: Iterable[Field]) -> Iterator[PicturePart]:
+    """A last edge that has the 32 bits of a word, each below its place in the picture: those of the fields, which are
+    in this word, are told from the rest. A bar stands between bytes."""
+    bits = int.from_bytes(word)
+    owners = {bit % 32: field.name for field in fields for bit in range(field.bit, field.bit + (field.bits or 32))}
+    yield PicturePart("edge", "└")
+    for bit in range(32):
+        field = owners.get(bit, "")
+        yield PicturePart("bit" if field else "edge", str(bits >> 31 - bit & 1), field)
+        if bit < 31:
+            inside_it = field and owners.get(bit + 1) == field
+            gap = "│" if bit % 8 == 7 else " "
+            yield PicturePart("bit" if inside_it else "edge", gap, field if inside_it else "")
+    yield PicturePart("edge", "┘")
 
 
 def picture(values: Mapping[str, int | str | bytes], payload: bytes) -> list[str]:

@@ -40,7 +40,11 @@ def shown_fields(layer: Packet) -> Iterator[tuple[str, str, list[Packet] | None]
 
 
 def field_spans(layer: Packet, header: bytes) -> dict[str, tuple[int, int]]:
-    """The bytes of `header` that each field of `layer` touches, found by reading the fields once more."""
+    """The bits of `header` that each field of `layer` is, found by reading the fields once more: the first, and the one
+    after the last.
+
+    The bits of a group in little endian lie apart where they cross a byte: such a field has all the bytes it touches.
+    """
     spans = {}
     # As the dissector had them, with all that follows: some fields are aligned by how much that is. Within a byte, the
     # bytes from that one on, and the bits of it that are read.
@@ -52,7 +56,7 @@ def field_spans(layer: Packet, header: bytes) -> dict[str, tuple[int, int]]:
         for field in layer.fields_desc:
             if isinstance(field, ConditionalField) and not field.cond(layer):
                 continue  # it is not there, and no group of bits begins with it
-            first = bit // 8
+            begin, first = bit, bit // 8
             group = getattr(field, "tot_size", 0) if getattr(field, "rev", False) else 0
             if group > 1 and isinstance(rest, bytes):
                 # A group of bit fields in little endian: Scapy reverses its bytes before it reads them.
@@ -67,8 +71,14 @@ def field_spans(layer: Packet, header: bytes) -> dict[str, tuple[int, int]]:
             # record's length), and the fields after it need it.
             if first < last and layer.fields.setdefault(field.name, value) == value and value is not None:
                 inside = first in mirrored and last <= mirrored.stop
-                both = mirrored.start + mirrored.stop
-                spans[field.name] = (both - last, both - first) if inside else (first, last)
+                if not inside:
+                    spans[field.name] = (begin, bit)
+                elif last - first == 1:
+                    moved = 8 * (mirrored.start + mirrored.stop - last - first)
+                    spans[field.name] = (begin + moved, bit + moved)
+                else:
+                    both = mirrored.start + mirrored.stop
+                    spans[field.name] = (8 * (both - last), 8 * (both - first))
     except MemoryError:
         raise
     except Exception:

@@ -34,6 +34,7 @@ from ipl_tui.packets.craft import (
     write_entries,
 )
 from ipl_tui.packets.fields import FIELD
+from ipl_tui.packets.ipv4 import header_bytes
 from ipl_tui.packets.picture import show_value
 from ipl_tui.packets.text import printable
 from ipl_tui.session.snapshot import Notice
@@ -208,6 +209,7 @@ class Composer(Widget):
         self.crafted = None if draft is None else craft(draft, self.source_for(draft.dst))
         if self.crafted is not None:
             self.problems = (*self.crafted.problems, *self.caveats(self.crafted))
+        self.form.header = header_bytes(self.crafted.packet) if self.crafted is not None else b""
         automatic = self.automatic_values()
         self.form.show_automatic({name: show_value(name, value) for name, value in automatic.items()})
         marked = [problem for problem in reversed(self.problems) if problem.field in FIELD]

@@ -17,7 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from ipl_tui.packets.fields import FIELD, FIELDS, Field
-from ipl_tui.packets.picture import Box, PicturePart, columns_of, edge, inside, label_of, row_of, ruler
+from ipl_tui.packets.picture import WORD, Box, PicturePart, bits_of, columns_of, edge, inside, label_of, row_of, ruler
 from ipl_tui.widgets.letters import KeepsLetters
 
 HEIGHT = 14
@@ -48,6 +48,7 @@ class HeaderGrid(Widget, can_focus=True):
         "header-grid--edge",
         "header-grid--label",
         "header-grid--value",
+        "header-grid--bit",
         "header-grid--chosen",
         "header-grid--error",
         "header-grid--warning",
@@ -62,6 +63,12 @@ class HeaderGrid(Widget, can_focus=True):
 
     marks: reactive[Mapping[str, str]] = reactive(dict)
     """"error" or "warning" for each field that has a problem, "changed" for one that a router changed."""
+
+    also: reactive[tuple[str, ...]] = reactive(())
+    """Names of more fields that are highlighted: Scapy has them and the chosen one in one."""
+
+    header: reactive[bytes] = reactive(b"")
+    """Bytes of the header as far as they are known: the lowest line shows the bits of the word that one is in."""
 
     earlier: reactive[Mapping[str, str]] = reactive(dict)
     """Earlier texts of changed fields; shown beside the value where there is room."""
@@ -80,7 +87,7 @@ class HeaderGrid(Widget, can_focus=True):
 
     def choose(self, field: str) -> None:
         """Highlight a field as the user does, and say so."""
-        self.chosen = field
+        self.chosen, self.also = field, ()
         self.post_message(self.FieldChosen(self, field))
 
     def action_step(self, by: int) -> None:
@@ -102,12 +109,23 @@ class HeaderGrid(Widget, can_focus=True):
             parts: Iterable[PicturePart] = [PicturePart("edge", ruler())]
         elif y >= HEIGHT:
             parts = []
+        elif y == HEIGHT - 1 and (word := self.word()):
+            parts = bits_of(word, [FIELD[name] for name in (self.chosen, *self.also)])
         elif is_edge:
             parts = edge(self.boxes(row - 1), self.boxes(row))
         else:
             parts = inside(self.boxes(row))
         segments = [Segment(part.text, base + self.style_of(part)) for part in parts]
         return Strip(segments).adjust_cell_length(self.size.width, base)
+
+    def word(self) -> bytes:
+        """The four bytes of the header that the chosen field is in, the first ones of the options; empty where they are
+        not known."""
+        if not self.chosen:
+            return b""
+        start = WORD * row_of(FIELD[self.chosen])
+        word = self.header[start : start + WORD]
+        return word if len(word) == WORD else b""
 
     def boxes(self, row: int) -> list[Box]:
         """The cells of a row, 0 to 5; none above and below them."""
@@ -131,7 +149,7 @@ class HeaderGrid(Widget, can_focus=True):
 
     def style_of(self, part: PicturePart) -> Style:
         style = self.part(self.marks.get(part.field) or "label" if part.kind == "label" else part.kind)
-        if part.field and part.field == self.chosen:
+        if part.kind != "bit" and part.field and (part.field == self.chosen or part.field in self.also):
             return self.part("chosen") if part.kind == "value" else style + self.part("chosen")
         return style
 

@@ -18,9 +18,10 @@ from ipl_tui.capture.frames import Frame
 from ipl_tui.capture.store import Store
 from ipl_tui.packets.budget import PROMPT, Dissector
 from ipl_tui.packets.fields import FIELD, FIELDS, read_header
-from ipl_tui.packets.ipv4 import SHORTEST_HEADER
+from ipl_tui.packets.ipv4 import SHORTEST_HEADER, header_bytes
 from ipl_tui.packets.picture import show_value
 from ipl_tui.tracking.tracker import Tracker
+from ipl_tui.widgets.bit_strip import BitStrip
 from ipl_tui.widgets.header_grid import HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.key_context import KeyContext
@@ -60,7 +61,7 @@ class PacketDetails(Widget):
         self.header_pane, self.fields_pane = Vertical(id="header"), Vertical(id="fields")
         self.grid, self.grid_meaning = HeaderGrid(id="header-grid"), Meaning(id="header-meaning")
         self.fields, self.meaning = PacketTree(id="tree"), Meaning(id="field-meaning")
-        self.dump = HexDump(id="hex")
+        self.strip, self.dump = BitStrip(id="bits"), HexDump(id="hex")
 
     def compose(self) -> ComposeResult:
         with self.header_pane:
@@ -69,6 +70,7 @@ class PacketDetails(Widget):
         with self.fields_pane:
             yield self.fields
             yield self.meaning
+            yield self.strip
             yield self.dump
 
     def on_mount(self) -> None:
@@ -120,7 +122,7 @@ class PacketDetails(Widget):
             self.show_layers(frame, decoding.result())
 
     def show_layers(self, frame: Frame, dissection: Dissection) -> None:
-        self.data = self.dump.data = frame.data
+        self.data = self.dump.data = self.strip.data = frame.data
         changed = self.tracker.changes(self.number)
         was = {change.field: show_value(change.field, change.before) for change in changed}
         hop = self.tracker.previous(self.number)
@@ -130,7 +132,8 @@ class PacketDetails(Widget):
         grid = self.grid
         start, stop = dissection.ipv4 or (0, 0)
         self.header = frame.data[start:stop]
-        grid.values = {name: show_value(name, value) for name, value in read_header(frame.data[start:stop]).items()}
+        grid.header = header_bytes(self.header)
+        grid.values = {name: show_value(name, value) for name, value in read_header(self.header).items()}
         wrong = {node.field for layer in dissection.layers for node in layer.children if node.note.startswith("wrong")}
         warnings = {field.name: "warning" for field in FIELDS if field.scapy in wrong - {""}}
         grid.earlier, grid.marks = was, {**dict.fromkeys(was, "changed"), **warnings}
@@ -152,7 +155,8 @@ class PacketDetails(Widget):
     def show_node(self, node: Node, layer: Node) -> None:
         from ipl_tui.packets.explanations.table import EXPLAINED, describe_payload, explain_field
 
-        self.dump.span = (node.start, node.stop)
+        self.dump.bits = node.bits
+        self.strip.bits = node.bits if node is not layer else (0, 0)
         meaning, grid = self.meaning, self.grid
         rows = explain_field(layer.name, node.name) if node is not layer else ()
         if rows:
@@ -163,11 +167,12 @@ class PacketDetails(Widget):
             about = (describe_payload(self.data[node.start : node.stop]),) if payload else ()
             meaning.said = Said(node.name if node is not layer else "", about, where)
         fields = [field.name for field in FIELDS if node.field and field.scapy == node.field]
+        if node.name in fields:
+            fields = [node.name]
         if not fields:
-            grid.chosen = ""
+            grid.chosen, grid.also = "", ()
             return
-        if grid.chosen not in fields:
-            grid.chosen = fields[0]
+        grid.chosen, grid.also = fields[0], tuple(fields[1:])
         self.grid_meaning.explain(*(EXPLAINED[name] for name in fields), header=self.header)
 
     @on(HeaderGrid.FieldChosen)
@@ -176,7 +181,7 @@ class PacketDetails(Widget):
 
         event.stop()
         self.grid_meaning.explain(EXPLAINED[event.field], header=self.header)
-        self.fields.choose_field(FIELD[event.field].scapy)
+        self.fields.choose_field(FIELD[event.field])
 
     @on(HexDump.ByteChosen)
     def byte_chosen(self, event: HexDump.ByteChosen) -> None:

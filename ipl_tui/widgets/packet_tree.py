@@ -14,6 +14,7 @@ from textual.widgets.tree import TreeNode
 
 if TYPE_CHECKING:  # loads Scapy, which the first screen must not wait for
     from ipl_tui.packets.dissect import Node
+    from ipl_tui.packets.fields import Field
 
 LONGEST_VALUE = 200
 """Characters of a value that are shown: a payload can have 250,000, and its bytes are in the dump."""
@@ -21,6 +22,9 @@ LONGEST_VALUE = 200
 MOST_LINES = 500
 """Layers and fields that are shown: 1,000 take Textual 0.1 s, and the keys would wait for it. Ordinary packets have 30
 to 100, hostile ones thousands."""
+
+WORDS = 22
+"""Columns of a field's name and value before the RFC's words for it, where they need no more."""
 
 Path = tuple[tuple[str, int], ...]
 """Path to a node: its name and place among its siblings, from the layer down."""
@@ -36,6 +40,8 @@ class PacketTree(Tree["Node"]):
         Binding("G", "scroll_end", "Last", show=False, id="tree.last"),
     ]
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"packet-tree--words"}
+
     class NodeChosen(Message):
         """The cursor is on a layer or field."""
 
@@ -48,8 +54,8 @@ class PacketTree(Tree["Node"]):
         super().__init__("packet", id=id)
         self.show_root = False
         self.guide_depth = 2
-        self.folded: set[Path] = {(("Ethernet", 1),)}
-        """Nodes that stay folded: at first the link header, so that IP is in view."""
+        self.unfolded: dict[Path, bool] = {(("Ethernet", 1),): False}
+        """Whether nodes are unfolded, where that was seen: at first the link header is not, so that IP is in view."""
         self.room = 0
         """Number of layers and fields of this packet that may still be shown."""
         self.remarks: Mapping[str, str] = {}
@@ -58,10 +64,7 @@ class PacketTree(Tree["Node"]):
     def show(self, layers: Iterable[Node], remarks: Mapping[str, str] | None = None) -> None:
         """Show another packet."""
         self.remarks = remarks or {}
-        shown = {path: node.is_expanded for path, node in self.walk() if node.allow_expand}
-        self.folded = {path for path in self.folded if path not in shown} | {
-            p for p, is_open in shown.items() if not is_open
-        }
+        self.unfolded |= {path: node.is_expanded for path, node in self.walk() if node.allow_expand}
         at = next((path for path, node in self.walk() if node is self.cursor_node), None)
         self.cursor_line = -1  # so that it is said where the cursor is, also if that is the same line
         self.clear()
@@ -71,8 +74,8 @@ class PacketTree(Tree["Node"]):
 
             self.root.add_leaf("", Node("…", f"{left_out:,} more; ipl-tui sniff --show prints them all", 0, 0))
         for path, node in self.walk():
-            if path in self.folded:
-                node.collapse()
+            if node.allow_expand and path in self.unfolded and self.unfolded[path] != node.is_expanded:
+                node.toggle()
         target = next((node for path, node in self.walk() if path == at), None)
         self.put_cursor(target or next((node for _, node in self.walk()), None))
 
@@ -83,14 +86,15 @@ class PacketTree(Tree["Node"]):
 
     def add(self, parent: TreeNode[Node], node: Node) -> int:
         """Add a node and those inside it, as long as there is room; how many there was none for."""
+        inside = (*node.children, *node.parts)
         if not self.room:
-            return 1 + sum(self.add(parent, child) for child in node.children)
+            return 1 + sum(self.add(parent, child) for child in inside)
         self.room -= 1
-        if not node.children:
+        if not inside:
             parent.add_leaf(Text(node.name), node)
             return 0
-        branch = parent.add(Text(node.name), node, expand=True)
-        return sum(self.add(branch, child) for child in node.children)
+        branch = parent.add(Text(node.name), node, expand=not node.parts)
+        return sum(self.add(branch, child) for child in inside)
 
     def walk(self) -> Iterator[tuple[Path, TreeNode[Node]]]:
         """Every node with its path, from top to bottom."""
@@ -108,16 +112,29 @@ class PacketTree(Tree["Node"]):
         yield from below(self.root, ())
 
     def choose_byte(self, offset: int) -> None:
-        """Go to the innermost field that has a byte of the frame."""
-        holding = [n for _, n in self.walk() if n.data is not None and n.data.start <= offset < n.data.stop]
-        # The shortest; of those that are as long, the field rather than its layer.
-        self.go_to(
-            min(holding, key=lambda n: (n.data.stop - n.data.start if n.data else 0, n.allow_expand), default=None)
-        )
+        """Go to the innermost field that has a byte of the frame; from it to the next one that has."""
 
-    def choose_field(self, name: str) -> None:
-        """Go to a field of the IPv4 header, by Scapy's name for it."""
-        self.go_to(next((node for _, node in self.walk() if node.data is not None and node.data.field == name), None))
+        def width(node: TreeNode[Node]) -> tuple[int, bool]:
+            # Of those with as many bytes, the field rather than its layer.
+            assert node.data is not None, "every node but the root has its data"
+            return node.data.stop - node.data.start, bool(node.data.children)
+
+        holding = [
+            node
+            for _, node in self.walk()
+            if node.data is not None and node.data.start <= offset < node.data.stop and not is_part(node)
+        ]
+        least = min(map(width, holding), default=None)
+        innermost = [node for node in holding if width(node) == least]
+        here = self.cursor_node
+        at = innermost.index(here) + 1 if here is not None and here in innermost else 0
+        self.go_to(innermost[at % len(innermost)] if innermost else None)
+
+    def choose_field(self, field: Field) -> None:
+        """Go to a field of the outermost IPv4 header, also one that Scapy has in one with others."""
+        found = [node for _, node in self.walk() if node.data is not None and node.data.field == field.scapy]
+        own = (node for node in found if node.data is not None and node.data.name == field.name)
+        self.go_to(next(own, found[0] if found else None))
 
     def go_to(self, node: TreeNode[Node] | None) -> None:
         if node is None:
@@ -148,9 +165,28 @@ class PacketTree(Tree["Node"]):
             value = data.value if len(data.value) <= LONGEST_VALUE else f"{data.value[:LONGEST_VALUE]}…"
             if data.name == "flags" and not value:
                 value = "none"  # Scapy writes nothing, which looks like something forgotten
-            label = Text(f"{fold}{data.name:<9} = {value}", base_style + style)
+            label = Text(f"{fold}{data.name:<{9 - len(fold)}} = {value}", base_style + style)
         if data.note:
             label.append(f"   {data.note}", Style(italic=True))
         if data.name == data.field and (remark := self.remarks.get(data.field)):
             label.append(f"   {remark}", Style(italic=True))
+        if words := self.words(node):
+            label.pad_right(WORDS - len(label))
+            # Only the colour: on the cursor's line, and in the tree's padding, the background is another's to give.
+            quiet = Style(color=self.get_component_rich_style("packet-tree--words").color)
+            label.append(f"  {words}", Style() if node is self.cursor_node else quiet)
         return label
+
+    def words(self, node: TreeNode[Node]) -> str:
+        """The RFC's words for a field; empty where they are Scapy's name."""
+        from ipl_tui.packets.explanations.table import words_for
+
+        layer = node
+        while layer.parent is not None and layer.data is not None and (layer is node or not layer.data.children):
+            layer = layer.parent
+        return words_for(layer.data.name, node.data.name) if layer.data is not None and node.data is not None else ""
+
+
+def is_part(node: TreeNode[Node]) -> bool:
+    """True if it is one of the RFC's fields that Scapy has in one."""
+    return node.parent is not None and node.parent.data is not None and bool(node.parent.data.parts)

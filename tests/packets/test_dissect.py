@@ -65,7 +65,8 @@ def walk(nodes: tuple[Node, ...]) -> Iterator[Node]:
 
 
 def find(nodes: tuple[Node, ...], layer: str, field: str) -> Node:
-    return next(child for node in walk(nodes) if node.name == layer for child in node.children if child.name == field)
+    fields = [child for node in walk(nodes) if node.name == layer for child in node.children]
+    return next(node for field_ in fields for node in (field_, *field_.parts) if node.name == field)
 
 
 def shown(nodes: tuple[Node, ...]) -> Iterator[str]:
@@ -114,6 +115,44 @@ def test_a_field_knows_its_bytes(sample: str, layer: str, field: str, span: tupl
     assert (node.start, node.stop) == ((0, 0) if start == stop == 0 else span)
 
 
+@pytest.mark.parametrize(
+    ("sample", "layer", "field", "bits"),
+    [
+        ("udp", "IP", "version", (0, 4)),
+        ("udp", "IP", "ihl", (4, 8)),
+        ("udp", "IP", "tos", (8, 16)),
+        ("udp", "IP", "dscp", (8, 14)),
+        ("udp", "IP", "ecn", (14, 16)),
+        ("udp", "IP", "flags", (48, 51)),
+        ("udp", "IP", "df", (49, 50)),
+        ("udp", "IP", "frag", (51, 64)),
+        ("udp", "IP", "src", (96, 128)),
+        ("icmp error", "IP in ICMP", "flags", (48, 51)),
+        ("icmp error", "IP in ICMP", "mf", (50, 51)),
+        ("options", "IP Option Record Route", "copy_flag", (0, 1)),
+        ("options", "IP Option Record Route", "optclass", (1, 3)),
+        ("options", "IP Option Record Route", "option", (3, 8)),
+        ("vlan", "802.1Q", "prio", (0, 3)),
+        ("vlan", "802.1Q", "dei", (3, 4)),
+        ("vlan", "802.1Q", "vlan", (4, 16)),
+        ("dns", "DNS", "qr", (16, 17)),
+        ("dns", "DNS", "opcode", (17, 21)),
+        ("dns", "DNS", "rcode", (28, 32)),
+    ],
+)
+def test_a_field_knows_its_bits(sample: str, layer: str, field: str, bits: tuple[int, int]) -> None:
+    layers = dissect(bytes(SAMPLES[sample]), ETHERNET).layers
+    start = next(node.start for node in walk(layers) if node.name == layer)
+    first, end = find(layers, layer, field).bits
+    assert (first - 8 * start, end - 8 * start) == bits
+
+
+def test_the_bits_of_a_header_are_its_fields_and_no_two_have_one() -> None:
+    header = next(layer for layer in dissect(bytes(SAMPLES["options"]), ETHERNET).layers if layer.name == "IP")
+    bits = [bit for field in header.children for part in field.parts or (field,) for bit in range(*part.bits)]
+    assert bits == list(range(*header.bits))
+
+
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_layers_follow_each_other_and_hold_their_fields(sample: str) -> None:
     frame = bytes(SAMPLES[sample])
@@ -145,6 +184,8 @@ def test_bit_fields_in_little_endian_know_their_bytes() -> None:
     finally:
         split_layers(UDP, Little, dport=40404)
     spans = {node.name: (node.start - 42, node.stop - 42) for node in layers[-1].children}
+    bits = {node.name: tuple(bit - 8 * 42 for bit in node.bits) for node in layers[-1].children}
+    assert bits["low"] == (12, 16) and bits["high"] == (8, 24), "one that crosses a byte has all the bytes it touches"
     assert frame[42:] == bytes.fromhex("00 cd ab 34 12 02 01")
     assert spans == {
         "before": (0, 1),
@@ -375,6 +416,10 @@ def check(frame: bytes, linktype: int, length: int = 0) -> None:
     assert dissection.layers
     for node in walk(dissection.layers):
         assert 0 <= node.start <= node.stop <= len(frame)
+        first, end = node.bits
+        assert first < end if node.start < node.stop else first == end
+        for part in node.parts:
+            assert first <= part.bits[0] < part.bits[1] <= end
         assert node.name.isprintable() and node.value.isprintable()
     assert summarise(frame, linktype, length) == dissection.summary
     assert all(text.isprintable() for text in vars(dissection.summary).values())

@@ -23,15 +23,15 @@ PACKET = craft(
 
 PICTURE = """\
  0       4       8           14  16    19                     31
-┌Version┬ IHL ──┬ DSCP ─────┬ECN┬ Total Length ─────────────────┐
+┌Version┬ IHL ──┬DSCP · tos─┬ECN┬ Total Length · len ───────────┐
 │ 4     │ 6     │ 46        │ 1 │ 26                            │
-├ Identification ───────────┴───┼R┬D┬M┬ Fragment Offset ────────┤
+├ Identification · id ──────┴───┼R┬D┬M┬ Fragment Offset · frag ─┤
 │ 4660                          │0│1│0│ 185                     │
-├ Time to Live ─┬ Protocol ─────┼ Header Checksum ──────────────┤
+├ Time to Live ─┬ Protocol ─────┼ Header Checksum · chksum ─────┤
 │ 64            │ 253           │ 0x7a1f                        │
-├ Source Address ───────────────┴───────────────────────────────┤
+├ Source Address · src ─────────┴───────────────────────────────┤
 │ 10.0.1.10                                                     │
-├ Destination Address ──────────────────────────────────────────┤
+├ Destination Address · dst ────────────────────────────────────┤
 │ 10.0.2.20                                                     │
 ├ Options ──────────────────────────────────────────────────────┤
 │ 94 04 00 00                                                   │
@@ -83,7 +83,7 @@ class TestReading:
             grid.marks = {"ttl": "error", "len": "warning", "version": "error", "df": "warning", "options": "error"}
             await pilot.pause()
             top = picture(stage)
-            assert "┌Versio✖┬" in top[1] and "┬ Total Length ▲ ─" in top[1]
+            assert "┌Versio✖┬" in top[1] and "┬ Total Length · len ▲ ─" in top[1]
             assert "┬▲┬" in top[3]
             assert top[5].startswith("├Time to Live ✖─┬")
             assert top[11].startswith("├ Options ✖ ─")

@@ -62,7 +62,7 @@ class TestBytes:
         dump = HexDump()
         async with staged(dump, size=(90, 6)) as (pilot, stage):
             dump.data = bytes(0x10010)
-            dump.span = (0x10000, 0x10001)
+            dump.bits = (8 * 0x10000, 8 * 0x10001)
             await until(pilot, lambda: any(line.startswith("10000 00 00") for line in seen(stage)))
 
     async def test_every_byte_is_there(self) -> None:
@@ -99,24 +99,86 @@ class TestHighlight:
         dump = HexDump()
         async with staged(dump, size=(90, 6)) as (_, __):
             dump.data = BYTES
-            dump.span = span
+            dump.bits = (8 * span[0], 8 * span[1])
             assert [highlighted(dump, line) for line in range(3)] == shown
+
+    @pytest.mark.parametrize(
+        ("bits", "shown"),
+        [
+            ((16, 20), "4B"),
+            ((20, 24), "2B"),
+            ((16, 19), "4B"),
+            ((22, 24), "2B"),
+            ((19, 32), "42 43BC"),
+            ((22, 28), "2 4BC"),
+        ],
+    )
+    async def test_of_a_byte_only_the_digits_with_its_bits_stand_out(self, bits: tuple[int, int], shown: str) -> None:
+        dump = HexDump()
+        async with staged(dump, size=(90, 6)) as (_, __):
+            dump.data = BYTES
+            dump.bits = bits
+            assert highlighted(dump, 0) == shown
 
     async def test_what_is_highlighted_comes_into_view(self) -> None:
         dump = HexDump()
         async with staged(dump, size=(90, 4)) as (pilot, stage):
             dump.data = bytes(1000)
-            dump.span = (800, 801)
+            dump.bits = (8 * 800, 8 * 801)
             await until(pilot, lambda: any(line.startswith("0320") for line in seen(stage)))
 
     async def test_other_bytes_start_at_the_top_with_nothing_highlighted(self) -> None:
         dump = HexDump()
         async with staged(dump, size=(90, 4)) as (pilot, stage):
             dump.data = bytes(1000)
-            dump.span = (800, 801)
+            dump.bits = (8 * 800, 8 * 801)
             dump.data = b"\x01" * 1000
             await until(pilot, lambda: seen(stage)[0].startswith("0000  01 01"))
             assert dump.span == (0, 0)
+
+
+class TestKeys:
+    @pytest.mark.parametrize(
+        ("keys", "at"),
+        [
+            ("right", 1),
+            ("l l h", 1),
+            ("left", 0),
+            ("down", 16),
+            ("j j down right", 33),
+            ("up", 0),
+            ("end", 37),
+            ("G right", 37),
+            ("end home", 0),
+            ("down down k", 16),
+            ("enter", 0),
+        ],
+    )
+    async def test_keys_go_from_byte_to_byte(self, keys: str, at: int) -> None:
+        dump = HexDump()
+        async with staged(dump, size=(90, 6)) as (pilot, stage):
+            dump.data = BYTES
+            await pilot.press(*keys.split())
+            assert dump.at == at == stage.said(HexDump.ByteChosen)[-1].offset if keys != "up" else dump.at == at
+
+    async def test_they_go_on_from_the_chosen_field_and_bring_the_byte_into_view(self) -> None:
+        dump = HexDump()
+        async with staged(dump, size=(90, 4)) as (pilot, stage):
+            dump.data = bytes(1000)
+            dump.bits = (8 * 100, 8 * 900)
+            await pilot.press("right")
+            assert stage.said(HexDump.ByteChosen)[-1].offset == 101
+            await pilot.press(*["down"] * 20)
+            await until(pilot, lambda: any(line.startswith("01a0") for line in seen(stage)))
+            dump.bits = (0, 8)
+            await pilot.press("right")
+            assert dump.at == 1
+
+    async def test_without_bytes_they_do_nothing(self) -> None:
+        dump = HexDump()
+        async with staged(dump, size=(90, 4)) as (pilot, stage):
+            await pilot.press("right", "down", "end", "enter")
+            assert not stage.said(HexDump.ByteChosen)
 
 
 class TestClicking:
@@ -154,7 +216,7 @@ class TestClicking:
         dump = HexDump(id="hex")
         async with staged(Vertical(dump, id="fields"), size=(90, 9)) as (pilot, stage):
             dump.data = bytes(1000)
-            dump.span = (992, 993)
+            dump.bits = (8 * 992, 8 * 993)
             await until_seen(pilot, "03e0  ")
             y, line = next((y, line) for y, line in enumerate(seen(stage)) if "03e0  " in line)
             await pilot.click(offset=(line.index("03e0") + digits_column(2, dump.per_line), y))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from textual.pilot import Pilot
 
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.dissect import Node, dissect
+from ipl_tui.packets.fields import FIELD
 from ipl_tui.widgets.packet_tree import LONGEST_VALUE, MOST_LINES, PacketTree
 from tests.screen import seen, until, until_seen
 from tests.widgets.stage import Stage, staged
@@ -59,16 +61,16 @@ class TestValues:
                 "▾ IP",
                 "version   = 4",
                 "ihl       = 5",
-                "tos       = 0x0",
-                "len       = 33",
-                "id        = 1",
-                "flags     = DF",
-                "frag      = 0",
-                "ttl       = 63",
-                "proto     = 253",
-                "chksum    = 0x24c2   correct",
-                "src       = 10.0.1.10",
-                "dst       = 10.0.1.20",
+                "▸ tos     = 0x0         DSCP and ECN",
+                "len       = 33          Total Length",
+                "id        = 1           Identification",
+                "▸ flags   = DF",
+                "frag      = 0           Fragment Offset",
+                "ttl       = 63          Time to Live",
+                "proto     = 253         Protocol",
+                "chksum    = 0x24c2   correct  Header Checksum",
+                "src       = 10.0.1.10   Source Address",
+                "dst       = 10.0.1.20   Destination Address",
                 "options   =",
                 "▾ Raw",
                 "load      = b'ClientMessage'",
@@ -127,7 +129,7 @@ class TestTheNextPacket:
             await until_seen(pilot, "▸ IP")
             tree.show(layers(b"the next"))
             await until_seen(pilot, "the next")
-            assert lines(stage)[:2] == ["▾ Ethernet", "dst       = 00:00:00:00:00:00"]
+            assert lines(stage)[:2] == ["▾ Ethernet", "dst       = 00:00:00:00:00:00  Destination Address"]
             assert "▸ IP" in lines(stage) and "▾ Raw" in lines(stage)
 
     async def test_a_fold_outlives_packets_that_do_not_have_the_layer(self) -> None:
@@ -146,7 +148,7 @@ class TestTheNextPacket:
         tree = PacketTree()
         async with staged(tree, size=(70, 30)) as (pilot, stage):
             tree.show(layers(ttl=64))
-            tree.choose_field("ttl")
+            tree.choose_field(FIELD["ttl"])
             await goes_to(pilot, tree, "ttl")
             for ttl in (7, 8, 9):
                 tree.show(layers(ttl=ttl))
@@ -158,7 +160,7 @@ class TestTheNextPacket:
         tree = PacketTree()
         async with staged(tree, size=(70, 30)) as (pilot, _):
             tree.show(layers())
-            tree.choose_field("ttl")
+            tree.choose_field(FIELD["ttl"])
             await goes_to(pilot, tree, "ttl")
             for ttl in range(1, 20):
                 tree.show(layers(ttl=ttl))
@@ -179,8 +181,8 @@ class TestChoosing:
     @pytest.mark.parametrize(
         ("choose", "name", "shown"),
         [
-            (lambda tree: tree.choose_field("ttl"), "ttl", "ttl       = 64"),
-            (lambda tree: tree.choose_field("flags"), "flags", "flags     ="),
+            (lambda tree: tree.choose_field(FIELD["ttl"]), "ttl", "ttl       = 64"),
+            (lambda tree: tree.choose_field(FIELD["df"]), "df", "df        = 0"),
             (lambda tree: tree.choose_byte(14), "version", "version   = 4"),
             (lambda tree: tree.choose_byte(14 + 11), "chksum", "chksum    = 0x63c2"),
             (lambda tree: tree.choose_byte(14 + 25), "load", "load      = b'ClientMessage'"),
@@ -207,14 +209,40 @@ class TestChoosing:
             await until_seen(pilot, shown)
             await says(pilot, stage, name)
 
+    async def test_the_rfc_s_fields_in_one_of_scapy_s_are_folded_until_one_is_chosen(self) -> None:
+        tree = PacketTree()
+        async with staged(tree, size=(70, 30)) as (pilot, stage):
+            tree.show(layers(dscp=46, ecn=1, df=1))
+            await until_seen(pilot, "▸ tos     = 0xb9")
+            tree.choose_field(FIELD["ecn"])
+            await goes_to(pilot, tree, "ecn")
+            shown = lines(stage)
+            at = shown.index("▾ tos     = 0xb9        DSCP and ECN")
+            assert [line.split() for line in shown[at + 1 : at + 3]] == [["dscp", "=", "46"], ["ecn", "=", "1"]]
+            await says(pilot, stage, "ecn", "1")
+            node = stage.said(PacketTree.NodeChosen)[-1].node
+            assert node.bits == (8 * 14 + 14, 8 * 14 + 16)
+            tree.show(layers(dscp=0, ecn=2))
+            await until_seen(pilot, "ecn       = 2")
+            await goes_to(pilot, tree, "ecn")
+
+    async def test_choosing_a_byte_again_goes_to_the_next_field_in_it(self) -> None:
+        tree = PacketTree()
+        async with staged(tree, size=(70, 30)) as (pilot, _):
+            tree.show(layers())
+            await until_seen(pilot, "ClientMessage")
+            for name in ("version", "ihl", "version"):
+                tree.choose_byte(14)
+                await goes_to(pilot, tree, name)
+
     async def test_what_is_not_there_leaves_the_cursor(self) -> None:
         tree = PacketTree()
         async with staged(tree, size=(70, 30)) as (pilot, _):
             tree.show(layers())
-            tree.choose_field("ttl")
+            tree.choose_field(FIELD["ttl"])
             await goes_to(pilot, tree, "ttl")
             tree.choose_byte(5000)
-            tree.choose_field("no such field")
+            tree.choose_field(dataclasses.replace(FIELD["ttl"], name="ttl of another", scapy="no such field"))
             await pilot.pause()
             assert cursor(tree) == "ttl"
 

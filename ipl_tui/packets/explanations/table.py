@@ -19,14 +19,23 @@ _BY_NAME: Mapping[tuple[str, str], tuple[Explained, ...]] = MappingProxyType(
         for layer, rows in LAYERS.items()
         for scapy in {row.part_of or row.name for row in rows}
     }
+    | {(layer, row.name): (row,) for layer, rows in LAYERS.items() for row in rows if row.part_of}
 )
 
 
 def explain_field(layer: str, field: str) -> tuple[Explained, ...]:
     """Explanations of a field by Scapy's names of it and its layer: several where Scapy has one field for what the RFC
-    has several for (`tos`, `flags`); empty for what is not explained. A layer that an ICMP error quotes is explained as
-    any other."""
+    has several for (`tos`, `flags`), each of which has a name of its own too (`dscp`); empty for what is not explained.
+    A layer that an ICMP error quotes is explained as any other."""
     return _BY_NAME.get((layer.removesuffix(" in ICMP"), field), ())
+
+
+def words_for(layer: str, field: str) -> str:
+    """The RFC's words for a field by Scapy's names of it and its layer: "Total Length" for `len`; empty where they are
+    the same, and for what is not explained."""
+    rows = explain_field(layer, field)
+    words = " and ".join(row.label for row in rows) if len(rows) < 3 else field
+    return "" if words.lower() == field else words
 
 
 EXPLAINED: Mapping[str, Explained] = MappingProxyType({row.name: row for row in IPV4})
