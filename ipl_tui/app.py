@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.driver import Driver
 from textual.screen import Screen
 
@@ -29,6 +30,7 @@ from ipl_tui.session.options import LabOptions
 from ipl_tui.session.session import Session
 from ipl_tui.settings import keymap_path, remember, remembered
 from ipl_tui.themes import THEMES
+from ipl_tui.widgets.notice_bar import NoticeBar
 
 if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
@@ -115,9 +117,16 @@ class PacketLab(App[None]):
         timeout: float | None = None,
         markup: bool = True,
     ) -> None:
-        """As Textual's; names of files and interfaces must not steer the terminal."""
-        lines = "\n".join(map(printable, message.split("\n")))
-        super().notify(lines, title=printable(title), severity=severity, timeout=timeout, markup=markup)
+        """Say a sentence at the foot of the screen, where Textual would lay it over what one reads.
+
+        Names of files and interfaces must not steer the terminal, nor be taken for markup.
+        """
+        bar = next(iter(self.screen.query(NoticeBar)), None)
+        if bar is None:
+            self.screen.mount(bar := NoticeBar())
+        text = Content.from_markup(message).plain if markup else message
+        seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
+        bar.say(printable(text), printable(title), severity, seconds)
 
     def leave_without_terminal(self, loop: asyncio.AbstractEventLoop) -> None:
         """Not every lost terminal sends a signal, and Textual reads on from one that is gone, for ever.

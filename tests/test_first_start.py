@@ -45,7 +45,7 @@ def test_a_time_to_live_of_1_ends_at_the_router(terminal: Terminal) -> None:
     terminal.type(F9)
     terminal.wait_for("Path: choose a packet")
     terminal.type("2")
-    terminal.wait_for("Each router takes 1")
+    terminal.wait_for("as Linux and macOS begin")
     terminal.type("1")
     terminal.wait_for("auto 0xa1c2")  # the checksum with it
     terminal.type(F5)

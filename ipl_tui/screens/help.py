@@ -24,9 +24,10 @@ A cell of the header that is left empty is automatic and shows the value it will
 also a wrong one: ▲ names what contradicts itself, and it can be sent; ✖ marks what has no bits in the header, \
 and that cannot be sent. F4 makes a cell automatic again.
 
-In the list → was sent from this interface, ← came to it, ↻ is from this machine to itself, · passes by. The filter \
-is a capture filter: it holds for what comes after it was set. ↩ 3 answers packet 3, ↪ 4 is answered by it; ↯ 3 is an \
-ICMP error about it; ↩↩ 3 answers it a second time, so that probably two servers listen.
+In the list ↦ was sent from this interface, ⇥ came to it, ↻ is from this machine to itself, → passes by or nobody \
+knows. The filter is a capture filter: it holds for what comes after it was set. ↩ 3 answers packet 3, ↪ 4 is answered \
+by it; ↯ 3 is an ICMP error about it; ↩↩ 3 answers it a second time, so that probably two servers listen. Below the \
+list the selected packet's row stands in full.
 
 F9 follows packets on every interface of a simulated or sandbox network: ⇢ 3 is packet 3 one interface later, Δ marks \
 what changed since, and ✖ where a packet was last seen. L sets what the links do to packets.

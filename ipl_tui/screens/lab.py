@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
+from rich.text import Text
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal
+from textual.containers import Container, Vertical
 from textual.dom import DOMNode
 from textual.reactive import Initialize, var
-from textual.widgets import Button
+from textual.widgets import Button, Static
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.exchange.engines import ENGINE
@@ -26,11 +28,15 @@ from ipl_tui.session.session import Session
 from ipl_tui.session.snapshot import Notice, Snapshot
 from ipl_tui.widgets.capture_bar import CaptureBar
 from ipl_tui.widgets.composer import Composer
-from ipl_tui.widgets.header_grid import Cell
+from ipl_tui.widgets.header_grid import Cell, HeaderGrid
+from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.key_bar import KeyBar
 from ipl_tui.widgets.key_context import KeyContext
+from ipl_tui.widgets.notice_bar import NoticeBar
 from ipl_tui.widgets.packet_details import TITLES, PacketDetails
+from ipl_tui.widgets.packet_line import PacketLine
 from ipl_tui.widgets.packet_list import PacketList
+from ipl_tui.widgets.packet_tree import PacketTree
 from ipl_tui.widgets.pane_bar import PaneBar
 from ipl_tui.widgets.path_line import PathLine
 
@@ -70,26 +76,37 @@ class LabScreen(PaneScreen):
         self.bar = CaptureBar(self.snapshot, id="bar")
         self.pane_bar = PaneBar(PANES, id="panes")
         self.rows = Rows(session.store, session.tracker, session.dissector)
-        self.packets = self.upper = PacketList(self.rows, id="packets")
+        self.packets = PacketList(self.rows, id="packets")
+        self.packet_line = PacketLine(id="packet")
         self.path_line = PathLine(session.tracker, id="path")
+        self.upper = Vertical(self.packets, self.packet_line, id="list")
         self.composer = Composer(id="compose")
-        self.lower = Horizontal(id="lower")
-        self.details = PacketDetails(session.store, session.tracker, session.dissector, id="details")
+        self.details = PacketDetails(session.store, session.tracker, session.dissector)
+        self.body = Container(id="body")
+        self.outcome = Static(id="outcome", markup=False)
+        """The composer's line, where the composer is out of view."""
+        self.notices = NoticeBar(id="notices")
 
     def compose(self) -> ComposeResult:
         self.take_size()
         yield self.bar
         yield self.pane_bar
-        yield self.packets
-        if self.snapshot.following:
-            yield self.path_line
-        with self.lower:
-            yield self.composer
-            yield self.details
-        yield KeyBar()
+        with self.body:
+            yield self.upper
+            with Vertical(id="grids"):
+                yield self.composer
+                yield self.details.header_pane
+            yield self.details.fields_pane
+        with Vertical(id="foot"):
+            yield self.outcome
+            yield self.notices
+            yield KeyBar()
 
     def on_mount(self) -> None:
-        self.packets.border_title, self.composer.border_title = PANES["packets"], PANES["compose"]
+        self.upper.border_title, self.composer.border_title = f" {PANES['packets']} ", f" {PANES['compose']} "
+        self.watch(self.composer, "line", self.show_outcome)
+        if self.snapshot.following:
+            self.upper.mount(self.path_line)
         self.composer.interface = self.snapshot.interface
         # A file is read from its beginning; what comes through a pipe is live.
         self.packets.following = not (isinstance(self.snapshot.file, Path) and self.snapshot.file.is_file())
@@ -125,7 +142,7 @@ class LabScreen(PaneScreen):
             self.packets.following = True  # what is captured now comes at its end
         if new.following != old.following:
             if new.following and not self.path_line.is_attached:
-                self.mount(self.path_line, after=self.packets)
+                self.upper.mount(self.path_line)
             self.path_line.display = new.following
         if new.tracked != old.tracked:
             self.packets.refresh()
@@ -163,8 +180,14 @@ class LabScreen(PaneScreen):
                 self.call_after_refresh(self.packets.select, number)
 
     def show_way(self) -> None:
+        """Show all that the selected packet's row says, and its way."""
+        with suppress(CaptureError):  # the list says that the file was changed below us
+            self.packet_line.show(self.rows.row(self.packets.selected) if self.packets.selected else None)
         if self.path_line.is_attached:
             self.path_line.show(self.details.number)
+
+    def show_outcome(self, line: Text) -> None:
+        self.outcome.update(line, layout=not self.has_room)
 
     def hear(self, said: Notice) -> None:
         """Say a sentence where the user looks for it."""
@@ -237,6 +260,12 @@ class LabScreen(PaneScreen):
         self.details.show(event.number)
         self.show_way()
 
+    @on(PacketTree.NodeChosen)
+    @on(HeaderGrid.FieldChosen)
+    @on(HexDump.ByteChosen)
+    def field_chosen(self, event: PacketTree.NodeChosen | HeaderGrid.FieldChosen | HexDump.ByteChosen) -> None:
+        self.details.hear(event)
+
     @on(PacketDetails.Unreadable)
     def packet_is_unreadable(self, event: PacketDetails.Unreadable) -> None:
         self.session.be_troubled(event.reason)
@@ -248,7 +277,12 @@ class LabScreen(PaneScreen):
 
     @on(Composer.SendAsked)
     def send(self, event: Composer.SendAsked) -> None:
+        self.add_class("-sent")  # where there is room for one pane, its last rows take the place of the explanation
         self.session.send(event.order)
+
+    @on(Composer.Explaining)
+    def show_explanation(self) -> None:
+        self.remove_class("-sent")
 
     @on(Composer.StopAsked)
     def stop_sending(self) -> None:

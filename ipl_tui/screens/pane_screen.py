@@ -11,7 +11,7 @@ from textual.widget import Widget
 from ipl_tui.widgets.capture_bar import NORMAL, WIDE
 
 LEAST_ROWS = 5
-"""Rows of the lowest pane: a border, and some of what is in it."""
+"""Rows of the lowest pane: its title, and some of what is in it."""
 
 
 class PaneScreen(Screen[None]):
@@ -23,10 +23,10 @@ class PaneScreen(Screen[None]):
     PANES: ClassVar[tuple[str, ...]] = ()
     """Ids of the panes."""
 
+    body: Widget
+    """What holds them all."""
     upper: Widget
-    """The pane above."""
-    lower: Widget
-    """What holds the panes below it, side by side."""
+    """What is above the others, and moves the border to them."""
 
     pane: var[str] = var("packets", init=False)
     """The pane the user is in; where they do not all fit, the one that is shown."""
@@ -65,8 +65,8 @@ class PaneScreen(Screen[None]):
         if self.zoomed or not self.has_room:
             self.say_one_pane()
             return
-        rows = min(self.lower_rows, self.most_rows) or self.lower.size.height
-        rows += 2 * (-step if self.pane == self.upper.id else step)
+        rows = self.body.size.height - self.upper.outer_size.height
+        rows += 2 * (-step if self.pane == self.PANES[0] else step)
         self.lower_rows = max(LEAST_ROWS, min(rows, self.most_rows))
 
     def say_one_pane(self) -> None:
@@ -75,12 +75,15 @@ class PaneScreen(Screen[None]):
     @property
     def most_rows(self) -> int:
         """Rows that the panes below the list can have."""
-        return self.lower.size.height + self.upper.outer_size.height - LEAST_ROWS
+        return self.body.size.height - LEAST_ROWS
 
     def fit_panes(self) -> None:
         """Give the panes below the list the rows that the user wants, where they share the screen with it."""
-        shared = self.has_room and not self.zoomed
-        self.lower.styles.height = min(self.lower_rows, self.most_rows) or None if shared else None
+        if self.lower_rows and self.has_room and not self.zoomed:
+            self.body.styles.grid_rows = f"1fr {min(self.lower_rows, self.most_rows)}"
+        else:
+            self.body.styles.clear_rule("grid_rows")
+            self.body.refresh(layout=True)
 
     watch_zoomed = watch_lower_rows = fit_panes
 

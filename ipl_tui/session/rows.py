@@ -20,7 +20,7 @@ from ipl_tui.tracking.tracker import Tracker
 if TYPE_CHECKING:  # loads Scapy, which the first screen must not wait for
     from ipl_tui.packets.dissect import Summary
 
-SENT, RECEIVED, TO_ITSELF, PASSING = "→", "←", "↻", "·"
+SENT, RECEIVED, TO_ITSELF, PASSING = "↦", "⇥", "↻", "→"
 
 KEPT = 1024
 """Rows: some screens full of them."""

@@ -83,6 +83,9 @@ class Composer(Widget):
 
     method: var[Literal["auto"] | Method] = var("auto")
 
+    line: var[Text] = var(Text())
+    """What is said about the draft, or what became of it."""
+
     sending: var[bool] = var(False)
     """True while an order is under way."""
 
@@ -92,6 +95,9 @@ class Composer(Widget):
         def __init__(self, order: Order) -> None:
             super().__init__()
             self.order = order
+
+    class Explaining(Message):
+        """The user went on to another field, or types in one."""
 
     class StopAsked(Message):
         """The user wants no more packets of the order to be sent."""
@@ -121,19 +127,16 @@ class Composer(Widget):
     def compose(self) -> ComposeResult:
         yield self.form
         with Horizontal(classes="row"):
-            yield Label("Preset")
-            yield self.presets
             yield Label("Payload as")
             yield self.payload_form
-        with Horizontal(classes="row"):
-            yield Label("Payload")
             yield self.payload
         with Horizontal(classes="row"):
+            yield self.presets
             yield self.send_button
             yield self.count
             yield Label("× every")
             yield self.interval
-            yield Label("s  by")
+            yield Label("s")
             yield self.method_button
         yield self.verdict
         yield self.offer
@@ -161,7 +164,7 @@ class Composer(Widget):
 
     def action_step_row(self, by: int) -> None:
         """Go to the row above or below: the header's last one, and those below it."""
-        rows = [self.form.inputs["options"], self.presets, self.payload, self.count]
+        rows = [self.form.inputs["options"], self.payload, self.presets]
         focused = self.screen.focused
         here = next((at for at, row in enumerate(rows) if focused is not None and row.parent is focused.parent), None)
         if here is not None and 0 <= here + by < len(rows):
@@ -260,7 +263,8 @@ class Composer(Widget):
         """One line about the draft or what became of it, perhaps with the offer to capture without the filter."""
         verdict = self.verdict
         self.offer.display = offer
-        verdict.update(Text({"error": "✖ ", "warning": "▲ "}.get(kind, "") + printable(text)), layout=False)
+        self.line = Text({"error": "✖ ", "warning": "▲ "}.get(kind, "") + printable(text))
+        verdict.update(self.line, layout=False)
         if verdict.get_content_height(self.size, self.app.size, verdict.size.width) != verdict.size.height:
             verdict.refresh(layout=True)  # only then: what else has changed is drawn a moment later when it must
         self.verdict.set_class(kind == "error", "-error")
@@ -302,6 +306,7 @@ class Composer(Widget):
 
     def explain_chosen(self) -> None:
         """Explain the field one is in, and what its value says, if the draft can be read."""
+        self.post_message(self.Explaining())
         if self.form.chosen:
             from ipl_tui.packets.explanations.table import EXPLAINED
 

@@ -7,11 +7,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from textual import on
-from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Container, Vertical
 from textual.message import Message
-from textual.widget import Widget
+from textual.widgets import Static
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.frames import Frame
@@ -20,6 +18,7 @@ from ipl_tui.packets.budget import PROMPT, Dissector
 from ipl_tui.packets.fields import FIELD, FIELDS, read_header
 from ipl_tui.packets.ipv4 import SHORTEST_HEADER, header_bytes
 from ipl_tui.packets.picture import show_value
+from ipl_tui.packets.worked_checksum import show_header_checksum
 from ipl_tui.tracking.tracker import Tracker
 from ipl_tui.widgets.bit_strip import BitStrip
 from ipl_tui.widgets.header_grid import HeaderGrid
@@ -35,8 +34,9 @@ TITLES = {"header": "3 Header", "fields": "4 Fields"}
 """The panes, and what stands above them while no packet is shown."""
 
 
-class PacketDetails(Widget):
-    """The header's picture in one pane; layers, fields and bytes in another. What is chosen in one is in all."""
+class PacketDetails:
+    """The header's picture in one pane; layers, fields and bytes in another. What is chosen in one is in all, if
+    whoever shows the panes lets it hear what is said in them."""
 
     class Unreadable(Message):
         """A packet can't be read; the reason is one sentence."""
@@ -45,8 +45,7 @@ class PacketDetails(Widget):
             super().__init__()
             self.reason = reason
 
-    def __init__(self, store: Store, tracker: Tracker, dissector: Dissector, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, store: Store, tracker: Tracker, dissector: Dissector) -> None:
         self.store = store
         self.tracker = tracker
         self.dissector = dissector
@@ -58,23 +57,16 @@ class PacketDetails(Widget):
         """The outermost IPv4 packet in it; empty without one."""
         self.decoding: Future[Dissection] = Future()
         """Its layers, which may take a while."""
-        self.header_pane, self.fields_pane = Vertical(id="header"), Vertical(id="fields")
         self.grid, self.grid_meaning = HeaderGrid(id="header-grid"), Meaning(id="header-meaning")
+        self.header_pane = Vertical(self.grid, self.grid_meaning, id="header")
         self.fields, self.meaning = PacketTree(id="tree"), Meaning(id="field-meaning")
         self.strip, self.dump = BitStrip(id="bits"), HexDump(id="hex")
-
-    def compose(self) -> ComposeResult:
-        with self.header_pane:
-            yield self.grid
-            yield self.grid_meaning
-        with self.fields_pane:
-            yield self.fields
-            yield self.meaning
-            yield self.strip
-            yield self.dump
-
-    def on_mount(self) -> None:
-        self.header_pane.border_title, self.fields_pane.border_title = TITLES["header"], TITLES["fields"]
+        self.worked = Static(id="worked", markup=False)
+        """The header checksum worked out, where there is room for it."""
+        layers = Vertical(self.fields, self.meaning, id="layers")
+        octets = Vertical(self.strip, self.dump, self.worked, id="bytes")
+        self.fields_pane = Container(layers, octets, id="fields")
+        self.header_pane.border_title, self.fields_pane.border_title = f" {TITLES['header']} ", f" {TITLES['fields']} "
 
     def enter(self, pane: str) -> None:
         """Go to a pane: "header" or "fields"."""
@@ -83,6 +75,8 @@ class PacketDetails(Widget):
     def places(self) -> Iterator[KeyContext]:
         """Contexts of the keys in it."""
         yield KeyContext.of("Header", self.grid)
+        yield KeyContext.of("Fields", self.fields)
+        yield KeyContext.of("Bytes", self.dump)
 
     # The packet
 
@@ -100,7 +94,7 @@ class PacketDetails(Widget):
         try:
             frame = self.store.frame(self.number)
         except CaptureError as error:
-            self.post_message(self.Unreadable(str(error)))
+            self.fields_pane.post_message(self.Unreadable(str(error)))
             return
         linktype = self.store.interfaces[frame.interface].linktype
         self.decoding.cancel()  # of a packet shown before
@@ -110,9 +104,9 @@ class PacketDetails(Widget):
             return
         self.show_layers(frame, undecoded(frame.data, linktype, frame.length, "being decoded"))
 
-        def tell(_: object) -> None:
+        def tell(_: object) -> None:  # in the dissector's thread, from which posting is safe
             with suppress(RuntimeError):  # the lab has ended
-                self.call_later(self.show_decoded, frame, decoding)  # posting is safe from the dissector's thread
+                self.fields_pane.call_later(self.show_decoded, frame, decoding)
 
         decoding.add_done_callback(tell)
 
@@ -141,16 +135,24 @@ class PacketDetails(Widget):
         kind = cut if dissection.ipv4 else ": not IPv4"
         if 0 < stop - start < SHORTEST_HEADER:
             kind = f": only {stop - start} of its bytes are here"
-        self.header_pane.border_title = f"{TITLES['header']} of packet {frame.number}{kind}"
-        self.fields_pane.border_title = f"{TITLES['fields']} of packet {frame.number}{cut}"
+        self.header_pane.border_title = f" {TITLES['header']} of packet {frame.number}{kind} "
+        self.fields_pane.border_title = f" {TITLES['fields']} of packet {frame.number}{cut} "
+        self.worked.update("\n".join(show_header_checksum(self.header)), layout=False)
 
     # The chosen field
 
-    @on(PacketTree.NodeChosen)
-    def node_chosen(self, event: PacketTree.NodeChosen) -> None:
-        """Highlight a field of the tree in the header and in the bytes too."""
-        event.stop()
-        self.show_node(event.node, event.layer)
+    def hear(self, message: PacketTree.NodeChosen | HeaderGrid.FieldChosen | HexDump.ByteChosen) -> None:
+        """Highlight what is chosen in one part in the others too."""
+        match message:
+            case PacketTree.NodeChosen():
+                self.show_node(message.node, message.layer)
+            case HeaderGrid.FieldChosen():
+                from ipl_tui.packets.explanations.table import EXPLAINED
+
+                self.grid_meaning.explain(EXPLAINED[message.field], header=self.header)
+                self.fields.choose_field(FIELD[message.field])
+            case HexDump.ByteChosen():
+                self.fields.choose_byte(message.offset)
 
     def show_node(self, node: Node, layer: Node) -> None:
         from ipl_tui.packets.explanations.table import EXPLAINED, describe_payload, explain_field
@@ -174,16 +176,3 @@ class PacketDetails(Widget):
             return
         grid.chosen, grid.also = fields[0], tuple(fields[1:])
         self.grid_meaning.explain(*(EXPLAINED[name] for name in fields), header=self.header)
-
-    @on(HeaderGrid.FieldChosen)
-    def header_field_chosen(self, event: HeaderGrid.FieldChosen) -> None:
-        from ipl_tui.packets.explanations.table import EXPLAINED
-
-        event.stop()
-        self.grid_meaning.explain(EXPLAINED[event.field], header=self.header)
-        self.fields.choose_field(FIELD[event.field])
-
-    @on(HexDump.ByteChosen)
-    def byte_chosen(self, event: HexDump.ByteChosen) -> None:
-        event.stop()
-        self.fields.choose_byte(event.offset)

@@ -153,9 +153,9 @@ class TestExchange:
                 await pilot.press("f5")
                 await until_seen(pilot, "Sent 1 × 33 bytes, exact, on c0")
                 answer = await until_seen(pilot, "ServerResponse")
-                assert f"{veth.server.address}       ← {veth.client.address}" in answer
+                assert f"{veth.server.address}       ⇥ {veth.client.address}" in answer
                 request = await until_seen(pilot, "answered by")
-                assert f"{veth.client.address}       → {veth.server.address}" in request
+                assert f"{veth.client.address}       ↦ {veth.server.address}" in request
                 composed = lab.query_one(Composer).crafted
                 assert composed is not None
                 assert wire.wait_for(lambda packet: packet.endswith(b"ClientMessage")) == composed.packet
@@ -362,7 +362,7 @@ class TestInterfaces:
                 await until_seen(pilot, "2 captured")
                 on = [lab.session.store.interfaces[lab.session.store.frame(n).interface].name for n in (1, 2)]
                 assert on == ["lo", "c0"]
-                assert " c0 " in await until_seen(pilot, "→ 10.0.1.20")
+                assert " c0 " in await until_seen(pilot, "↦ 10.0.1.20")
                 assert " lo " in await until_seen(pilot, "↻ 127.0.0.1")
 
     async def test_an_order_that_another_interface_ends_leaves_no_socket_open(
@@ -455,7 +455,7 @@ class TestFiles:
         async with running(read=capture_file(tmp_path / "old.pcapng", 300)) as (pilot, lab):
             assert "○ old.pcapng" in await until_seen(pilot, "300 packets · 300 shown")
             line = await until_seen(pilot, "number 1 ")
-            assert "▸1 " in line and "10.0.1.10       · 10.0.1.20" in line
+            assert "▸1 " in line and "10.0.1.10       → 10.0.1.20" in line
             await until_seen(pilot, "Fields of packet 1")
             await pilot.press("end")
             assert "▸300 " in await until_seen(pilot, "number 300")
@@ -634,9 +634,9 @@ class TestReading:
         async with running(read=capture_file(tmp_path / "old.pcapng", 1), size=(200, 60)) as (pilot, lab):
             await until_seen(pilot, "number 1")
             dump = lab.query_one(HexDump)
-            assert dump.per_line == 8
-            # Byte 24 of the frame is the first of the checksum: line 3, first byte.
-            await pilot.click(HexDump, offset=(1 + digits_column(0, dump.per_line), 3))
+            assert dump.per_line == 16
+            # Byte 24 of the frame is the first of the checksum: the second line, the byte in its middle.
+            await pilot.click(HexDump, offset=(digits_column(8, dump.per_line), 1))
             await until(pilot, lambda: dump.span == (24, 26))
             assert lab.query_one("#header-grid", HeaderGrid).chosen == "chksum"
 

@@ -69,7 +69,7 @@ class TestExchange:
             await settled(pilot, lab)
             await pilot.press("f5")
             answer = await until_seen(pilot, "ServerResponse")
-            assert "10.0.2.20       ← 10.0.1.10" in answer and "↩ answers 1" in answer
+            assert "10.0.2.20       ⇥ 10.0.1.10" in answer and "↩ answers 1" in answer
             await until_seen(pilot, "Sent 1 × 33 bytes, exact, on c0; answered in")
             assert len(lab.session.store) == 2, "and nobody objects"
 
@@ -108,7 +108,7 @@ class TestExchange:
         async with running(f"{network.name}:client", networks=[network], filter="ip") as (pilot, lab):
             await settled(pilot, lab)
             await pilot.press("2", "ctrl+l", "ctrl+l")
-            await until_seen(pilot, "by     kernel")
+            await until_seen(pilot, "s     kernel")
             await pilot.press("f5")
             await until_seen(pilot, "↩ answers 1")
 
@@ -175,13 +175,14 @@ class TestPath:
         with closing(SimulatedNetwork()) as network:
             async with running("simulated:client", networks=[network], filter="ip", follow=True) as (pilot, lab):
                 await settled(pilot, lab)
-                await pilot.press("f5")
-                await until(pilot, lambda: lab.query_one(PacketList).count == 8)
-                await pilot.press("1", "end", "up", "up", "up", "up", "up", "up")
+                for count in (8, 16):
+                    await pilot.press("f5")
+                    await until(pilot, lambda count=count: lab.query_one(PacketList).count == count)  # type: ignore[misc]
+                await pilot.press("1", "end", *["up"] * 14)
                 packets = lab.query_one(PacketList)
                 await until(pilot, lambda: packets.selected == 2 and not packets.following)
                 await pilot.press("f5")
-                await until(pilot, lambda: packets.count == 16)
+                await until(pilot, lambda: packets.count == 24)
                 assert packets.selected == 2
 
     async def test_the_router_fragments_and_the_pieces_are_joined(self, running: Running, network: Network) -> None:
@@ -251,7 +252,7 @@ class TestLinks:
                 await until_seen(pilot, "answered by 2")
                 network.set_link(read_link("c0-r0:loss=100", network.links()))
                 await pilot.press("f5")
-                await until_seen(pilot, "✖ Lost on the link c0-r0, which loses 100% of all frames. ClientMessage")
+                await until_seen(pilot, "ClientMessage  ✖ Lost on the link c0-r0, which loses 100% of all frames.")
 
     async def test_in_the_sandbox_only_the_mtu(self, running: Running, sandbox: SandboxNetwork) -> None:
         async with running("sandbox:client", networks=[sandbox]) as (pilot, lab):

@@ -78,7 +78,7 @@ async def test_keys_work_and_rows_are_there_before_they_are_decoded(
 ) -> None:
     monkeypatch.setattr(SHARED, "budget", Budget(time=1000))
     async with running(read=file) as (pilot, lab):
-        assert "ordinary" not in await until_seen(pilot, "  7     0.009000 10.0.1.10       · 10.0.1.20       253")
+        assert "ordinary" not in await until_seen(pilot, "  7     0.009000 10.0.1.10       → 10.0.1.20       253")
         for number in (2, 3, 4):
             await pilot.press("j")
             await until_seen(pilot, f"▸{number} ")
@@ -99,7 +99,7 @@ async def test_a_spent_budget_is_told_once_and_for_all(
     monkeypatch.setattr(SHARED, "budget", Budget(time=0.05))
     async with running(read=file) as (pilot, lab):
         said = "Raw, not decoded: it took more than 0.05 s"
-        await until(pilot, lambda: sum(said in line for line in seen(pilot.app)) == 3)
+        await until(pilot, lambda: sum(f" 40  {said}" in line for line in seen(pilot.app)) == 3)
         await until_seen(pilot, "ordinary 7")
         await pilot.press("j")
         await until_seen(pilot, "ttl       = 2")
@@ -108,7 +108,7 @@ async def test_a_spent_budget_is_told_once_and_for_all(
         for key in ("j", "j", "G", "g", "t", "j"):
             await pilot.press(key)
         lab.packets.forget_summaries()  # as when so many packets were seen since that it is forgotten
-        await until(pilot, lambda: sum(said in line for line in seen(pilot.app)) == 3)
+        await until(pilot, lambda: sum(f" 40  {said}" in line for line in seen(pilot.app)) == 3)
         assert len(slow.tried) == tried
         assert not any(task == "dissect" for task, _ in slow.tried), "what has no row has no layers"
 

@@ -154,11 +154,11 @@ def test_what_is_out_of_view_is_not_waited_for(capture: Capture) -> None:
 
 def test_whose_addresses_are_whose_can_become_known_later(capture: Capture) -> None:
     capture.see(0)
-    assert capture.row(1).direction == "·"
+    assert capture.row(1).direction == "→"
     capture.rows.own = {0: frozenset({CLIENT})}
-    assert capture.row(1).direction == "→"
+    assert capture.row(1).direction == "↦"
     capture.rows.own = {0: frozenset({capture.path[0].hardware_address.hex(":")})}
-    assert capture.row(1).direction == "→"
+    assert capture.row(1).direction == "↦"
     capture.rows.own = {0: frozenset({CLIENT, SERVER})}
     assert capture.row(1).direction == "↻"
     assert capture.store.reads == 1
@@ -181,7 +181,7 @@ def test_a_row_by_itself() -> None:
     frame = Frame(7, SECOND, packet, 1500, 0)
     row = make_row(frame, StoredInterface("\x1b[m", 101), summarise(packet, 101, 1500))
     assert (row.number, row.time, row.interface, row.length) == (7, SECOND, r"\x1b[m", 1500)
-    assert (row.source, row.direction, row.destination, row.protocol) == (CLIENT, "·", SERVER, "253")
+    assert (row.source, row.direction, row.destination, row.protocol) == (CLIENT, "→", SERVER, "253")
     assert row.info == "captured 33 of 1,500 bytes: ClientMessage"
     assert row.notes == ()
 

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual import on
+from textual.containers import Horizontal
 from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widget import Widget
@@ -17,11 +19,28 @@ from ipl_tui.capture.store import Store
 from ipl_tui.packets.budget import SHARED
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.tracking.tracker import Tracker
+from ipl_tui.widgets.header_grid import HeaderGrid
+from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.packet_details import PacketDetails
+from ipl_tui.widgets.packet_tree import PacketTree
 from tests.screen import until, until_seen
 from tests.widgets.stage import Stage, staged
 
 ETHERNET = 1
+
+
+class Panes(Horizontal):
+    """Shows both panes, and lets them hear what is said in them."""
+
+    def __init__(self, details: PacketDetails) -> None:
+        super().__init__(details.header_pane, details.fields_pane)
+        self.details = details
+
+    @on(PacketTree.NodeChosen)
+    @on(HeaderGrid.FieldChosen)
+    @on(HexDump.ByteChosen)
+    def field_chosen(self, event: PacketTree.NodeChosen | HeaderGrid.FieldChosen | HexDump.ByteChosen) -> None:
+        self.details.hear(event)
 
 
 @asynccontextmanager
@@ -34,7 +53,7 @@ async def details_of(path: Path, *drafts: bytes | Draft) -> AsyncIterator[tuple[
             frame = bytes(12) + b"\x08\x00" + craft(draft).packet
             store.append(interface, Batch(frame, [(1, 0, len(frame), len(frame))]))
         details = PacketDetails(store, Tracker(store), SHARED)
-        async with staged(details, size=(120, 30)) as (pilot, stage):
+        async with staged(Panes(details), size=(120, 30)) as (pilot, stage):
             details.header_pane.display = True
             yield pilot, stage, details
 
