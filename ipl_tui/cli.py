@@ -219,7 +219,7 @@ def main(
             lab.run()
         finally:
             unsaved = None if lab.left_by_choice else lab.unsaved_capture()
-            echo(f"{counted(len(store), 'packet')} {'read' if lab.only_read else 'captured'}", err=True)
+            echo(f"{counted(store.before + len(store), 'packet')} {'read' if lab.only_read else 'captured'}", err=True)
             echo(f"{counted(lab.dropped, 'packet')} dropped by kernel", err=True)
             if target is not None:
                 echo(where_it_is(store), err=True)

@@ -100,7 +100,7 @@ def test_every_binding_of_ours_has_an_id_and_keys_that_are_ones() -> None:
 
 
 async def test_footer_help_and_palette_say_what_is_in_force(running: Running, keymap: Path) -> None:
-    keymap.write_text('lab.send = "f12"\n"lab.zoom" = "x,ctrl+n"\npackets.time = "f8"\nlab.nothing = "x"\n')
+    keymap.write_text('lab.send = "f12"\n"lab.zoom" = "b,ctrl+n"\npackets.time = "f8"\nlab.nothing = "x"\n')
     with closing(SimulatedNetwork()) as network:
         async with running("simulated:client", networks=[network], size=(200, 60)) as (pilot, lab):
             await settled(pilot, lab)
@@ -109,14 +109,14 @@ async def test_footer_help_and_palette_say_what_is_in_force(running: Running, ke
             await pilot.press("f5", "z", "f12")
             await until_seen(pilot, "↩ answers")
             assert lab.snapshot.orders == 1 and not lab.zoomed
-            await pilot.press("x")
+            await pilot.press("b")
             await until(pilot, lambda: lab.zoomed)
             await pilot.press("ctrl+n", "f1")
             await until_seen(pilot, "IPL: an Internet Protocol lab")
             await pilot.press("escape")
             await until(pilot, lambda: pilot.app.screen is lab)
             titles = {command.title for command in pilot.app.get_system_commands(lab)}
-            assert {"Send (F12)", "Zoom (x)"} <= titles
+            assert {"Send (F12)", "Zoom (b)"} <= titles
 
 
 async def test_help_lists_a_users_keys(running: Running, keymap: Path) -> None:

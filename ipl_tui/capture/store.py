@@ -50,6 +50,8 @@ class Store:
         """The time of the first frame that has one, in ns since the epoch; None before."""
         self.begun = False
         """True once it is in its file. Before its first interface, a given file is as it was."""
+        self.before = 0
+        """Frames that it had before it was last cleared."""
         self._temporary = path is None
         self._lock = threading.Lock()  # for the writer's position, with _size and _count
         self._reading = threading.Lock()  # for the reader's position: os.pread is not everywhere
@@ -57,6 +59,8 @@ class Store:
         self._recent: LruCache[Frame] = LruCache(_RECENT)  # whoever asks for a frame, it is read once
         self._count = 0
         self._size = 0
+        self._start = 0  # where in the file its section begins; before that is what was there when it was cleared
+        self._in_section = False  # whether the section's header is written
         self._section = Section()
         self._made = False  # whether the given file was not there before
         try:
@@ -90,16 +94,41 @@ class Store:
             self._begin()
 
     def _begin(self) -> None:
-        if self.begun:
+        if self._in_section:
             return
         try:
-            self._writer.truncate(0)
+            self._writer.truncate(self._start)
         except ValueError:
             raise CaptureError("The capture is closed.") from None
         except OSError as error:
             raise CaptureError(f"Cannot write the capture to {self.path}: {_reason(error)}.") from error
         self._write(SECTION_HEADER)
-        self.begun = True
+        self.begun = self._in_section = True
+
+    def clear(self) -> None:
+        """Have no frames and no interfaces any more, and number from 1 again. Nobody may append meanwhile.
+
+        What was in a temporary file is gone; in a given one it stays, and another section of pcapng follows it. Raises
+        CaptureError, and has all its frames then.
+        """
+        with self._lock, self._reading:
+            start = self._size if self._count and not self._temporary else self._start
+            if self.begun:  # else a given file is as it was
+                try:
+                    self._writer.seek(start)
+                    self._writer.truncate()
+                except ValueError:
+                    raise CaptureError("The capture is closed.") from None
+                except OSError as error:
+                    raise CaptureError(f"Cannot clear {self.path}: {_reason(error)}.") from error
+            self.before += self._count
+            self._count = self.saved = 0
+            self._size = self._start = start
+            self._in_section = False
+            self._index, self._section = [], Section()
+            self._recent.clear()
+            self.interfaces.clear()
+            self.began, self.tap_problem = None, ""
 
     def add_interface(self, name: str, linktype: int, filter: str = "") -> int:
         """Describe an interface; the number returned is for append(). Raises CaptureError."""
@@ -267,10 +296,15 @@ class Store:
             raise CaptureError(f"Cannot save to {path}: {_reason(error)}.") from error
         return count
 
+    @property
+    def unsaved(self) -> int:
+        """Number of frames that go with close(): those of a temporary file that are saved nowhere else."""
+        return max(0, self._count - self.saved) if self._temporary else 0
+
     def keep(self) -> Path | None:
         """Let a temporary file stay when it is closed, unless it has no packets or all are saved elsewhere; where it
         is then, else None."""
-        if not self._temporary or self._count <= self.saved:
+        if not self.unsaved:
             return None
         self._temporary = False
         return self.path
@@ -327,10 +361,10 @@ class Store:
         return self._index[chunk][entry]
 
     def _bytes(self, stop: int) -> Iterator[bytes]:
-        """The file up to an offset, in pieces. One that is not begun has no packets."""
-        if not stop:
+        """Its section of the file up to an offset, in pieces. One that is not begun has no packets."""
+        start = self._start
+        if stop == start:
             yield SECTION_HEADER
-        start = 0
         while start < stop:
             piece = self._read(start, min(_COPY, stop - start))
             if not piece:

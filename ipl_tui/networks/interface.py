@@ -245,6 +245,8 @@ class Network(ABC):
     allowed: str = ""
     """Permission that a system gives when it allows this network, and what follows, in words; empty where each one
     does."""
+    restartable: bool = False
+    """True if restart() is possible: its hosts are there for this program alone."""
 
     @abstractmethod
     def interfaces(self) -> list[Interface]:
@@ -293,6 +295,11 @@ class Network(ABC):
     def set_link(self, link: Link) -> None:
         """Treat packets on the link with these ends like this from now on. Raises LinkError."""
         raise LinkError(f"The {self.name} network has no links that can be set.")
+
+    def restart(self) -> None:
+        """Have its hosts and links as when it was first used: what they have learnt and counted is forgotten, and all
+        sockets there should be closed before. Only where it is restartable."""
+        raise NotImplementedError(f"the {self.name} network can't be started afresh")
 
     @abstractmethod
     def close(self) -> None:

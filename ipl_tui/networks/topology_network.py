@@ -59,10 +59,12 @@ class TopologyNetwork(Network, Generic[AnInterface]):
     """The plan's four interfaces, in the order of its path; its server answers ClientMessage."""
 
     private = True
+    restartable = True
 
     def __init__(self, links: Sequence[Link]) -> None:
         hosts = {port.name: host for host in HOSTS for port in host.ports}
         mtus = {end: link.mtu for link in links for end in link.ends}
+        self._first_links: Sequence[Link] | None = None  # when it was first used; None before
         self._interfaces = {port.name: self._make_interface(hosts[port.name], port, mtus[port.name]) for port in PATH}
 
     @abstractmethod
@@ -77,6 +79,16 @@ class TopologyNetwork(Network, Generic[AnInterface]):
 
     def responder_at(self, interface: Interface) -> Interface:
         return self._interfaces[SERVER.name]
+
+    def restart(self) -> None:
+        self.close()
+        for link in self._first_links or ():
+            self.set_link(link)
+
+    def _note_links(self) -> None:
+        """It is being used: how its links are, the first time, is how restart() sets them."""
+        if self._first_links is None:
+            self._first_links = self.links()
 
     def _tell_mtu(self, link: Link) -> None:
         """Let the interfaces at a link's ends say what MTU it has now."""

@@ -137,6 +137,10 @@ class LabScreen(PaneScreen):
     def watch_snapshot(self, old: Snapshot, new: Snapshot) -> None:
         self.composer.interface, self.composer.sending = new.interface, new.sending
         self.rows.own = new.own
+        if new.anew != old.anew:
+            self.packets.forget()
+            self.details.show(0)
+            self.composer.show_verdict()  # what it says may be about a packet that is gone
         self.packets.instead = self.instead(new)
         if new.file is None and old.file is not None:
             self.packets.following = True  # what is captured now comes at its end
@@ -330,6 +334,18 @@ class LabScreen(PaneScreen):
         from ipl_tui.screens.save import save_capture
 
         await save_capture(self, self.session)
+
+    @work(group="anew", exclusive=True)
+    async def action_clear(self) -> None:
+        from ipl_tui.screens.unsaved import clear_list
+
+        await clear_list(self, self.session)
+
+    @work(group="anew", exclusive=True)
+    async def action_afresh(self) -> None:
+        from ipl_tui.screens.unsaved import start_afresh
+
+        await start_afresh(self, self.session)
 
     @work
     async def action_wireshark(self) -> None:

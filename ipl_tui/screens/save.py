@@ -63,8 +63,9 @@ class SaveScreen(ModalScreen[Path | None]):
         self.query_one("#advice", Static).update(Text(printable(text)))
 
 
-async def save_capture(screen: Screen[None], session: Session) -> None:
-    """Ask for a path until the capture is saved there or the user goes back; what was typed stays. For a worker."""
+async def save_capture(screen: Screen[None], session: Session) -> bool:
+    """Ask for a path until the capture is saved there, or the user goes back: then False; what was typed stays. For a
+    worker."""
     dialog = SaveScreen(len(session.store))
     while (path := await screen.app.push_screen_wait(dialog)) is not None:
         try:
@@ -74,4 +75,5 @@ async def save_capture(screen: Screen[None], session: Session) -> None:
         else:
             title = f"Saved {counted(saved, 'packet')}"
             screen.notify(printable(str(path.absolute())), title=title, markup=False)
-            return
+            return True
+    return False

@@ -128,6 +128,10 @@ class Orders:
         taken, self._carried_out = self._carried_out, None
         return taken
 
+    def forget(self) -> None:
+        """Nothing is known any more of what was sent so far, for the capture begins anew; what is under way goes on."""
+        self.last = self._carried_out = None
+
     def stop(self) -> None:
         """Send no more of what is under way; returns at once."""
         for given in self._under_way:

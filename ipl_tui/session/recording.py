@@ -30,9 +30,10 @@ class Recording:
         """on_grown is called in the event loop."""
         self.sniffer: Sniffer | None = None
         """Sniffer that captures now; None while nothing is captured."""
+        self.writing = asyncio.Lock()
+        """Held by the one writer, in the order in which they came."""
         self._store = store
         self._on_grown = on_grown
-        self._writing = asyncio.Lock()
         self._dropped = 0
 
     def dropped(self) -> int:
@@ -56,7 +57,7 @@ class Recording:
 
         loop, grown = asyncio.get_running_loop(), asyncio.Event()
         ended: asyncio.Future[CaptureError | None] = loop.create_future()
-        async with self._writing:
+        async with self.writing:
             socket = await asyncio.to_thread(open_socket)
             try:
                 numbers = [self._store.add_interface(name, socket.linktype, filter) for name in names]
@@ -88,7 +89,7 @@ class Recording:
         from ipl_tui.capture.files import read_capture
 
         loop, grown = asyncio.get_running_loop(), asyncio.Event()
-        async with self._writing:
+        async with self.writing:
             reading = asyncio.create_task(
                 asyncio.to_thread(read_capture, source, self._store, filter, lambda _: _set_in_loop(loop, grown), stop)
             )

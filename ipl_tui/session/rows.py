@@ -161,9 +161,10 @@ class Rows:
             self._awaited.pop(number).cancel()
 
     def forget(self) -> None:
-        """Make all rows anew: more protocols are known now."""
+        """Make all rows anew: more protocols are known now, or the packets are others."""
         self.await_only(())
         self._rows.clear()
+        self._changes.clear()
 
     def _make(self, number: int, until: float) -> Row:
         """A row without notes; kept if it has its summary."""

@@ -70,13 +70,17 @@ class Session:
         self._responding = Responder(self._responder_met)
         self._recording = Recording(store, self._has_grown)
         self._orders = Orders(store, self._responding.ours)
+        self._copying = asyncio.Lock()  # held while the store is copied, and so must not be cleared
         self._beside: Interface | None = None  # loopback, captured on too since something was sent to this host itself
         self._own: Mapping[int, frozenset[str]] = {}
         self._capturing: asyncio.Task[None] | None = None
         self._stop_reading = threading.Event()
         self._captured = 0  # packets as told last: at display rate, so that a list is not drawn for each of them
         self._tracked = 0
+        self._anew = 0
+        self._dropped_before = 0  # frames that were dropped before the capture was begun anew
         self._trouble = ""
+        self._counted = 0  # packets a second ago
         self._rates: deque[int] = deque([0] * 60, maxlen=60)
         self._said: deque[Notice] = deque(maxlen=SENTENCES_KEPT)
         self._sentences = 0
@@ -150,6 +154,12 @@ class Session:
         """Server that answers ClientMessage now; None while none does."""
         return self._responding.server
 
+    @property
+    def unsaved(self) -> int:
+        """Number of packets that would be gone with the lab: neither read from a file, nor written to one with -w, nor
+        saved since they came."""
+        return 0 if isinstance(self.file, Path) else self.store.unsaved
+
     def dropped(self) -> int:
         """Frames the kernel dropped, on all interfaces that were captured on; also after close()."""
         return self._recording.dropped()
@@ -162,10 +172,11 @@ class Session:
             following=self.following,
             capturing=self.sniffer is not None,
             trouble=self._trouble,
+            anew=self._anew,
             captured=self._captured,
             joined=min(self.tracker.progress[0], self._captured),
             tracked=self._tracked,
-            dropped=self.dropped(),
+            dropped=self.dropped() - self._dropped_before,
             rates=tuple(self._rates),
             own=self._own,
             answering=self._responding.describe(self.interface),
@@ -197,13 +208,13 @@ class Session:
 
     async def _count_rate(self) -> None:
         """Once a second: how many packets came."""
-        counted = len(self.store)
+        self._counted = len(self.store)
         while True:
             await asyncio.sleep(1.0)
             was_any = any(self._rates)
-            counted, before = len(self.store), counted
-            self._rates.append(counted - before)
-            self._captured = counted
+            self._counted, before = len(self.store), self._counted
+            self._rates.append(self._counted - before)
+            self._captured = self._counted
             if was_any or self._rates[-1]:
                 self._tell()
 
@@ -237,13 +248,51 @@ class Session:
 
     # Capturing
 
-    def _capture(self) -> None:
-        """Capture on what is selected; what was captured on before, or read, ends."""
+    async def begin_anew(self, afresh: bool = False) -> None:
+        """Drop all packets, and capture anew on what is selected: numbers and counts begin again. `afresh`: so do the
+        hosts of its network, which has to be restartable."""
+        network = self.network
+        if afresh:
+            self._orders.stop()
+            await self._responding.settle(None, self.engine)
+            await asyncio.to_thread(self.interface.close)
+        async with self._copying:
+            self._end_capture()
+            async with self._recording.writing:
+                if afresh:
+                    await asyncio.to_thread(network.restart)
+                try:
+                    self.store.clear()
+                except CaptureError as error:
+                    self._say("refusal", str(error))
+                else:
+                    self._forget()
+        self._capture()
+        await self._settle_responder()
+
+    def _forget(self) -> None:
+        """Know nothing of the packets so far, which are gone."""
+        self.tracker.forget()
+        self._orders.forget()
+        self._anew += 1
+        self._captured = self._counted = 0
+        self._dropped_before = self.dropped()
+        self._rates.extend([0] * 60)
+        self._own, self._told_tap_problem = {}, False
+        self._tell()
+
+    def _end_capture(self) -> None:
+        """End what is captured on, or read; nothing is sent until it is captured again."""
         self.settled.clear()
-        self.file = None
         self._stop_reading.set()
         if self._capturing is not None:
             self._capturing.cancel()
+        self._capturing = None  # it ends in its own time, and twice cancelled too early
+
+    def _capture(self) -> None:
+        """Capture on what is selected; what was captured on before, or read, ends."""
+        self._end_capture()
+        self.file = None
         self._capturing = self._tasks.begin(self._go_on_capturing())
         self._tell()
 
@@ -305,16 +354,18 @@ class Session:
 
     async def save(self, path: Path) -> int:
         """Copy the capture to a file, and tell how many packets it has there. Raises CaptureError."""
-        saved = await asyncio.to_thread(self.store.save, path)
-        self.store.saved = max(self.store.saved, saved)
+        async with self._copying:
+            saved = await asyncio.to_thread(self.store.save, path)
+            self.store.saved = max(self.store.saved, saved)
         return saved
 
     async def open_in_wireshark(self) -> tuple[Path, int]:
         """Open a copy of the capture in Wireshark: where it is, and how many packets it has. Raises CaptureError."""
         from ipl_tui.diagnosis.wireshark import open_in_wireshark
 
-        count = len(self.store)
-        return await asyncio.to_thread(open_in_wireshark, self.store, count), count
+        async with self._copying:
+            count = len(self.store)
+            return await asyncio.to_thread(open_in_wireshark, self.store, count), count
 
     def keep(self) -> Path | None:
         """Let what was captured and not saved stay where it is, and tell where; None if there is no such thing."""

@@ -55,6 +55,8 @@ class Snapshot:
     capturing: bool
     trouble: str
     """Reason why nothing is captured now, or can't be read; one sentence, or empty."""
+    anew: int
+    """Number of times that the capture was begun anew: what a packet's number meant before is over."""
     captured: int
     """Packets in the store that may be shown; there may be some more already."""
     joined: int
@@ -62,7 +64,7 @@ class Snapshot:
     tracked: int
     """Number of times that more became known of a file's packets: what is shown of them may say more now."""
     dropped: int
-    """Frames that the kernel dropped, on all interfaces that were captured on."""
+    """Frames that the kernel dropped since then, on all interfaces that were captured on."""
     rates: tuple[int, ...]
     """Packets captured in each of the last 60 seconds."""
     own: Mapping[int, frozenset[str]]

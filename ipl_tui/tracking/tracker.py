@@ -31,9 +31,13 @@ class Tracker:
     def __init__(self, store: Store, on_progress: Callable[[], object] = lambda: None) -> None:
         """on_progress is called in another thread, when more is known of the frames of a file."""
         self._store = store
-        self._places = CapturePoints()
-        self._hops = Hops(store, self._places.gone, self._places.delay, self._places.own)
-        self._follower = Follower(store, lambda: Answers(store, self._places.gone), on_progress)
+        self._on_progress = on_progress
+        self._begin()
+
+    def _begin(self) -> None:
+        self._places = places = CapturePoints()
+        self._hops = Hops(self._store, places.gone, places.delay, places.own)
+        self._follower = Follower(self._store, lambda: Answers(self._store, places.gone), self._on_progress)
 
     # What is told to it
 
@@ -57,6 +61,11 @@ class Tracker:
     def progress(self) -> tuple[int, int]:
         """Progress of joining answers: up to which frame, and of how many."""
         return min(self._follower.done, len(self._store)), len(self._store)
+
+    def forget(self) -> None:
+        """Know nothing of the frames so far: the store has none any more. Nobody may append meanwhile."""
+        self._follower.close()
+        self._begin()
 
     def close(self) -> None:
         """Let go of the file; returns when nothing is read any more."""
@@ -137,7 +146,7 @@ class Tracker:
         """Fate of a packet that was sent, the answers to it included. Never raises."""
         try:
             return self._fate_of(sent)
-        except CaptureError:  # the file was changed by another program
+        except (CaptureError, IndexError):  # the file was changed by another program, or the store cleared
             return Fate(unknown="unreadable")
 
     def _fate_of(self, sent: SentPacket) -> Fate:

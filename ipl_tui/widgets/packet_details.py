@@ -81,9 +81,22 @@ class PacketDetails:
     # The packet
 
     def show(self, number: int) -> None:
-        """Show a packet."""
+        """Show a packet; none, for 0."""
         self.number = number
-        self.show_again()
+        if number:
+            self.show_again()
+        else:
+            self.show_nothing()
+
+    def show_nothing(self) -> None:
+        self.decoding.cancel()
+        self.decoding = Future()  # what was decoded and waits to be shown is of a packet that is gone
+        self.data = self.header = self.dump.data = b""
+        self.fields.show(())
+        grid = self.grid
+        grid.chosen, grid.values, grid.earlier, grid.marks = "", {}, {}, {}
+        self.meaning.said = self.grid_meaning.said = Said()
+        self.header_pane.border_title, self.fields_pane.border_title = TITLES["header"], TITLES["fields"]
 
     def show_again(self) -> None:
         """Show what is in the packet; if decoding it takes a while, what IPv4's header says first."""

@@ -107,6 +107,15 @@ class PacketList(ScrollView, can_focus=True):
         if first_new <= self.top + self.page:
             self.refresh()
 
+    def forget(self) -> None:
+        """Show no packet: those that were there are gone."""
+        self.rows.forget()
+        self.count = self.selected = self.elapsed = 0
+        self.fit()
+        self.scroll_to(y=0, animate=False, immediate=True)
+        self.following = True
+        self.refresh()
+
     def forget_summaries(self) -> None:
         """Dissect the rows anew: more protocols are known now."""
         self.rows.forget()

@@ -397,3 +397,62 @@ def test_importing_the_store_and_filters_loads_no_scapy_and_no_textual() -> None
 def test_a_name_that_no_file_can_have_is_said(tmp_path: Path) -> None:
     with Store() as store, pytest.raises(CaptureError, match="no NUL character"):
         store.save(tmp_path / "a\0b.pcapng")
+
+
+ONE, TWO, THREE = (5, b"one", 3), (6, b"two", 3), (7, b"three", 5)
+
+
+def test_a_temporary_capture_that_is_cleared_gives_back_its_file_and_begins_again(tmp_path: Path) -> None:
+    with Store() as store:
+        store.append(store.add_interface("eth0", 1), batch(ONE, TWO))
+        store.frame(1)
+        store.saved = 1
+        assert (store.unsaved, store.path.stat().st_size > 28) == (1, True)
+        store.clear()
+        assert (len(store), store.interfaces, store.began, store.saved, store.unsaved) == (0, [], None, 0, 0)
+        assert store.before == 2 and store.path.stat().st_size == 0
+        assert store.save(tmp_path / "none.pcapng") == 0
+        with pytest.raises(IndexError):
+            store.frame(1)
+        assert store.append(store.add_interface("eth1", 1), batch(THREE)) == 1
+        assert packets(store) == [THREE] and store.keep() == store.path
+    assert store.path.exists()
+    with Store() as copy:
+        read_capture(store.path, copy)
+        assert packets(copy) == [THREE] and [each.name for each in copy.interfaces] == ["eth1"]
+    store.path.unlink()
+
+
+def test_a_given_file_keeps_what_was_in_a_capture_that_is_cleared(tmp_path: Path) -> None:
+    path = tmp_path / "written.pcapng"
+    with Store(path) as store:
+        store.append(store.add_interface("eth0", 1), batch(ONE, TWO))
+        for _ in range(3):  # again is no harm
+            store.clear()
+            store.add_interface("eth1", 1)
+        store.append(0, batch(THREE))
+        assert packets(store) == [THREE] and store.unsaved == 0
+        assert read_back(store, 1, 2) == [(0, THREE)]
+        for ending in ("pcapng", "pcap"):
+            store.save(tmp_path / f"saved.{ending}")
+            with Store() as copy:
+                read_capture(tmp_path / f"saved.{ending}", copy)
+                assert packets(copy) == [THREE], "what is in the list"
+    with Store() as copy:
+        read_capture(path, copy)
+        assert packets(copy) == [ONE, TWO, THREE]
+
+
+def test_a_given_file_that_nothing_was_captured_in_is_not_cleared(tmp_path: Path) -> None:
+    path = tmp_path / "there.pcapng"
+    path.write_bytes(b"precious")
+    with Store(path) as store:
+        store.clear()
+    assert path.read_bytes() == b"precious"
+
+
+def test_clearing_a_closed_capture_is_refused() -> None:
+    with Store() as store:
+        pass
+    with pytest.raises(CaptureError, match="closed"):
+        store.clear()

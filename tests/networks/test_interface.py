@@ -279,6 +279,30 @@ def test_the_programs_of_this_machine_reach_what_is_not_private(setting: Setting
     assert (way.name if way is not None else "") == ("" if setting.network.private else setting.interface.name)
 
 
+def test_hosts_that_are_started_afresh_know_nothing(setting: Setting) -> None:
+    network = setting.network
+    if not network.restartable:
+        with pytest.raises(NotImplementedError):
+            network.restart()
+        return
+
+    def asks_who_has() -> bool:
+        """Whether ARP asks when a packet is sent."""
+        with setting.interface.open_capture() as capture:
+            setting.interface.send(datagram(setting), "exact")
+            frames = read_capture(capture, b"hello")
+        return any(frame[12:14] == b"\x08\x06" for frame in frames)
+
+    assert [asks_who_has(), asks_who_has()] == [True, False]
+    links = network.links()
+    mtu = setting.interface.mtu
+    for link in links:
+        network.set_link(replace(link, mtu=300))
+    network.restart()
+    assert network.links() == links and setting.interface.mtu == mtu
+    assert [asks_who_has(), asks_who_has()] == [True, False]
+
+
 def test_what_is_no_header_is_not_sent(setting: Setting) -> None:
     for method in ("exact", "kernel"):
         with pytest.raises(SendError, match="a header of 20 bytes; this one has 19 bytes"):

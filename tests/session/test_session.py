@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from scapy.layers.inet import ICMP
 
+from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.frames import Batch
 from ipl_tui.capture.store import Store
 from ipl_tui.exchange.engines import RAW_ENGINES
@@ -336,6 +337,108 @@ class TestInterface:
             told.session.send(order(b"taken", proto=254))
             await told.until(lambda now: now.captured == 1 and not now.sending)
             assert told.session.store.frame(1).data.endswith(b"taken")
+
+
+class TestAnew:
+    async def test_packets_numbers_and_counts_begin_again(self, running: Running) -> None:
+        async with running(filter="ip proto 253", follow=True) as told:
+            await told.until(lambda now: now.answering)
+            told.session.send(order())
+            await told.hear("answered")
+            assert told.last.captured == 8 and told.session.unsaved == 8
+            await told.session.begin_anew()
+            now = told.last
+            assert (now.anew, now.captured, now.joined, now.dropped, sum(now.rates), now.sent_as) == (1, 0, 0, 0, 0, 0)
+            assert told.session.unsaved == 0 and now.answering and now.following
+            await told.until(lambda now: now.capturing)
+            told.session.send(order())
+            await told.until(partial(has_captured, 8))
+            assert [stop.frames for stop in told.session.tracker.journey(1).stops] == [(1,), (2,), (3,), (4,)]
+            answer = told.session.tracker.request_of(8)
+            assert answer is not None and answer.request == 1
+            assert len(told.last.own) == len(told.session.store.interfaces) == 4
+
+    async def test_nothing_is_said_any_more_of_what_was_sent_before(self, running: Running, impatient: None) -> None:
+        async with running(filter="ip proto 253") as told:
+            await told.until(lambda now: now.answering)
+            told.session.send(order(count=5, interval=0.05))
+            await told.until(lambda now: now.captured >= 4)
+            await told.session.begin_anew()
+            await told.hear("Sent 5 × 33 bytes")
+            await told.until(lambda now: not now.awaiting and not now.sending)
+            assert {said.about for said in told.said} == {"order"}
+
+    async def test_with_commands_in_between_it_goes_on_capturing(self, running: Running) -> None:
+        async with running(filter="ip proto 253") as told:
+            await told.until(lambda now: now.answering)
+            for following in (True, False, True):
+                anew = asyncio.create_task(told.session.begin_anew())
+                told.session.follow(following)
+                await asyncio.sleep(0)
+                told.session.follow(not following)
+                await asyncio.wait_for(anew, 10)
+            await told.session.settled.wait()
+            assert not told.last.following and len(told.session.store) == 0
+            told.session.send(order())
+            await told.until(partial(has_captured, 2))
+
+    async def test_it_waits_for_a_copy_that_is_being_saved(
+        self, running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun, go_on = threading.Event(), threading.Event()
+        async with running(filter="ip proto 253") as told:
+            await told.until(lambda now: now.answering)
+            told.session.send(order())
+            await told.until(partial(has_captured, 2))
+            save = told.session.store.save
+
+            def save_late(path: Path) -> int:
+                begun.set()
+                go_on.wait(10)
+                return save(path)
+
+            monkeypatch.setattr(told.session.store, "save", save_late)
+            saving = asyncio.create_task(told.session.save(tmp_path / "saved.pcapng"))
+            await asyncio.to_thread(begun.wait, 10)
+            anew = asyncio.create_task(told.session.begin_anew())
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert told.last.captured == 2
+            go_on.set()
+            assert await saving == 2
+            await anew
+            assert told.last.captured == 0
+
+    async def test_the_network_begins_afresh_with_it(self, running: Running, network: SimulatedNetwork) -> None:
+        links = network.links()
+        async with running(filter="arp or ip proto 253", responder=True) as told:
+            await told.until(lambda now: now.answering)
+            network.set_link(read_link("r1-s0:mtu=100", network.links()))
+            for _ in range(2):
+                told.session.send(order())
+                await told.until(partial(has_captured, 4))  # who has, it is at, and the two messages
+                told.session.send(order(count=1000))
+                await told.until(lambda now: now.captured > 4)
+                await told.session.begin_anew(afresh=True)
+                assert told.last.captured == 0 and network.links() == links
+                await told.until(lambda now: now.answering and now.capturing and not now.sending)
+            assert told.last.interface.name == "c0" and told.last.trouble == ""
+
+    async def test_a_file_that_can_t_be_cleared_stays_as_it_is(
+        self, running: Running, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail() -> None:
+            raise CaptureError("The disk is made of stone.")
+
+        async with running(filter="ip proto 253") as told:
+            await told.until(lambda now: now.answering)
+            told.session.send(order())
+            await told.until(partial(has_captured, 2))
+            monkeypatch.setattr(told.session.store, "clear", fail)
+            await told.session.begin_anew()
+            assert (await told.hear("stone")).about == "refusal"
+            assert told.last.captured == 2 and told.last.anew == 0
+            await told.until(lambda now: now.capturing)
 
 
 class TestFiles:

@@ -21,6 +21,7 @@ NOTHING = Snapshot(
     following=False,
     capturing=False,
     trouble="",
+    anew=0,
     captured=0,
     joined=0,
     tracked=0,

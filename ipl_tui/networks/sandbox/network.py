@@ -184,6 +184,7 @@ class SandboxNetwork(TopologyNetwork[SandboxInterface]):
                 self._helper.close()
                 self._helper = None
             if self._helper is None:
+                self._note_links()
                 self._helper = self._start()
             return self._helper
 

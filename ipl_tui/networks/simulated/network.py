@@ -104,6 +104,7 @@ class SimulatedNetwork(TopologyNetwork[SimulatedInterface]):
             if self._simulation is None:
                 from ipl_tui.networks.simulated.simulation import Simulation
 
+                self._note_links()
                 self._simulation = Simulation(self._lines, self._reassembly_timeout)
             return self._simulation
 

@@ -129,7 +129,7 @@ class Simulation:
         return self._fates.get((port, time), "")
 
     def end(self) -> None:
-        """Close all sockets, give up what waits, and end the thread; the next use begins again."""
+        """Close all sockets, give up what waits, and end the thread; the next use begins again, knowing nothing."""
         with self._changed:
             thread, self._thread = self._thread, None
             sockets = [*self._taps, *self._listeners]
@@ -138,6 +138,8 @@ class Simulation:
             self._stacks.clear()
             self._arrivals.clear()
             self._last_arrival.clear()
+            self._fates.clear()
+            self._ahead, self._last_moment = 0.0, 0  # by the system's clock again, wherever that was set meanwhile
             self._give_up(lambda _: True, "The simulated network was closed before the packet was sent.")
             self._changed.notify_all()
         for socket in sockets:

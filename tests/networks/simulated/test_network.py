@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack
 from queue import Queue
 
@@ -14,6 +15,7 @@ from scapy.layers.inet import IP
 from ipl_tui.exchange.engine import ServerConfig
 from ipl_tui.exchange.scapy_engine import ScapyServer
 from ipl_tui.networks.interface import SendError
+from ipl_tui.networks.links import read_link
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.networks.topology import LINKS, PATH
 from ipl_tui.packets.messages import CLIENT_MESSAGE, PROTOCOL, SERVER_RESPONSE
@@ -26,6 +28,37 @@ from tests.networks.simulated.watching import (
     is_icmp,
     ping,
 )
+
+
+def test_afresh_means_as_it_was_when_it_was_first_used(network: SimulatedNetwork) -> None:
+    as_asked = read_link("c0-r0:latency=5ms,mtu=400", network.links())
+    network.set_link(as_asked)  # as the command line does, before anything is used
+    client = network.find("client")
+    with client.open_capture():
+        network.set_link(read_link("c0-r0:mtu=300", network.links()))
+    for _ in range(2):
+        network.restart()
+        assert network.links()[0] == as_asked and client.mtu == 400
+        with client.open_capture():
+            network.set_link(read_link("c0-r0:mtu=500", network.links()))
+
+
+def test_afresh_its_clock_is_the_system_s_again(network: SimulatedNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, now = network.find("client"), time.time()
+
+    def seen_at() -> float:
+        with client.open_capture() as capture:
+            client.send(datagram(), "kernel")
+            assert capture.wait(5)
+            return capture.recv_batch().records[0][0] / 1e9
+
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time", lambda: now + 3600)
+        assert seen_at() > now + 3000
+    assert seen_at() > now + 3000, "it never goes back"
+    network.restart()
+    assert seen_at() < now + 3000
+
 
 # What it says of itself
 
