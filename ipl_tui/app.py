@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -34,6 +34,8 @@ from ipl_tui.widgets.notice_bar import NoticeBar
 
 if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
+
+    from ipl_tui.screens.unsaved import Choice
 
 LAST_WORDS = 6.0
 """Seconds that leaving may take once the terminal is gone."""
@@ -94,8 +96,27 @@ class PacketLab(App[None]):
         if self.is_running:
             remember("theme", theme)
 
+    async def action_quit(self) -> None:
+        """Leave, as a person wants it: what was captured and not saved is asked about, once."""
+        from ipl_tui.screens.unsaved import LeaveScreen
+
+        def follow(choice: Choice | None) -> None:
+            self.leave_if_agreed(choice)
+
+        if not self.session.unsaved or isinstance(self.screen, LeaveScreen):
+            self.exit()
+        else:
+            self.push_screen(LeaveScreen(self.session.unsaved), follow)
+
+    @work
+    async def leave_if_agreed(self, choice: Choice | None) -> None:
+        from ipl_tui.screens.unsaved import agrees
+
+        if await agrees(choice, self.lab, self.session):
+            self.exit()
+
     def leave(self) -> None:
-        """Leave as with `q`, but what was captured is not given up by that."""
+        """Leave at once, but what was captured is not given up by that."""
         self.was_told_to_leave = True
         self.exit()
 

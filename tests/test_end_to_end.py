@@ -171,6 +171,16 @@ def test_a_signal_leaves_what_was_captured(asked: signal.Signals, tmp_path: Path
     assert terminal.close() == 0
 
 
+@pytest.mark.parametrize("asked", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_a_signal_asks_nothing_and_is_not_kept_waiting_by_a_question(asked: signal.Signals, tmp_path: Path) -> None:
+    terminal = exchanged(tmp_path)
+    terminal.type("\x11")  # Ctrl+Q
+    terminal.wait_for("2 packets not saved")
+    terminal.process.send_signal(asked)
+    require_kept(terminal, tmp_path)
+    assert terminal.close() == 0
+
+
 @pytest.mark.parametrize("crash", CRASHES.values(), ids=CRASHES.keys())
 def test_a_crash_leaves_what_was_captured_and_is_no_success(crash: str, tmp_path: Path) -> None:
     terminal = exchanged(tmp_path, "-c", f"{CRASHING}{crash}\nmain()")
@@ -205,6 +215,8 @@ def test_what_was_saved_or_given_up_is_not_left(tmp_path: Path) -> None:
     assert "not saved" not in terminal.output
     assert list(temporary.iterdir()) == []
     terminal = exchanged(temporary)
+    terminal.type("q")
+    terminal.wait_for("2 packets not saved")
     terminal.type("q")
     terminal.wait_for("0 packets dropped by kernel\r\n")
     assert terminal.close() == 0
@@ -291,6 +303,8 @@ def test_a_capture_is_shown_while_it_is_piped_in_and_keys_work(closed: bool) -> 
     if closed:
         os.close(writer)
     terminal.type("q")
+    terminal.wait_for("2 packets not saved")  # for they are nowhere else
+    terminal.type("q")
     terminal.wait_for("2 packets read")
     assert terminal.close() == 0
     if not closed:
@@ -334,7 +348,7 @@ def test_capturing_on_an_interface_ends_what_is_piped_in() -> None:
     terminal.wait_for("sandbox")
     terminal.type("\r")
     terminal.wait_for("capturing")
-    terminal.type("q")
+    terminal.type("qq")  # faster than the question is drawn
     terminal.wait_for("1 packet captured")
     assert terminal.close() == 0
     os.close(writer)

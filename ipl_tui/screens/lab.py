@@ -335,13 +335,13 @@ class LabScreen(PaneScreen):
 
         await save_capture(self, self.session)
 
-    @work(group="anew", exclusive=True)
+    @work
     async def action_clear(self) -> None:
         from ipl_tui.screens.unsaved import clear_list
 
         await clear_list(self, self.session)
 
-    @work(group="anew", exclusive=True)
+    @work
     async def action_afresh(self) -> None:
         from ipl_tui.screens.unsaved import start_afresh
 

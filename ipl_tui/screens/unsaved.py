@@ -72,6 +72,15 @@ class AfreshScreen(UnsavedScreen):
     lost = "The network begins afresh, and the list with it: that drops them."
 
 
+class LeaveScreen(UnsavedScreen):
+    """Asks before the lab is left."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "dismiss('go on')", "Leave", id="unsaved.leave", tooltip="Leave all the same")
+    ]
+    lost = "Leaving the lab drops them."
+
+
 async def clear_list(screen: Screen[None], session: Session) -> None:
     """Drop all packets and capture anew, unless a file is shown, or the user would rather not. For a worker."""
     if session.file is not None:
@@ -97,10 +106,14 @@ async def start_afresh(screen: Screen[None], session: Session) -> None:
 
 async def may_drop(screen: Screen[None], session: Session, question: type[UnsavedScreen]) -> bool:
     """True if no packet would be lost, or the user has saved them or gives them up. For a worker."""
+    if isinstance(screen.app.screen, UnsavedScreen):  # the key was pressed twice before it was there
+        return False
     if not session.unsaved:
         return True
-    match await screen.app.push_screen_wait(question(session.unsaved)):
-        case "save":
-            return await save_capture(screen, session)
-        case choice:
-            return choice == "go on"
+    choice = await screen.app.push_screen_wait(question(session.unsaved))
+    return await agrees(choice, screen, session)
+
+
+async def agrees(choice: Choice | None, screen: Screen[None], session: Session) -> bool:
+    """True if packets may be dropped by a choice; they are saved first if it says so. For a worker."""
+    return choice == "go on" or (choice == "save" and await save_capture(screen, session))

@@ -326,6 +326,8 @@ class Session:
                 await self._recording.read(source, self.filter, self._stop_reading)
         except CaptureError as error:
             self.be_troubled(str(error))
+        if is_file:
+            self.store.saved = len(self.store)  # nothing has been captured since: that begins when this has ended
         self._has_grown()
 
     def _has_grown(self) -> None:

@@ -80,8 +80,9 @@ def installed(program: str) -> bool:
 class Terminal:
     """A program in a pseudo-terminal of 120x36 that reads what it draws, as it comes, and answers nothing."""
 
-    def __init__(self, command: Sequence[str], namespace: str = "", leave: str = "q", **environment: str) -> None:
-        """Run a command, in a network namespace if one is named; `leave` are the keys that end it."""
+    def __init__(self, command: Sequence[str], namespace: str = "", leave: str = "qq", **environment: str) -> None:
+        """Run a command, in a network namespace if one is named; `leave` are the keys that end it,
+        pressed one by one until it has ended: the lab asks once about packets that were not saved."""
         self.leave = leave
         self.chunks: list[tuple[float, bytes]] = []
         """What it has written so far: when that was read, in s since the epoch, and the bytes."""

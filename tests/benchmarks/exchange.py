@@ -88,7 +88,7 @@ main()
 EACH = Responder("a Scapy script: sniff() and send() for each", (sys.executable, "-c", A_SNIFF_EACH), "listening")
 RESPONDERS = (
     *map(engine, ENGINES),
-    Responder("ipl-tui --responder", (sys.executable, "-c", LAB_AT_ONCE, "--responder", "-i"), "Scapy responder", "q"),
+    Responder("ipl-tui --responder", (sys.executable, "-c", LAB_AT_ONCE, "--responder", "-i"), "Scapy responder", "qq"),
     Responder("a Scapy script: sniff(prn=send)", (sys.executable, "-c", ONE_SNIFF), "listening"),
     EACH,
 )

@@ -10,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from ipl_tui.app import PacketLab
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.screens.save import SaveScreen
@@ -138,3 +139,57 @@ class TestAfresh:
         async with running("f0", networks=[other, hosts]) as (pilot, _):
             await pilot.press("X")
             await until_seen(pilot, "The fake network can't be started afresh:")
+
+
+class TestLeaving:
+    @pytest.mark.parametrize("keys", [("q", "q"), ("ctrl+q", "ctrl+q"), ("q", "ctrl+q")])
+    async def test_a_second_q_leaves(self, running: Running, hosts: SimulatedNetwork, keys: tuple[str, str]) -> None:
+        async with running("simulated:client", networks=[hosts], filter="ip proto 253") as (pilot, lab):
+            await exchange(pilot, lab)
+            await pilot.press(keys[0])
+            await until_seen(pilot, "2 packets not saved")
+            await until_seen(pilot, "Leave  q")
+            assert pilot.app.is_running
+            await pilot.press(keys[1])
+            await until(pilot, lambda: not pilot.app.is_running)
+            assert isinstance(pilot.app, PacketLab) and pilot.app.left_by_choice
+
+    async def test_esc_stays_and_s_leaves_once_it_is_saved(
+        self, running: Running, hosts: SimulatedNetwork, tmp_path: Path
+    ) -> None:
+        async with running("simulated:client", networks=[hosts], filter="ip proto 253") as (pilot, lab):
+            await exchange(pilot, lab)
+            await pilot.press("q", "escape")
+            await until(pilot, lambda: pilot.app.screen is lab)
+            await pilot.press("q", "s")
+            await until(pilot, lambda: isinstance(pilot.app.screen, SaveScreen))
+            await pilot.press("escape")
+            await until(pilot, lambda: pilot.app.screen is lab)
+            assert pilot.app.is_running
+            await pilot.press("q", "s")
+            await until(pilot, lambda: isinstance(pilot.app.screen, SaveScreen))
+            pilot.app.screen.query_one(Input).value = str(tmp_path / "saved.pcapng")
+            await pilot.press("enter")
+            await until(pilot, lambda: not pilot.app.is_running)
+            assert (tmp_path / "saved.pcapng").exists()
+
+    async def test_the_palette_asks_too(self, running: Running, hosts: SimulatedNetwork) -> None:
+        async with running("simulated:client", networks=[hosts], filter="ip proto 253") as (pilot, lab):
+            await exchange(pilot, lab)
+            await pilot.press("ctrl+p", *"quit")
+            await until_seen(pilot, "Leave the lab")
+            await pilot.press("enter")
+            await until_seen(pilot, "2 packets not saved")
+
+    async def test_nothing_is_asked_when_nothing_is_lost(
+        self, running: Running, hosts: SimulatedNetwork, tmp_path: Path
+    ) -> None:
+        file = capture_file(tmp_path / "old.pcapng", 3)
+        async with running("simulated:client", networks=[hosts], read=file) as (pilot, _):
+            await until_seen(pilot, "3 packets · 3 shown")
+            await pilot.press("q")
+            await until(pilot, lambda: not pilot.app.is_running)
+        async with running("simulated:client", networks=[hosts], path=tmp_path / "written.pcapng") as (pilot, lab):
+            await exchange(pilot, lab)
+            await pilot.press("q")
+            await until(pilot, lambda: not pilot.app.is_running)

@@ -453,6 +453,12 @@ class TestFiles:
             await told.session.choose(told.last.interface)
             now = await told.until(lambda now: now.capturing)
             assert (now.file, now.captured) == (None, 5)
+            assert told.session.unsaved == 0, "they are in the file"
+            told.session.use_filter("")
+            await told.session.settled.wait()
+            told.session.send(order())
+            await told.until(lambda now: now.captured >= 9)
+            assert told.session.unsaved == told.last.captured - 5
 
     async def test_what_is_no_capture_is_said(self, running: Running, tmp_path: Path) -> None:
         path = tmp_path / "letter.txt"
@@ -465,8 +471,22 @@ class TestFiles:
             await told.until(lambda now: now.answering)
             told.session.send(order())
             await told.until(lambda now: now.captured == 2)
+            assert told.session.unsaved == 2
             assert await told.session.save(tmp_path / "saved.pcapng") == 2
-            assert told.session.keep() is None
+            assert told.session.unsaved == 0 and told.session.keep() is None
+            told.session.send(order())
+            await told.until(partial(has_captured, 4))
+            assert told.session.unsaved == 2, "what came after it was saved"
+
+    async def test_what_is_written_as_it_comes_is_never_unsaved(
+        self, network: SimulatedNetwork, tmp_path: Path
+    ) -> None:
+        path = capture_file(tmp_path / "written.pcapng", 3)
+        with Store(path) as store:
+            session = Session(store, [network], LabOptions(network.find("client")))
+            store.append(store.add_interface("c0", ETHERNET), Batch(b"x", [(1, 0, 1, 1)]))
+            assert len(store) == 1 and session.unsaved == 0
+            await session.close()
 
     async def test_what_joining_meets_is_said_once(self, running: Running) -> None:
         def stumble(interface: int, first: int, batch: Batch) -> None:
