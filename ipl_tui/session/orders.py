@@ -20,7 +20,7 @@ from ipl_tui.tracking.sent_packet import SentPacket
 from ipl_tui.tracking.view import View
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class GivenOrder:
     """An order that was given to the lab."""
 
@@ -31,6 +31,8 @@ class GivenOrder:
     """The packet sent, and what comes of it."""
     stop: threading.Event
     """Set when no more is to be sent."""
+    why: str = ""
+    """Reason why no more is sent, a clause; empty while it is, and when the user said so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +99,8 @@ class Orders:
                     prepared.enter_context(self._own_packets.sending(given.order.packet, given.order.count))
                 return carry_out(given.order, given.interface, given.stop, tell_loop)
 
-        return await asyncio.to_thread(send)
+        outcome = await asyncio.to_thread(send)
+        return Outcome(outcome.sent) if given.why else outcome  # what fails then, fails because of that
 
     def end(self, given: GivenOrder) -> None:
         """An order is no longer under way."""
@@ -132,10 +135,12 @@ class Orders:
         """Nothing is known any more of what was sent so far, for the capture begins anew; what is under way goes on."""
         self.last = self._carried_out = None
 
-    def stop(self) -> None:
-        """Send no more of what is under way; returns at once."""
+    def stop(self, why: str = "") -> None:
+        """Send no more of what is under way; returns at once. `why` is a clause, where the user did not ask for it."""
         for given in self._under_way:
-            given.stop.set()
+            if not given.stop.is_set():
+                given.why = why
+                given.stop.set()
 
     def close(self) -> None:
         """Let hosts object again; blocks for a moment. Orders should have been stopped before."""
@@ -148,6 +153,8 @@ def describe_outcome(given: GivenOrder, outcome: Outcome, network: Network, capt
     if outcome.problem:
         return outcome.problem + (f" ({outcome.sent:,} were sent)" if outcome.sent else "")
     order, way = given.order, given.interface
+    if given.why and outcome.sent < order.count:
+        return f"Stopped: {given.why}; sent {outcome.sent:,} of {order.count:,}"
     if order.method == "kernel":
         way = network.way_to(destination_of(order), way)
     done = f"Sent {outcome.sent:,} × {len(order.packet)} bytes, {order.method}, on {way.name}"

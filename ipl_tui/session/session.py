@@ -225,13 +225,13 @@ class Session:
         await asyncio.to_thread(self._on_interface_chosen, interface.full_name)
         if interface == self.interface and self.sniffer is not None:
             return
-        self._orders.stop()
         await asyncio.to_thread(self.interface.close)
         if self.sniffer is None or not self.network.has(interface):
             await self._responding.settle(None, self.engine)  # it may listen in a network that has ended
         self.interface, self._beside = interface, None
         self.following = self.following and bool(self.network.path())
         self._capture()
+        self._orders.stop("another interface was chosen")
         await self._settle_responder()
 
     def follow(self, following: bool) -> None:
@@ -252,12 +252,12 @@ class Session:
         """Drop all packets, and capture anew on what is selected: numbers and counts begin again. `afresh`: so do the
         hosts of its network, which has to be restartable."""
         network = self.network
-        if afresh:
-            self._orders.stop()
-            await self._responding.settle(None, self.engine)
-            await asyncio.to_thread(self.interface.close)
         async with self._copying:
             self._end_capture()
+            if afresh:
+                self._orders.stop("the network was started afresh")
+                await self._responding.settle(None, self.engine)
+                await asyncio.to_thread(self.interface.close)
             async with self._recording.writing:
                 if afresh:
                     await asyncio.to_thread(network.restart)
@@ -409,6 +409,8 @@ class Session:
                 await asyncio.to_thread(interface.close)
         finally:
             self._orders.end(given)
+        if given.why:  # what it changes is told first, and would take the place of this
+            await self.settled.wait()
         described = describe_outcome(given, outcome, self.network, self.sniffer is not None)
         self._say("refusal" if outcome.problem else "order", described)
         self._orders.await_answers(given, described, outcome.sent)

@@ -200,7 +200,8 @@ class Composer(Widget):
         source, destination = (self.form.query_one(f"#cell-{name}", Input) for name in ("src", "dst"))
         source.suggester = destination.suggester = SuggestFromList(own)
         if destination.value == destination_of(old):
-            destination.value = destination_of(interface)
+            with self.prevent(Input.Changed):  # it is checked below; later, what is said meanwhile would be gone
+                destination.value = destination_of(interface)
         destination.placeholder = f"in {interface.addresses[0].network}" if interface.addresses else "10.0.1.20"
         self.check_draft()
 

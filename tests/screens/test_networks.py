@@ -301,6 +301,21 @@ class TestSelector:
                 await pilot.press("f2", "k", "k", "k", "enter")
                 await until(pilot, lambda: lab.query_one(HeaderForm).entries["dst"] == "10.0.2.20")
 
+    async def test_the_composer_says_that_choosing_another_ended_a_repeat(
+        self, running: Running, network: Network
+    ) -> None:
+        async with running(f"{network.name}:client", networks=[network], size=(120, 36)) as (pilot, lab):
+            await settled(pilot, lab)
+            lab.composer.count.value, lab.composer.interval.value = "1000", "0.01"
+            await pilot.press("f5")
+            await until_seen(pilot, "of 1,000; F5 stops")
+            await pilot.press("f2")
+            await until_seen(pilot, "Enter chooses")
+            await pilot.press("j", "enter")
+            assert " of 1,000" in await until_seen(pilot, "Stopped: another interface was chosen; sent ")
+            await until_seen(pilot, "router r0")
+            assert lab.composer.form.inputs["dst"].value == lab.snapshot.interface.destination
+
     async def test_a_responder_that_the_user_switched_off_stays_off(self, running: Running) -> None:
         with closing(SimulatedNetwork()) as network:
             async with running("simulated:client", networks=[network]) as (pilot, lab):

@@ -27,7 +27,7 @@ from ipl_tui.session.session import SENTENCES_KEPT, Session
 from ipl_tui.session.snapshot import Snapshot
 from tests.conftest import wait_until
 from tests.fake_interface import FakeInterface, FakeNetwork
-from tests.session.conftest import SERVER, Running, order
+from tests.session.conftest import CLIENT, SERVER, Running, order
 
 ETHERNET = 1
 
@@ -56,6 +56,10 @@ def has_sent(orders: int, now: Snapshot) -> bool:
 
 def has_said(number: int, now: Snapshot) -> bool:
     return bool(now.said) and now.said[-1].number == number
+
+
+def has_said_after(number: int, text: str, now: Snapshot) -> bool:
+    return any(said.number >= number and text in said.text for said in now.said)
 
 
 class TestSending:
@@ -181,8 +185,21 @@ class TestSending:
             await told.session.choose(chosen)
             assert (told.last.interface, told.last.sending, closed) == (chosen, True, [0])
             go_on.set()
-            assert "stopped before 3" in (await told.hear("Sent 1 ×")).text
+            assert (await told.hear("Stopped")).text == "Stopped: another interface was chosen; sent 1 of 3"
             assert closed == [0, 1], "and again after its last packet"
+
+    async def test_what_another_interface_ends_is_said_once_that_one_is_captured_on(self, running: Running) -> None:
+        async with running(filter="ip src 10.0.1.10") as told:
+            for place, dst in {"router": SERVER, "client": CLIENT}.items():
+                heard = len(told.said)
+                told.session.send(order(b"x", count=1000, interval=0.005, dst=dst))
+                await told.until(partial(has_said_after, heard, " of 1,000"))
+                await told.session.choose(told.session.network.find(place))
+                await told.until(partial(has_said_after, heard, "Stopped: another interface was chosen; sent "))
+                assert told.said[-1].text.endswith(" of 1,000") and told.said[-1].about == "order"
+                assert told.last.interface.host == place and told.last.capturing and not told.last.sending
+                before = next(now for now in told.snapshots if told.said[-1] in now.said)
+                assert before.interface.host == place, "not before the screen has changed to it"
 
     async def test_what_is_captured_by_nobody_is_sent_all_the_same(self, running: Running) -> None:
         interface = FakeInterface("f0", "10.0.1.10/24")
@@ -419,9 +436,13 @@ class TestAnew:
                 await told.until(partial(has_captured, 4))  # who has, it is at, and the two messages
                 told.session.send(order(count=1000))
                 await told.until(lambda now: now.captured > 4)
+                heard = len(told.said)
                 await told.session.begin_anew(afresh=True)
                 assert told.last.captured == 0 and network.links() == links
                 await told.until(lambda now: now.answering and now.capturing and not now.sending)
+                await told.until(partial(has_said_after, heard, "Stopped"))
+                assert re.fullmatch(r"Stopped: the network was started afresh; sent \d+ of 1,000", told.said[-1].text)
+                assert told.said[-1].about == "order"
             assert told.last.interface.name == "c0" and told.last.trouble == ""
 
     async def test_a_file_that_can_t_be_cleared_stays_as_it_is(

@@ -65,6 +65,16 @@ def label_of(stage: Stage, composer: Composer, field: str) -> str:
     return seen(stage)[form.y + value_line(FIELD[field]) - 1][form.x + left + 1 : form.x + right]
 
 
+class TestSaying:
+    async def test_what_is_said_once_another_interface_is_there_stays(self) -> None:
+        async with composing() as (pilot, _, composer):
+            composer.interface = FakeInterface("lo2", "127.0.0.2/8")
+            composer.say("Stopped: another interface was chosen")
+            await pilot.pause()
+            assert composer.form.inputs["dst"].value == "127.0.0.2"
+            assert verdict(composer) == "Stopped: another interface was chosen"
+
+
 class TestChecking:
     async def test_it_begins_with_a_client_message_to_this_machine(self) -> None:
         async with composing() as (pilot, _, composer):
