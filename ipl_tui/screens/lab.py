@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from ipl_tui.networks.links import describe_link
 from ipl_tui.packets.text import counted, printable
 from ipl_tui.screens.lab_keys import LAB_KEYS
 from ipl_tui.screens.pane_screen import PaneScreen
+from ipl_tui.screens.welcome import instead_of_packets
 from ipl_tui.session.rows import Rows
 from ipl_tui.session.session import Session
 from ipl_tui.session.snapshot import Notice, Snapshot
@@ -41,13 +42,6 @@ from ipl_tui.widgets.pane_bar import PaneBar
 from ipl_tui.widgets.path_line import PathLine
 
 PANES = {"packets": "1 Packets", "compose": "2 Compose", **TITLES}
-
-
-WELCOME = ("Nothing is captured here yet.", "",
-           "Choose   F2  where to capture; client (simulated) needs no permission",
-           "Send     F5  the packet in the composer (2)",
-           "Look     here, at its header (3) and fields (4); F9 follows its hops")  # fmt: skip
-"""What stands in the list before the first packet."""
 
 
 class LabScreen(PaneScreen):
@@ -110,7 +104,7 @@ class LabScreen(PaneScreen):
         self.composer.interface = self.snapshot.interface
         # A file is read from its beginning; what comes through a pipe is live.
         self.packets.following = not (isinstance(self.snapshot.file, Path) and self.snapshot.file.is_file())
-        self.packets.instead = self.instead(self.snapshot)
+        self.packets.instead = instead_of_packets(self.snapshot)
         self.packets.focus()
         self.show_way()
         self.session.on_change = self.take
@@ -141,7 +135,7 @@ class LabScreen(PaneScreen):
             self.packets.forget()
             self.details.show(0)
             self.composer.show_verdict()  # what it says may be about a packet that is gone
-        self.packets.instead = self.instead(new)
+        self.packets.instead = instead_of_packets(new)
         if new.file is None and old.file is not None:
             self.packets.following = True  # what is captured now comes at its end
         if new.following != old.following:
@@ -158,11 +152,6 @@ class LabScreen(PaneScreen):
         if new.all_layers and not old.all_layers:
             self.packets.forget_summaries()
             self.details.show_again()
-
-    @staticmethod
-    def instead(snapshot: Snapshot) -> Sequence[str]:
-        """What stands in the list while there is no packet."""
-        return WELCOME if snapshot.file is None else ("No packet has come from the file.",)
 
     def show_packets(self) -> None:
         """Bring the list and the counts up to date."""

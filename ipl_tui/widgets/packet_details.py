@@ -66,7 +66,7 @@ class PacketDetails:
         layers = Vertical(self.fields, self.meaning, id="layers")
         octets = Vertical(self.strip, self.dump, self.worked, id="bytes")
         self.fields_pane = Container(layers, octets, id="fields")
-        self.header_pane.border_title, self.fields_pane.border_title = f" {TITLES['header']} ", f" {TITLES['fields']} "
+        self.name_panes()
 
     def enter(self, pane: str) -> None:
         """Go to a pane: "header" or "fields"."""
@@ -91,12 +91,18 @@ class PacketDetails:
     def show_nothing(self) -> None:
         self.decoding.cancel()
         self.decoding = Future()  # what was decoded and waits to be shown is of a packet that is gone
-        self.data = self.header = self.dump.data = b""
+        self.data = self.header = self.dump.data = self.strip.data = self.grid.header = b""
         self.fields.show(())
         grid = self.grid
-        grid.chosen, grid.values, grid.earlier, grid.marks = "", {}, {}, {}
+        grid.chosen, grid.also, grid.values, grid.earlier, grid.marks = "", (), {}, {}, {}
         self.meaning.said = self.grid_meaning.said = Said()
-        self.header_pane.border_title, self.fields_pane.border_title = TITLES["header"], TITLES["fields"]
+        self.worked.update("", layout=False)
+        self.name_panes()
+
+    def name_panes(self, header: str = "", fields: str = "") -> None:
+        """What stands above the panes: their names, and of which packet they are."""
+        self.header_pane.border_title = f" {TITLES['header']}{header} "
+        self.fields_pane.border_title = f" {TITLES['fields']}{fields} "
 
     def show_again(self) -> None:
         """Show what is in the packet; if decoding it takes a while, what IPv4's header says first."""
@@ -148,8 +154,7 @@ class PacketDetails:
         kind = cut if dissection.ipv4 else ": not IPv4"
         if 0 < stop - start < SHORTEST_HEADER:
             kind = f": only {stop - start} of its bytes are here"
-        self.header_pane.border_title = f" {TITLES['header']} of packet {frame.number}{kind} "
-        self.fields_pane.border_title = f" {TITLES['fields']} of packet {frame.number}{cut} "
+        self.name_panes(f" of packet {frame.number}{kind}", f" of packet {frame.number}{cut}")
         self.worked.update("\n".join(show_header_checksum(self.header)), layout=False)
 
     # The chosen field

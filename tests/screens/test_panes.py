@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ipl_tui.networks.simulated import SimulatedNetwork
-from ipl_tui.screens.lab import WELCOME
 from ipl_tui.screens.pane_screen import LEAST_ROWS
+from ipl_tui.screens.welcome import WELCOME
 from tests.screen import seen, until, until_seen
 from tests.screens.conftest import Running, settled
 from tests.screens.test_lab import capture_file, permitted
