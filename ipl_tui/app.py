@@ -30,6 +30,7 @@ from ipl_tui.session.options import LabOptions
 from ipl_tui.session.session import Session
 from ipl_tui.settings import keymap_path, remember, remembered
 from ipl_tui.themes import THEMES
+from ipl_tui.widgets.key_context import key_contexts
 from ipl_tui.widgets.notice_bar import NoticeBar
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class PacketLab(App[None]):
         Binding("ctrl+z", "suspend_process", "Suspend", show=False, priority=True, id="app.suspend",
                 tooltip="Back to the shell; fg comes back to the lab"),
     ]  # fmt: skip
+    KEYS_TITLE: ClassVar[str] = "Everywhere"
 
     def __init__(self, store: Store, networks: Sequence[Network], options: LabOptions) -> None:
         super().__init__(driver_class=terminal_driver())
@@ -145,9 +147,10 @@ class PacketLab(App[None]):
         bar = next(iter(self.screen.query(NoticeBar)), None)
         if bar is None:
             self.screen.mount(bar := NoticeBar())
-        text = Content.from_markup(message).plain if markup else message
+        text = printable(message)
+        text = Content.from_markup(text).plain if markup else text
         seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
-        bar.say(printable(text), printable(title), severity, seconds)
+        bar.say(text, printable(title), severity, seconds)
 
     def leave_without_terminal(self, loop: asyncio.AbstractEventLoop) -> None:
         """Not every lost terminal sends a signal, and Textual reads on from one that is gone, for ever.
@@ -166,7 +169,9 @@ class PacketLab(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         if screen is self.lab:
-            for place in self.lab.places():
+            for place in key_contexts(self.lab, self.lab.keys):
+                if not place.is_one:
+                    continue
                 first = {binding.action: binding for binding in reversed(place.bindings) if binding.tooltip}
                 for action, binding in reversed(first.items()):
                     title = f"{binding.description} ({self.get_key_display(binding)})"

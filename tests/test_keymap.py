@@ -14,6 +14,7 @@ from textual.dom import DOMNode
 from ipl_tui.keymap import LARGEST, Keymap, check_keymap, default_keys, is_key, read_keymap
 from ipl_tui.networks.simulated import SimulatedNetwork
 from ipl_tui.settings import keymap_path
+from ipl_tui.widgets.scroller import Scroller
 from tests.screen import until, until_seen
 from tests.screens.conftest import Running, running, settled
 
@@ -96,6 +97,9 @@ def test_every_binding_of_ours_has_an_id_and_keys_that_are_ones() -> None:
         if kind.__module__.startswith("ipl_tui."):
             for binding in Binding.make_bindings(vars(kind).get("BINDINGS", ())):
                 assert binding.id in known, f"{kind.__name__}: {binding}"
+            assert kind.__module__.startswith("ipl_tui.screens.") or bool(vars(kind).get("BINDINGS")) <= bool(
+                vars(kind).get("KEYS_TITLE") or kind is Scroller
+            ), f"{kind.__name__} does not say where its keys work"
     assert check_keymap(known, known) == Keymap(known)
 
 
@@ -127,5 +131,5 @@ async def test_help_lists_a_users_keys(running: Running, keymap: Path) -> None:
             await pilot.press("f1")
             line = await until_seen(pilot, "Send the packet in the composer, or stop sending")
             assert "F12" in line and "F5" not in line
-            await pilot.press(*"jjj")
+            await pilot.press(*"j" * 60)
             await until_seen(pilot, 'lab.send = "f5,ctrl+s"')

@@ -90,9 +90,12 @@ class HelpScreen(ModalScreen[None]):
         table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         table.add_column(no_wrap=True)
         table.add_column()
+        heading = ""
         for place in self.places:
-            table.add_row()
-            table.add_row(f"[bold]{place.name}[/]")
+            if place.name != heading:  # what the app and its screen have works in the same place
+                heading = place.name
+                table.add_row()
+                table.add_row(f"[bold]{heading}[/]")
             keys: dict[str, list[Binding]] = {}
             for binding in place.bindings:
                 keys.setdefault(binding.action, []).append(binding)

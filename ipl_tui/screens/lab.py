@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -29,10 +29,10 @@ from ipl_tui.session.session import Session
 from ipl_tui.session.snapshot import Notice, Snapshot
 from ipl_tui.widgets.capture_bar import CaptureBar
 from ipl_tui.widgets.composer import Composer
-from ipl_tui.widgets.header_grid import Cell, HeaderGrid
+from ipl_tui.widgets.header_grid import HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.key_bar import KeyBar
-from ipl_tui.widgets.key_context import KeyContext
+from ipl_tui.widgets.key_context import key_contexts
 from ipl_tui.widgets.notice_bar import NoticeBar
 from ipl_tui.widgets.packet_details import TITLES, PacketDetails
 from ipl_tui.widgets.packet_line import PacketLine
@@ -48,6 +48,7 @@ class LabScreen(PaneScreen):
     """Connects the widgets with each other and with the session. Other screens are loaded when a key asks for them."""
 
     BINDINGS: ClassVar[list[BindingType]] = LAB_KEYS
+    KEYS_TITLE: ClassVar[str] = "Everywhere"
     PANES = tuple(PANES)
 
     snapshot: var[Snapshot] = var(Initialize(lambda screen: session_of(screen).snapshot), init=False)
@@ -101,6 +102,7 @@ class LabScreen(PaneScreen):
         self.watch(self.composer, "line", self.show_outcome)
         if self.snapshot.following:
             self.upper.mount(self.path_line)
+            self.add_class("-following")
         self.composer.interface = self.snapshot.interface
         # A file is read from its beginning; what comes through a pipe is live.
         self.packets.following = not (isinstance(self.snapshot.file, Path) and self.snapshot.file.is_file())
@@ -142,6 +144,7 @@ class LabScreen(PaneScreen):
             if new.following and not self.path_line.is_attached:
                 self.upper.mount(self.path_line)
             self.path_line.display = new.following
+            self.set_class(new.following, "-following")  # the list keeps its rows
         if new.tracked != old.tracked:
             self.packets.refresh()
         self.show_packets()
@@ -353,18 +356,7 @@ class LabScreen(PaneScreen):
     def action_help(self) -> None:
         from ipl_tui.screens.help import HelpScreen
 
-        cell = KeyContext.of("A cell of the header", self, Cell)
-        self.app.push_screen(HelpScreen([*self.places(), cell.with_keys(self.keys)]))
-
-    def places(self) -> Iterator[KeyContext]:
-        """Contexts of keys, for the help and the command palette."""
-        for place in (
-            KeyContext.of("Everywhere", self),
-            KeyContext.of("Packets", self.packets),
-            *self.composer.places(),
-            *self.details.places(),
-        ):
-            yield place.with_keys(self.keys)
+        self.app.push_screen(HelpScreen(key_contexts(self, self.keys)))
 
     def action_pane(self, name: str) -> None:
         """Go to a pane."""

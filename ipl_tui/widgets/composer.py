@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import ClassVar, Literal, NoReturn
 
@@ -39,7 +39,6 @@ from ipl_tui.packets.picture import show_value
 from ipl_tui.packets.text import printable
 from ipl_tui.session.snapshot import Notice
 from ipl_tui.widgets.header_grid import VALID, HeaderForm, HeaderGrid
-from ipl_tui.widgets.key_context import KeyContext
 from ipl_tui.widgets.letters import Chooser, KeepsLetters
 from ipl_tui.widgets.meaning import Meaning, Said
 
@@ -54,6 +53,7 @@ class Presets(KeepsLetters, Select[Preset]):
         Binding("enter,space", "show_overlay", "Presets", show=False, id="presets.open"),
         Binding("up,down", "leave", "Row above or below", show=False, id="presets.leave"),
     ]
+    KEYS_TITLE: ClassVar[str] = "Preset"
 
     def action_leave(self) -> NoReturn:
         """Leave these keys to the composer, though a drop-down opens with them."""
@@ -73,6 +73,7 @@ class Composer(Widget):
         Binding("up", "step_row(-1)", "Row above", show=False, id="composer.above"),
         Binding("down", "step_row(1)", "Row below", show=False, id="composer.below"),
     ]  # fmt: skip
+    KEYS_TITLE: ClassVar[str] = "Composer"
 
     interface: var[Interface | None] = var(None)
     """Interface where the draft would be sent: it gives the automatic source and the method. None before one is chosen.
@@ -169,10 +170,6 @@ class Composer(Widget):
         here = next((at for at, row in enumerate(rows) if focused is not None and row.parent is focused.parent), None)
         if here is not None and 0 <= here + by < len(rows):
             rows[here + by].focus()
-
-    def places(self) -> Iterator[KeyContext]:
-        """Contexts of the keys in it."""
-        yield KeyContext.of("Composer", self)
 
     # The draft
 

@@ -43,6 +43,7 @@ class HeaderGrid(Widget, can_focus=True):
         Binding("up,k", "step_row(-1)", "Row above", show=False, id="header.above"),
         Binding("down,j", "step_row(1)", "Row below", show=False, id="header.below"),
     ]
+    KEYS_TITLE: ClassVar[str] = "Header"
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "header-grid--edge",
@@ -197,6 +198,7 @@ class Cell(Input):
         *LEAVE,
         Binding("f4", "automatic", "Automatic", id="cell.automatic", tooltip="Let the composer fill this field in"),
     ]
+    KEYS_TITLE: ClassVar[str] = "Header cell"
 
     def __init__(self, field: Field) -> None:
         super().__init__(compact=True, id=f"cell-{field.name}", max_length=160, classes=VALID)
@@ -222,6 +224,7 @@ class FlagCell(KeepsLetters, Widget, can_focus=True):
         Binding("0", "become('0')", "Clear", show=False, id="flag.clear"),
         Binding("1", "become('1')", "Set", show=False, id="flag.set"),
     ]
+    KEYS_TITLE: ClassVar[str] = "Header flag"
 
     value: reactive[str] = reactive("0")
 

@@ -22,6 +22,8 @@ NARROW, WIDE = 8, 16
 class HexDump(ScrollView, can_focus=True):
     """A frame's bytes; a click or the arrow keys choose one."""
 
+    KEYS_TITLE: ClassVar[str] = "Bytes"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "step(-1)", "Previous byte", show=False, id="bytes.previous"),
         Binding("right,l", "step(1)", "Next byte", show=False, id="bytes.next"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -23,7 +22,6 @@ from ipl_tui.tracking.tracker import Tracker
 from ipl_tui.widgets.bit_strip import BitStrip
 from ipl_tui.widgets.header_grid import HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
-from ipl_tui.widgets.key_context import KeyContext
 from ipl_tui.widgets.meaning import Meaning, Said
 from ipl_tui.widgets.packet_tree import PacketTree
 
@@ -71,12 +69,6 @@ class PacketDetails:
     def enter(self, pane: str) -> None:
         """Go to a pane: "header" or "fields"."""
         (self.grid if pane == "header" else self.fields).focus()
-
-    def places(self) -> Iterator[KeyContext]:
-        """Contexts of the keys in it."""
-        yield KeyContext.of("Header", self.grid)
-        yield KeyContext.of("Fields", self.fields)
-        yield KeyContext.of("Bytes", self.dump)
 
     # The packet
 

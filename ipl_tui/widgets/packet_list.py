@@ -41,6 +41,7 @@ class PacketList(ScrollView, can_focus=True):
                 "previous packet, or the time of day"),
         Binding("enter", "open", "Read packet", show=False, id="packets.open"),
     ]  # fmt: skip
+    KEYS_TITLE: ClassVar[str] = "Packets"
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "packet-list--head",

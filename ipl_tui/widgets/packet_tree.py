@@ -39,6 +39,7 @@ class PacketTree(Tree["Node"]):
         Binding("g", "scroll_home", "First", show=False, id="tree.first"),
         Binding("G", "scroll_end", "Last", show=False, id="tree.last"),
     ]
+    KEYS_TITLE: ClassVar[str] = "Fields"
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"packet-tree--words"}
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from textual.binding import Binding
 from textual.pilot import Pilot
 from textual.widgets import Input, Select, Sparkline
 
@@ -28,6 +29,7 @@ from ipl_tui.networks.kernel import KernelInterface, KernelNetwork
 from ipl_tui.packets.craft import Draft, craft
 from ipl_tui.packets.hex import digits_column
 from ipl_tui.packets.messages import PROTOCOL
+from ipl_tui.screens.help import HelpScreen
 from ipl_tui.screens.lab import LabScreen
 from ipl_tui.screens.save import SaveScreen
 from ipl_tui.session.session import Session
@@ -454,8 +456,8 @@ class TestFiles:
     async def test_a_file_is_shown_in_the_same_list(self, running: Running, tmp_path: Path) -> None:
         async with running(read=capture_file(tmp_path / "old.pcapng", 300)) as (pilot, lab):
             assert "○ old.pcapng" in await until_seen(pilot, "300 packets · 300 shown")
-            line = await until_seen(pilot, "number 1 ")
-            assert "▸1 " in line and "10.0.1.10       → 10.0.1.20" in line
+            line = await until_seen(pilot, "▸1 ")
+            assert "42  number 1" in line and "10.0.1.10       → 10.0.1.20" in line
             await until_seen(pilot, "Fields of packet 1")
             await pilot.press("end")
             assert "▸300 " in await until_seen(pilot, "number 300")
@@ -646,10 +648,11 @@ class TestReading:
             raise_packets(1, b"the first")
             await until_seen(pilot, "Fields of packet 1")
             await pilot.press("4", "down", "down", "down")
-            lower = seen(pilot.app)[13:-1]
+            fields = next(at for at, line in enumerate(seen(pilot.app)) if "Fields of packet 1" in line)
+            lower = seen(pilot.app)[fields:-1]
             raise_packets(50, b"another")
             await until_seen(pilot, "51 captured · 51 shown")
-            assert seen(pilot.app)[13:-1] == lower
+            assert seen(pilot.app)[fields:-1] == lower
 
 
 class TestSizes:
@@ -670,8 +673,8 @@ class TestSizes:
             for text in (
                 "Version",
                 "Options",
-                "Preset",
-                "Payload",
+                "Payload as",
+                "ClientMessage      ▼",
                 "Send F5",
                 "33 bytes, no problems",
                 "RFC 791\N{NO-BREAK SPACE}§3.1",
@@ -715,6 +718,48 @@ class TestHelp:
             await until_seen(pilot, "Answer ClientMessage, or stop answering")
             await pilot.press("enter")
             await until(pilot, lambda: lab.session.responder is not None)
+
+    async def test_every_key_of_ours_on_the_screen_is_listed_once_where_it_works(self, running: Running) -> None:
+        async with running() as (pilot, lab):
+            ids = {
+                binding.id
+                for node in (pilot.app, lab, *lab.walk_children())
+                for kind in type(node).__mro__
+                if kind.__module__.startswith("ipl_tui.")
+                for binding in Binding.make_bindings(vars(kind).get("BINDINGS", ()))
+            }
+            assert {"app.suspend", "lab.clear", "tree.next", "flag.turn", "cell.automatic", "presets.open"} <= ids
+            await pilot.press("f1")
+            await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))
+            assert isinstance(pilot.app.screen, HelpScreen)
+            places = pilot.app.screen.places
+            assert {binding.id for place in places for binding in place.bindings} == ids
+            assert all(place.name for place in places) and len({place.name for place in places}) == len(places) - 1
+            assert next(place.node for place in places if place.name == "Header") is lab.details.grid
+            table = pilot.app.screen.keys()
+            shown = [str(cell) for column in table.columns for cell in column.cells]
+            for place in places:
+                for binding in place.bindings:
+                    assert any(pilot.app.get_key_display(binding) in cell.split(", ") for cell in shown)
+                    assert (binding.tooltip or binding.description) in shown or binding.action in {
+                        each.action for each in place.bindings if each is not binding
+                    }
+            assert not any("Cursor" in cell for cell in shown), "what Textual's own widgets have"
+
+    async def test_the_palette_has_a_cell_s_keys_in_a_cell(self, running: Running) -> None:
+        async with running() as (pilot, lab):
+
+            def titles() -> set[str]:
+                return {command.title for command in pilot.app.get_system_commands(lab)}
+
+            assert {"Suspend (^z)", "Clear the list (x)"} <= titles() and "Automatic (F4)" not in titles()
+            cell = lab.query_one("#cell-chksum", Input)
+            cell.value = "1"
+            cell.focus()
+            await until(pilot, lambda: cell.has_focus)
+            command = next(each for each in pilot.app.get_system_commands(lab) if each.title == "Automatic (F4)")
+            await command.callback()
+            assert cell.value == ""
 
     async def test_the_courses_numbers_are_a_page_of_their_own(self, running: Running) -> None:
         async with running(size=(80, 24)) as (pilot, _):
