@@ -147,7 +147,7 @@ class PacketLab(App[None]):
         bar = next(iter(self.screen.query(NoticeBar)), None)
         if bar is None:
             self.screen.mount(bar := NoticeBar())
-        text = printable(message)
+        text = printable(self.lab.key_names.in_force(message))
         text = Content.from_markup(text).plain if markup else text
         seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
         bar.say(text, printable(title), severity, seconds)

@@ -13,8 +13,11 @@ from textual.dom import DOMNode
 
 from ipl_tui.keymap import LARGEST, Keymap, check_keymap, default_keys, is_key, read_keymap
 from ipl_tui.networks.simulated import SimulatedNetwork
+from ipl_tui.screens.lab_keys import LAB_KEYS
 from ipl_tui.settings import keymap_path
+from ipl_tui.widgets.key_context import KeyNames
 from ipl_tui.widgets.scroller import Scroller
+from tests.fake_interface import FakeInterface, FakeNetwork
 from tests.screen import until, until_seen
 from tests.screens.conftest import Running, running, settled
 
@@ -121,6 +124,42 @@ async def test_footer_help_and_palette_say_what_is_in_force(running: Running, ke
             await until(pilot, lambda: pilot.app.screen is lab)
             titles = {command.title for command in pilot.app.get_system_commands(lab)}
             assert {"Send (F12)", "Zoom (b)"} <= titles
+
+
+@pytest.mark.parametrize(
+    ("keys", "text", "in_force"),
+    [
+        ({}, "F5 sends the packet in the composer (2)", "F5 sends the packet in the composer (2)"),
+        ({"lab.send": "f12,ctrl+s"}, "F5 sends; F55, xF5 and F6 don't", "F12 sends; F55, xF5 and F6 don't"),
+        ({"lab.send": "f8", "lab.save": "f5"}, "F5 sends, F8 saves", "F8 sends, F5 saves"),
+        ({"lab.compose": "ctrl+n"}, "the composer (2), 2 packets", "the composer (Ctrl+N), 2 packets"),
+        ({"lab.unfilter": "question_mark"}, "Ctrl+O captures without it.", "? captures without it."),
+        ({"lab.pause": "b", "lab.quit": "f10"}, "a space quits", "a space quits"),
+    ],
+)  # fmt: skip
+def test_sentences_name_the_keys_in_force(keys: dict[str, str], text: str, in_force: str) -> None:
+    assert KeyNames(LAB_KEYS, keys).in_force(text) == in_force
+
+
+async def test_what_the_lab_says_names_the_keys_in_force(running: Running, keymap: Path) -> None:
+    keymap.write_text('lab.send = "f12"\nlab.interface = "ctrl+b"\nlab.responder = "u"\nlab.compose = "o"\n')
+    with closing(SimulatedNetwork()) as network:
+        networks = [FakeNetwork("fake", FakeInterface("f0", "10.0.1.10/24")), network]
+        async with running("simulated:client", networks=networks, responder=False, size=(120, 36)) as (pilot, lab):
+            await until_seen(pilot, "Choose   Ctrl+B  where to capture")
+            await until_seen(pilot, "Send     F12  the packet in the composer (o)")
+            await until_seen(pilot, "Send F12")
+            await until(pilot, lab.session.settled.is_set)
+            await pilot.press("e")
+            await until_seen(pilot, "u turns the responder on")
+            await pilot.press("f12")
+            await until_seen(pilot, "this protocol; u turns the responder on")
+            lab.composer.count.value = "1000"
+            await pilot.press("f12")
+            await until_seen(pilot, "of 1,000; F12 stops")
+            await until_seen(pilot, "Stop F12")
+            await pilot.press("f1")
+            await until_seen(pilot, "Compose a packet (o), send it with F12")
 
 
 async def test_help_lists_a_users_keys(running: Running, keymap: Path) -> None:

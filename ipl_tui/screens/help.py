@@ -13,7 +13,7 @@ from textual.widgets import Label, Static
 
 from ipl_tui.packets.text import printable
 from ipl_tui.settings import keymap_path
-from ipl_tui.widgets.key_context import KeyContext
+from ipl_tui.widgets.key_context import KeyContext, KeyNames
 from ipl_tui.widgets.scroller import Scroller
 
 TOUR = """\
@@ -71,14 +71,15 @@ class HelpScreen(ModalScreen[None]):
         Binding("n", "numbers", "The course's numbers", show=False, id="help.numbers"),
     ]
 
-    def __init__(self, places: Iterable[KeyContext]) -> None:
+    def __init__(self, places: Iterable[KeyContext], key_names: KeyNames | None = None) -> None:
         super().__init__()
         self.places = list(places)
+        self.tour = (key_names or KeyNames()).in_force(TOUR)
 
     def compose(self) -> ComposeResult:
         with Scroller(classes="dialog"):
             yield Label("IPL: an Internet Protocol lab (n: the course's numbers)", classes="title")
-            yield Static(TOUR, markup=False)
+            yield Static(self.tour, markup=False)
             yield Static(self.keys(), id="keys")
             yield Static(OWN_KEYS.format(path=printable(str(keymap_path()))), markup=False, id="own-keys")
             yield Label("The course's numbers", classes="title", id="numbers-title")

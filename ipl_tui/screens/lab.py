@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
@@ -29,10 +30,10 @@ from ipl_tui.session.session import Session
 from ipl_tui.session.snapshot import Notice, Snapshot
 from ipl_tui.widgets.capture_bar import CaptureBar
 from ipl_tui.widgets.composer import Composer
-from ipl_tui.widgets.header_grid import HeaderGrid
+from ipl_tui.widgets.header_grid import Cell, HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.key_bar import KeyBar
-from ipl_tui.widgets.key_context import key_contexts
+from ipl_tui.widgets.key_context import KeyNames, key_contexts
 from ipl_tui.widgets.notice_bar import NoticeBar
 from ipl_tui.widgets.packet_details import TITLES, PacketDetails
 from ipl_tui.widgets.packet_line import PacketLine
@@ -62,6 +63,7 @@ class LabScreen(PaneScreen):
         super().__init__(classes="-packets")
         self.session = session
         self.keys = keys
+        self.key_names = KeyNames([*LAB_KEYS, *Cell.BINDINGS], keys)
         self.heard = 0
         """The number of the next sentence to be said."""
         self.was_shown = False
@@ -75,7 +77,7 @@ class LabScreen(PaneScreen):
         self.packet_line = PacketLine(id="packet")
         self.path_line = PathLine(session.tracker, id="path")
         self.upper = Vertical(self.packets, self.packet_line, id="list")
-        self.composer = Composer(id="compose")
+        self.composer = Composer(id="compose", key_names=self.key_names)
         self.details = PacketDetails(session.store, session.tracker, session.dissector)
         self.body = Container(id="body")
         self.outcome = Static(id="outcome", markup=False)
@@ -106,7 +108,7 @@ class LabScreen(PaneScreen):
         self.composer.interface = self.snapshot.interface
         # A file is read from its beginning; what comes through a pipe is live.
         self.packets.following = not (isinstance(self.snapshot.file, Path) and self.snapshot.file.is_file())
-        self.packets.instead = instead_of_packets(self.snapshot)
+        self.packets.instead = instead_of_packets(self.snapshot, self.key_names)
         self.packets.focus()
         self.show_way()
         self.session.on_change = self.take
@@ -137,7 +139,7 @@ class LabScreen(PaneScreen):
             self.packets.forget()
             self.details.show(0)
             self.composer.show_verdict()  # what it says may be about a packet that is gone
-        self.packets.instead = instead_of_packets(new)
+        self.packets.instead = instead_of_packets(new, self.key_names)
         if new.file is None and old.file is not None:
             self.packets.following = True  # what is captured now comes at its end
         if new.following != old.following:
@@ -187,6 +189,7 @@ class LabScreen(PaneScreen):
 
     def hear(self, said: Notice) -> None:
         """Say a sentence where the user looks for it."""
+        said = replace(said, text=self.key_names.in_force(said.text))
         if said.about in ("responder", "joining"):
             self.notify(printable(said.text), title=said.about.capitalize(), severity="error", markup=False)
         else:
@@ -246,7 +249,7 @@ class LabScreen(PaneScreen):
             self.notify("There is none: everything is captured.", title="Filter")
         else:
             self.session.use_filter("")
-            self.composer.say("Everything is captured from here on: F5 sends again.")
+            self.composer.say(self.key_names.in_force("Everything is captured from here on: F5 sends again."))
 
     def action_pause(self) -> None:
         self.paused = not self.paused
@@ -356,7 +359,7 @@ class LabScreen(PaneScreen):
     def action_help(self) -> None:
         from ipl_tui.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(key_contexts(self, self.keys)))
+        self.app.push_screen(HelpScreen(key_contexts(self, self.keys), self.key_names))
 
     def action_pane(self, name: str) -> None:
         """Go to a pane."""

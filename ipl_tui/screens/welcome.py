@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ipl_tui.session.snapshot import Snapshot
+from ipl_tui.widgets.key_context import KeyNames
 
 WELCOME = ("Nothing is captured here yet.", "",
            "Choose   F2  where to capture; client (simulated) needs no permission",
@@ -13,6 +14,8 @@ WELCOME = ("Nothing is captured here yet.", "",
 """What to do at a first start."""
 
 
-def instead_of_packets(snapshot: Snapshot) -> Sequence[str]:
-    """Lines for a list that has no packet yet."""
-    return WELCOME if snapshot.file is None else ("No packet has come from the file.",)
+def instead_of_packets(snapshot: Snapshot, key_names: KeyNames) -> Sequence[str]:
+    """Lines for a list that has no packet yet, with the keys in force."""
+    if snapshot.file is None:
+        return tuple(map(key_names.in_force, WELCOME))
+    return ("No packet has come from the file.",)

@@ -39,6 +39,7 @@ from ipl_tui.packets.picture import show_value
 from ipl_tui.packets.text import printable
 from ipl_tui.session.snapshot import Notice
 from ipl_tui.widgets.header_grid import VALID, HeaderForm, HeaderGrid
+from ipl_tui.widgets.key_context import KeyNames
 from ipl_tui.widgets.letters import Chooser, KeepsLetters
 from ipl_tui.widgets.meaning import Meaning, Said
 
@@ -103,8 +104,10 @@ class Composer(Widget):
     class StopAsked(Message):
         """The user wants no more packets of the order to be sent."""
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, *, id: str | None = None, key_names: KeyNames | None = None) -> None:
         super().__init__(id=id)
+        self.in_force = (key_names or KeyNames()).in_force
+        """Puts the keys in force into a sentence."""
         self.crafted: Crafted | None = None
         """The packet as it would be sent now; None while a problem blocks it."""
         self.problems: tuple[Problem, ...] = ()
@@ -116,12 +119,12 @@ class Composer(Widget):
         )  # fmt: skip
         self.payload = Input(id="payload", classes=VALID, compact=True, placeholder="empty")
         self.payload_form = Chooser("text", id="payload-form", compact=True, tooltip="Type it as text, or as hex")
-        self.send_button = Button("Send F5", id="send", compact=True, variant="primary")
+        self.send_button = Button(self.in_force("Send F5"), id="send", compact=True, variant="primary")
         self.count = Input(id="count", classes=VALID, compact=True, tooltip="How many packets to send")
         self.interval = Input(id="interval", classes=VALID, compact=True, tooltip="Seconds from one packet to the next")
         self.method_button = Chooser("auto", id="method", compact=True, tooltip=METHOD_HELP)
         self.verdict = Static(id="verdict", markup=False)
-        self.offer = Button("Capture without the filter  Ctrl+O", id="unfiltered", compact=True)
+        self.offer = Button(self.in_force("Capture without the filter  Ctrl+O"), id="unfiltered", compact=True)
         """There while a capture filter is said to be in the way; whoever captures has to act on it."""
         self.meaning = Meaning(id="draft-meaning")
 
@@ -358,7 +361,7 @@ class Composer(Widget):
         self.payload_form.label = "hex" if hexadecimal else "text"
 
     def watch_sending(self, sending: bool) -> None:
-        self.send_button.label = "Stop F5" if sending else "Send F5"
+        self.send_button.label = self.in_force("Stop F5" if sending else "Send F5")
 
     @on(Button.Pressed, "#send")
     @on(Input.Submitted)

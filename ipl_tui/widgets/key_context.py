@@ -1,12 +1,15 @@
-"""Contexts of keys, for the help and the command palette: found by walking the screen."""
+"""Contexts of keys, for the help and the command palette: found by walking the screen; and their names in sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
+from textual.keys import key_to_character
 from textual.screen import Screen
 
 
@@ -47,3 +50,31 @@ def key_contexts(screen: Screen[None], keys: Mapping[str, str]) -> Iterator[KeyC
         is_one = len(some) == 1 or node is screen.focused
         bindings = list(Binding.make_bindings(kind.BINDINGS))
         yield KeyContext(vars(kind)["KEYS_TITLE"], node, bindings, is_one).with_keys(keys)
+
+
+class KeyNames:
+    """Names of keys in sentences. Those below the widgets, and many in them, name the keys that the program gives."""
+
+    def __init__(self, bindings: Iterable[BindingType] = (), keys: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`keys` has, by a binding's id, the keys in force instead."""
+        own = {
+            name_of(binding.key): name_of(first)
+            for binding in Binding.make_bindings(bindings)
+            if (first := keys.get(binding.id or "", "").split(",")[0])
+        }
+        # A figure is the name of a key only in brackets: "the composer (2)".
+        self._own = {f"({name})" if name.isdigit() else name: (name, other) for name, other in own.items()}
+        named = "|".join(re.escape(name) for name in self._own if name.startswith(("F", "Ctrl+", "(")))
+        self._named = re.compile(rf"(?<![\w+])({named})(?![\w+])") if named else None
+
+    def in_force(self, text: str) -> str:
+        """A sentence of the program's own with the keys in force in it."""
+        return self._named.sub(lambda found: found[0].replace(*self._own[found[0]]), text) if self._named else text
+
+
+def name_of(key: str) -> str:
+    """Name of a key in sentences: "F5", "Ctrl+O", "x"."""
+    *modifiers, last = key.split("+")
+    character = key_to_character(last) or ""
+    short = character if character.isprintable() and character.strip() else last.capitalize()
+    return "+".join([*map(str.capitalize, modifiers), short.upper() if modifiers else short])
