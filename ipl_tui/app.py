@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -92,6 +92,15 @@ class PacketLab(App[None]):
     def draw_all(self) -> None:
         """The shell has written over the screen meanwhile: Textual itself would draw only what changes."""
         self.refresh(layout=True)
+
+    @on(events.DeliveryComplete)
+    def say_where_it_is(self, event: events.DeliveryComplete) -> None:
+        """The palette's picture of the screen is in a file now."""
+        self.notify(str(event.path), title="Screenshot", timeout=15, markup=False)
+
+    @on(events.DeliveryFailed)
+    def say_why_not(self, event: events.DeliveryFailed) -> None:
+        self.notify(str(event.exception), title="No screenshot", severity="error", timeout=15, markup=False)
 
     def watch_theme(self, theme: str) -> None:
         """Begin with it the next time."""

@@ -128,3 +128,20 @@ class TestLayout:
             await until_seen(pilot, "  #1  10.0.1.10 → 10.0.1.20  253, ")
             await pilot.press("down")
             await until_seen(pilot, "  #2  10.0.1.10 → 10.0.1.20  253, ")
+
+
+class TestScreenshot:
+    async def test_the_palette_s_says_where_it_is(self, running: Running, tmp_path: Path) -> None:
+        async with running() as (pilot, _):
+            await until_seen(pilot, "Send F5")
+            pilot.app.deliver_screenshot("lab.svg", str(tmp_path))
+            shown = await until_seen(pilot, "Screenshot: ")
+            assert str(tmp_path)[:60] in shown
+            await until(pilot, lambda: "</svg>" in (tmp_path / "lab.svg").read_text())
+
+    async def test_or_why_there_is_none(self, running: Running, tmp_path: Path) -> None:
+        (tmp_path / "lab.svg").mkdir()
+        async with running() as (pilot, _):
+            await until_seen(pilot, "Send F5")
+            pilot.app.deliver_screenshot("lab.svg", str(tmp_path))
+            assert "Is a directory" in await until_seen(pilot, "✖ No screenshot: ")
