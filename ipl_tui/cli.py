@@ -18,6 +18,7 @@ from click.core import ParameterSource
 
 from ipl_tui.commands.common import (
     STANDARD,
+    FileName,
     echo,
     escaped_errors,
     let_go_of_output,
@@ -105,14 +106,14 @@ class Commands(click.Group):
 @click.option(
     "-r",
     "--read",
-    type=click.Path(),
+    type=FileName(),
     metavar="FILE",
     help="Show a pcap or pcapng file; - is standard input.",
 )
 @click.option(
     "-w",
     "--write",
-    type=click.Path(),
+    type=FileName(),
     metavar="FILE",
     help="Write the capture there as it grows (pcapng).",
 )

@@ -163,6 +163,15 @@ def let_go_of_output() -> None:
         os.close(nowhere)
 
 
+class FileName(click.Path):
+    """The name of a file. The empty one is none, though systems take it for a folder, or for this one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not value:
+            self.fail("the name of a file is needed, and it is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Seconds(click.FloatRange):
     """A span of time. Not a number is in no range, which FloatRange does not see."""
 

@@ -18,6 +18,7 @@ import click
 from ipl_tui.commands.common import (
     STANDARD,
     Command,
+    FileName,
     Shown,
     echo,
     interface_option,
@@ -68,9 +69,19 @@ class SniffOptions:
 @interface_option("where the default route leads, or loopback")
 @click.option("-f", "--filter", metavar="FILTER", default="", help="Only what passes a BPF filter.")
 @click.option("-c", "--count", "most", type=click.IntRange(min=1), metavar="N", help="End after N packets.")
-@click.option("-r", "--read", metavar="FILE", help="Read a pcap or pcapng file; - is standard input, as it comes.")
 @click.option(
-    "-w", "--write", metavar="FILE", help="Write the packets there, as pcapng whatever its name; - is standard output."
+    "-r",
+    "--read",
+    type=FileName(),
+    metavar="FILE",
+    help="Read a pcap or pcapng file; - is standard input, as it comes.",
+)
+@click.option(
+    "-w",
+    "--write",
+    type=FileName(),
+    metavar="FILE",
+    help="Write the packets there, as pcapng whatever its name; - is standard output.",
 )
 @click.option("--list", "view", flag_value="list", help="Print a line a packet.  [default, without -w]")
 @click.option("--show", "view", flag_value="show", help="Print each packet decoded, in the form of Scapy's show().")
@@ -287,6 +298,7 @@ class Printer:
         except BrokenPipeError:
             raise
         except OSError as error:
+            self.count -= 1  # this one was not
             raise cannot_write("standard output", error) from error
         return first
 

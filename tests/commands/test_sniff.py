@@ -333,6 +333,13 @@ def test_a_bad_capture_is_shown_up_to_where_it_is_bad(given: bytes, shown: int, 
     assert done.stderr == f"{shown} packets read\nError: {sentence}\n"
 
 
+@pytest.mark.parametrize("option", ["-r", "-w"])
+def test_the_empty_name_is_no_file(option: str) -> None:
+    ended = sniff(option, "")
+    assert ended.returncode == 2
+    assert ended.stderr.endswith("the name of a file is needed, and it is empty.\n")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
 @pytest.mark.parametrize("options", [["--list"], ["--json"], ["-w", "-"]])
 def test_an_output_that_is_full_is_said_in_a_sentence(file: Path, options: list[str]) -> None:
@@ -340,6 +347,9 @@ def test_an_output_that_is_full_is_said_in_a_sentence(file: Path, options: list[
         assert process.wait(PATIENCE) == 1
         said = piped(process.stderr).read().decode()
     assert "Error: Cannot write to standard output: no space left on device.\n" in said
+    if "-w" not in options:
+        read, lost = (int(line.split()[0]) for line in said.splitlines()[:2])
+        assert read == lost > 0, "nothing came out"
     assert "Traceback" not in said and "Exception" not in said
 
 
