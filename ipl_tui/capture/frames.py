@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ipl_tui.packets.text import counted
+
 NO_TIME = -(1 << 100)
 """Stands in place of a frame's time where nobody wrote one down. It is before all that a file can say."""
 
@@ -36,7 +38,7 @@ class Frame:
     def cut(self) -> str:
         """Note on what a snap length left: "captured 68 of 421 bytes"; empty if all of it is here."""
         captured = len(self.data)
-        return f"captured {captured:,} of {self.length:,} bytes" if captured < self.length else ""
+        return f"captured {captured:,} of {counted(self.length, 'byte')}" if captured < self.length else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipl_tui.commands.common import STANDARD, Command, echo
+from ipl_tui.commands.common import STANDARD, Command, FileName, echo
 from ipl_tui.packets.craft import PRESETS, craft, parse_hex
 from ipl_tui.packets.ipv4 import LONGEST_DATAGRAM
 from ipl_tui.packets.link_layer import ETHERNET
@@ -34,7 +34,13 @@ SOURCE, DESTINATION = "10.0.1.10", "10.0.2.20"
 
 @click.command(cls=Command)
 @click.argument("given", metavar="[HEX]", nargs=-1)
-@click.option("-r", "--read", metavar="FILE", help="Explain a packet of a pcap or pcapng file; - is standard input.")
+@click.option(
+    "-r",
+    "--read",
+    type=FileName(),
+    metavar="FILE",
+    help="Explain a packet of a pcap or pcapng file; - is standard input.",
+)
 @click.option(
     "-n", "--number", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Which one of FILE."
 )
@@ -115,7 +121,8 @@ def read_frame(name: str, number: int) -> tuple[bytes, int, int]:
         if writer.frame is None:
             raise
     if writer.frame is None:
-        raise CaptureError(f"{source} has no packet {number:,}: there are {counted(writer.count, 'packet')}.")
+        are = "is" if writer.count == 1 else "are"
+        raise CaptureError(f"{source} has no packet {number:,}: there {are} {counted(writer.count, 'packet')}.")
     return writer.frame
 
 

@@ -34,7 +34,7 @@ from ipl_tui.exchange.framing import Messages, frame
 from ipl_tui.limits import allow_files
 from ipl_tui.networks.interface import Interface, SendError
 from ipl_tui.packets.messages import CLIENT_MESSAGE, SERVER_RESPONSE
-from ipl_tui.packets.text import printable
+from ipl_tui.packets.text import counted, printable
 
 MOST_READ = 65_535
 """Bytes that are read of a stream at once. What is kept of it is as much again at most."""
@@ -277,7 +277,8 @@ class AsyncioClient:
         if not (came := self._other or self._answers.begun):
             return ""
         text = printable(came[:MOST_SHOWN].decode("latin-1"))
-        return f'{before}{len(came):,} bytes that are no ServerResponse: "{text}"'
+        size = f"{counted(len(came), 'byte')} that {'is' if len(came) == 1 else 'are'}"
+        return f'{before}{size} no ServerResponse: "{text}"'
 
     def _why_silent(self) -> str:
         """Reason why no answer came in time."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from ipl_tui.packets.ipv4 import SHORTEST_HEADER
+from ipl_tui.packets.text import counted
 
 
 def no_header(length: int) -> str:
     """It is too short to be sent."""
-    return f"A packet begins with a header of {SHORTEST_HEADER} bytes; this one has {length} bytes."
+    return f"A packet begins with a header of {SHORTEST_HEADER} bytes; this one has {counted(length, 'byte')}."
 
 
 def longer_than_link(length: int, name: str, mtu: int) -> str:

@@ -12,7 +12,7 @@ from .checksum import internet_checksum
 from .fields import ADDRESSES, FIELD, FIELDS, PROTOCOLS, Field
 from .ipv4 import LONGEST_DATAGRAM, LONGEST_HEADER, SHORTEST_HEADER
 from .options import contradiction
-from .text import is_plain, printable
+from .text import counted, is_plain, printable
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _impossibilities(draft: Draft) -> tuple[Problem, ...]:
             if value is not None and not _is_address(value):
                 problems[field.name] = _address_needed(field, value)
         elif isinstance(value, int) and value >> field.bits:
-            problems[field.name] = f"{field.label} is {field.bits} bit{'s' * (field.bits > 1)}: {_range(field)}."
+            problems[field.name] = f"{field.label} is {counted(field.bits, 'bit')}: {_range(field)}."
     size = SHORTEST_HEADER + len(draft.options) + -len(draft.options) % 4
     if draft.ihl is None and size > LONGEST_HEADER:
         problems["options"] = (
@@ -165,7 +165,7 @@ def _contradictions(
     check(
         bool(number["mf"] and len(payload) % 8),
         "mf",
-        f"More Fragments is 1, and the payload has {len(payload)} bytes: only the last fragment may have "
+        f"More Fragments is 1, and the payload has {counted(len(payload), 'byte')}: only the last fragment may have "
         "other than a multiple of 8.",
     )
     check(
@@ -245,7 +245,9 @@ def _read_entry(field: Field, entry: str) -> int | str | bytes:
         return int(entry, 0 if "x" in entry.lower() or "b" in entry.lower() else 10)
     except ValueError:  # also from int(), for thousands of digits
         keyword = ", or a keyword such as ICMP" if field.name == "proto" else ""
-        raise ValueError(f"{field.label} needs a number, {_range(field)}{keyword}.") from None
+        is_hex = re.fullmatch(r"[0-9a-f]{1,8}", entry, re.IGNORECASE) and not int(entry, 16) >> field.bits
+        advice = f"; in hex it begins with 0x: 0x{entry}" if is_hex else ""
+        raise ValueError(f"{field.label} needs a number, {_range(field)}{keyword}{advice}.") from None
 
 
 def _range(field: Field) -> str:
@@ -277,7 +279,7 @@ def parse_hex(label: str, text: str) -> bytes:
     if wrong := re.search(r"[^0-9a-f]", digits, re.IGNORECASE):
         raise ValueError(f'{label} is hex: "{printable(wrong[0])}" is no hex digit.')
     if len(digits) % 2:
-        raise ValueError(f"{label} has {len(digits)} hex digits; a byte is two.")
+        raise ValueError(f"{label} has {counted(len(digits), 'hex digit')}; a byte is two.")
     return bytes.fromhex(digits)
 
 

@@ -184,7 +184,7 @@ def undecoded(frame: bytes, linktype: int, length: int = 0, note: str = "") -> D
 
 def _cut(frame: bytes, length: int) -> str:
     """Remark on a frame that had more bytes on the wire; empty if it had not."""
-    return f"captured {len(frame):,} of {length:,} bytes" if len(frame) < length else ""
+    return f"captured {len(frame):,} of {counted(length, 'byte')}" if len(frame) < length else ""
 
 
 def _with_notes(node: Node, *notes: str) -> Node:

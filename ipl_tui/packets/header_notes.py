@@ -38,4 +38,7 @@ def _checksum_note(frame: bytes, start: int) -> str:
         return ""
     if internet_checksum(header) == 0:
         return "correct"
-    return f"wrong, 0x{internet_checksum(header[:10] + header[12:]):04x} would be right"
+    right = f"0x{internet_checksum(header[:10] + header[12:]):04x} would be right"
+    if not any(header[10:12]):
+        return f"left to the network card, or wrong; {right}"
+    return f"wrong, {right}"

@@ -108,7 +108,7 @@ def _fill_in(
         elif length < 2:
             options.object(at, f"{name_of(kind)} says {_count(length)}; its type and length are 2.")
         elif at + length > end:
-            options.object(at, f"{name_of(kind)} says {length} bytes, only {end - at} are left in the header.")
+            options.object(at, f"{name_of(kind)} says {_count(length)}, only {end - at} are left in the header.")
         elif kind in SOURCE_ROUTES:
             _check_source_route(packet, at, options)
         elif kind == RECORD_ROUTE:

@@ -57,8 +57,13 @@ def show_checksum(worked: WorkedChecksum) -> Iterator[str]:
         yield f"carries folded back: 0x{before & 0xFFFF:04x} + {before >> 16:#x} = {fold:#x}"
         before = fold
     yield f"complement: 0xffff - 0x{before:04x} = 0x{worked.right:04x}"
-    agrees = "the header agrees" if worked.right == worked.found else f"the header says 0x{worked.found:04x}: wrong"
-    yield f"checksum 0x{worked.right:04x}; {agrees}"
+    if worked.right == worked.found:
+        verdict = "the header agrees"
+    elif worked.found:
+        verdict = f"the header says 0x{worked.found:04x}: wrong"
+    else:
+        verdict = "the header says 0x0000: left to the network card, or wrong"
+    yield f"checksum 0x{worked.right:04x}; {verdict}"
 
 
 def whole_header(packet: bytes) -> bytes:

@@ -55,6 +55,13 @@ def test_a_packet_of_a_file_by_its_number(tmp_path: Path) -> None:
     assert "62: two routers have taken 1 from 64." in explain("-r", str(file), "-n", "2")
     said = explain("-r", str(file), "-n", "3", status=1)
     assert said.endswith("two.pcap has no packet 3: there are 2 packets.\n")
+    wrpcap(str(file), [IP(dst="10.0.2.20", proto=253)])
+    assert explain("-r", str(file), "-n", "2", status=1).endswith("two.pcap has no packet 2: there is 1 packet.\n")
+
+
+def test_the_empty_name_is_no_file() -> None:
+    said = explain("-r", "", status=2)
+    assert said.endswith("Error: Invalid value for '-r' / '--read': the name of a file is needed, and it is empty.\n")
 
 
 def test_a_damaged_file_is_read_up_to_where_it_is_damaged(tmp_path: Path) -> None:

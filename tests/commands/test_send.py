@@ -422,7 +422,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     [
         ("", "--hex found nothing on standard input"),
         (" \n", "--hex found nothing on standard input"),
-        ("4", "--payload: Payload has 1 hex digits"),
+        ("4", "--payload: Payload has 1 hex digit"),
         ("zz", '--payload: Payload is hex: "z" is no hex digit.'),
         (b"\xff\xfe", "is no hex digit"),
         ("0" * 131_040, "--payload: The packet has 65,540 bytes"),

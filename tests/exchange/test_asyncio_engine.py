@@ -291,6 +291,7 @@ def test_a_server_that_says_nothing(lo: Interface) -> None:
         (b"", False, "length",
          "took the message and sent nothing: perhaps it expects no length before it (--framing none)."),
         (b"", True, "none", "ended the connection: perhaps it expects a length before it (--framing length)."),
+        (b"x", True, "none", 'ended the connection, after 1 byte that is no ServerResponse: "x".'),
         (b"Server", True, "none", 'ended the connection, after 6 bytes that are no ServerResponse: "Server".'),
     ],
 )  # fmt: skip

@@ -259,6 +259,15 @@ def test_an_entry_is_read(field: str, entry: str, value: int | bytes | None) -> 
         ("ttl", "1_0", "Time to Live needs a number, 0 to 255."),
         ("ttl", "٣", "Time to Live needs a number, 0 to 255."),
         ("ttl", "9" * 5000, "Time to Live needs a number, 0 to 255."),
+        ("id", "dead", "Identification needs a number, 0 to 65,535; in hex it begins with 0x: 0xdead."),
+        ("chksum", "62C2f", "Header Checksum needs a number, 0 to 65,535."),
+        ("ttl", "fff", "Time to Live needs a number, 0 to 255."),
+        ("ttl", "ff", "Time to Live needs a number, 0 to 255; in hex it begins with 0x: 0xff."),
+        (
+            "proto",
+            "fd",
+            "Protocol needs a number, 0 to 255, or a keyword such as ICMP; in hex it begins with 0x: 0xfd.",
+        ),
         ("mf", "", "More Fragments needs a number, 0 or 1."),
         ("proto", "ipl", "Protocol needs a number, 0 to 255, or a keyword such as ICMP."),
         ("dst", "", "Destination needs an address such as 10.0.1.10."),
@@ -266,6 +275,7 @@ def test_an_entry_is_read(field: str, entry: str, value: int | bytes | None) -> 
         ("dst", "10.0.0.256", 'Destination needs an address such as 10.0.1.10; "10.0.0.256" is not one.'),
         ("src", "fe80::1", 'Source needs an address such as 10.0.1.10; "fe80::1" is not one.'),
         ("options", "070", "Options has 3 hex digits; a byte is two."),
+        ("options", "7", "Options has 1 hex digit; a byte is two."),
         ("options", "xyz", 'Options is hex: "x" is no hex digit.'),
     ],
 )

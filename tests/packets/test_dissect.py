@@ -212,6 +212,8 @@ def test_only_the_outermost_ipv4_header_is_the_grids() -> None:
         (Draft(options=b"\7\7\4\0\0\0\0"), "correct"),
         (Draft(ihl=6, payload=b"ABCDEFGH"), "correct"),
         (Draft(chksum=0x1234, src="10.0.1.10", dst="10.0.2.20", len=33), "wrong, 0x62c2 would be right"),
+        (Draft(chksum=0, src="10.0.1.10", dst="10.0.2.20", len=33),
+         "left to the network card, or wrong; 0x62c2 would be right"),
         (Draft(ihl=4), ""),
         (Draft(ihl=15), ""),
     ],

@@ -24,6 +24,7 @@ from ipl_tui.networks.topology import Port
 from ipl_tui.packets.checksum import internet_checksum
 from ipl_tui.packets.ipv4 import SHORTEST_HEADER, header_length
 from ipl_tui.packets.options import ProcessedOptions, fill_in
+from ipl_tui.packets.text import counted
 
 
 class Reception:
@@ -101,7 +102,7 @@ def fill_in_options(packet: bytearray, routing: Routing, port: Port, now: float)
 def header_fault(data: bytes) -> str:
     """Reason why data is not a packet that a host takes (RFC 1122 §3.2.1, RFC 1812 §5.2.2); empty if it is one."""
     if len(data) < SHORTEST_HEADER:
-        return f"its {len(data)} bytes are less than a header of {SHORTEST_HEADER} (RFC 1812 §5.2.2)"
+        return f"it has {counted(len(data), 'byte')}, and a header has {SHORTEST_HEADER} at least (RFC 1812 §5.2.2)"
     version, header, length = data[0] >> 4, header_length(data), int.from_bytes(data[2:4])
     if version != 4:
         return f"its Version is {version}, and only 4 is IPv4 (RFC 1122 §3.2.1.1)"

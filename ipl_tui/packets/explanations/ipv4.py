@@ -27,7 +27,10 @@ def _version(value: int, header: bytes) -> str:
 def _ihl(value: int, header: bytes) -> str:
     size = 4 * value
     if size < SHORTEST_HEADER:
-        return f"{value} words are {size} bytes: less than any header has, so receivers drop it in silence."
+        are = "is" if value == 1 else "are"
+        return (
+            f"{counted(value, 'word')} {are} {size} bytes: less than any header has, so receivers drop it in silence."
+        )
     options = f"{size - SHORTEST_HEADER} bytes of options" if size > SHORTEST_HEADER else "no options"
     return f"{value} words of 4 bytes are {size} bytes: {options}."
 
@@ -60,7 +63,7 @@ def _total_length(value: int, header: bytes) -> str:
     if value == 0:
         return "0: the network card fills it in, or it is wrong."
     if value < size:
-        return f"{value} bytes: less than the header's {size}, so receivers drop it."
+        return f"{counted(value, 'byte')}: less than the header's {size}, so receivers drop it."
     return f"{value} bytes: {size} of header and {value - size} of payload."
 
 

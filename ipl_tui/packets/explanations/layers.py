@@ -8,6 +8,7 @@ from ipl_tui.packets.explanations.explained import Explained
 from ipl_tui.packets.explanations.ipv4 import explain_address
 from ipl_tui.packets.icmp import ERRORS
 from ipl_tui.packets.messages import PORT
+from ipl_tui.packets.text import counted
 
 _ETHERTYPES = {0x0800: "IPv4", 0x0806: "ARP", 0x8100: "a VLAN tag", 0x86DD: "IPv6", 0x88A8: "a provider's VLAN tag",
                0x8847: "MPLS", 0x88CC: "LLDP"}  # fmt: skip
@@ -56,7 +57,7 @@ def _port(value: int, header: bytes) -> str:
 
 def _udp_length(value: int, header: bytes) -> str:
     if value < 8:
-        return f"{value} bytes: less than the header has."
+        return f"{counted(value, 'byte')}: less than the header has."
     return f"{value} bytes: 8 of header and {value - 8} of data."
 
 
@@ -66,7 +67,8 @@ def _udp_checksum(value: int, header: bytes) -> str:
 
 def _data_offset(value: int, header: bytes) -> str:
     if value < 5:
-        return f"{value} words are {4 * value} bytes: less than any TCP header has."
+        are = "is" if value == 1 else "are"
+        return f"{counted(value, 'word')} {are} {4 * value} bytes: less than any TCP header has."
     return f"{value} words of 4 bytes are {4 * value} bytes: {4 * value - 20} of options."
 
 
@@ -80,7 +82,7 @@ def _tcp_flags(value: int, header: bytes) -> str:
 
 
 def _bytes_of(value: int, header: bytes) -> str:
-    return f"{value:,} bytes."
+    return f"{counted(value, 'byte')}."
 
 
 AROUND_IPV4: Mapping[str, tuple[Explained, ...]] = {

@@ -60,6 +60,7 @@ def test_exact_to_several(lab: Lab, destination: str, hardware_address: bytes) -
     ("port", "packet", "problem"),
     [
         (C0, bytes(19), "A packet begins with a header of 20 bytes; this one has 19 bytes."),
+        (C0, bytes(1), "A packet begins with a header of 20 bytes; this one has 1 byte."),
         (C0, datagram(dst=CLIENT_ADDRESS), "10.0.1.10 is the client's own address and no frame reaches it: kernel del"),
         (R0, datagram(dst=FAR), "10.0.2.1 is the router's own address and no frame reaches it: kernel delivers it."),
         (R0, datagram(dst="127.0.0.1"), "127.0.0.1 is the router's own address"),

@@ -43,8 +43,9 @@ TRANSCRIPTS: dict[str, tuple[bytes, list[str], str]] = {
     "IHL beyond the packet": (datagram(ihl=15), [], "IHL says 60 bytes of header, and 33 bytes came"),
     "length beyond the packet": (datagram(len=34), [], "Total Length is 34, and 33 bytes came"),
     "length below the header": (datagram(len=19), [], "Total Length is 19, less than its header's 20"),
-    "less than a header": (datagram()[:19], [], "its 19 bytes are less than a header"),
-    "nothing": (b"", [], "its 0 bytes"),
+    "less than a header": (datagram()[:19], [], "it has 19 bytes, and a header has 20 at least"),
+    "a byte": (b"E", [], "it has 1 byte, and"),
+    "nothing": (b"", [], "it has 0 bytes, and"),
     "reserved flag": (datagram(flags="evil"), ["r1 253 63", "s0 3/2 64", "r0 3/2 63"], "nobody there listens"),
     # Addresses (RFC 1812 §5.3.7)
     "from the router itself": (datagram(src=FAR), [], "Source Address 10.0.2.1 is the router's own"),
