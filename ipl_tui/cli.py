@@ -211,6 +211,8 @@ def main(
             raise click.ClickException(
                 "The lab needs a terminal to read keys from; server, client, sniff, send and doctor do without."
             )
+        if not can_draw():
+            raise click.ClickException("The lab needs a terminal to draw on: standard output and error go elsewhere.")
         lab = PacketLab(
             store,
             networks,
@@ -253,6 +255,15 @@ def capture_on_standard_input() -> Pipe:
     os.dup2(terminal, 0)
     os.close(terminal)
     return pipe
+
+
+def can_draw() -> bool:
+    """True if the screen of the lab goes to a terminal."""
+    if sys.platform == "win32":
+        return True
+    from ipl_tui.driver import terminal_to_draw_on
+
+    return terminal_to_draw_on() is not None
 
 
 def first_interface(networks: Sequence[Network], on_path: object = False) -> Interface:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import selectors
+import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterable
 from contextlib import suppress
+from io import TextIOWrapper
+from typing import Any
 
 from textual import events
 
 # Textual's own parser of what terminals send is private, and no setting says what becomes of bytes that are not UTF-8:
 # so what is between the terminal and the parser is done here. tests/test_driver.py fails when the parser changes.
 from textual._xterm_parser import XTermParser
+from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
@@ -25,8 +29,21 @@ TICK = 0.1
 """Seconds after which it is looked at whether to stop, and whether an Escape was a key of its own."""
 
 
+def terminal_to_draw_on() -> TextIOWrapper | None:
+    """Standard error if it is a terminal, as Textual has it, or else standard output; None if neither is."""
+    streams = (sys.__stderr__, sys.__stdout__)
+    return next((stream for stream in streams if stream is not None and stream.isatty()), None)
+
+
 class TerminalDriver(LinuxDriver):
-    """Bytes that are not UTF-8 (a Latin-1 terminal, a pasted binary) are no key, and shown escaped where pasted."""
+    """Bytes that are not UTF-8 (a Latin-1 terminal, a pasted binary) are no key, and shown escaped where pasted. With
+    standard error in a file the screen is drawn all the same."""
+
+    def __init__(self, app: App[Any], **settings: Any) -> None:
+        super().__init__(app, **settings)
+        # Private: Textual draws on standard error, whatever that is, and has no setting for it.
+        # tests/test_driver.py fails when this changes.
+        self._file = terminal_to_draw_on() or self._file
 
     def run_input_thread(self) -> None:
         """As Textual's. Once nothing more will come, it waits for the app to leave."""

@@ -379,3 +379,23 @@ def test_ctrl_z_stops_it_and_fg_draws_the_whole_screen_again() -> None:
     terminal.type("q")
     terminal.wait_for("0 packets dropped by kernel")
     assert terminal.close() == 0
+
+
+def test_with_standard_error_in_a_file_the_screen_is_drawn_all_the_same(tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    script = f'exec "{sys.executable}" -m ipl_tui "$@" 2>"{errors}"'
+    terminal = Terminal("-i", "lo", command=("sh", "-c", script, "sh"))
+    terminal.wait_for("0 captured")
+    terminal.type("q")
+    with pytest.raises(AssertionError, match="the program ended"):
+        terminal.wait_for("what is never drawn")  # reads the rest
+    assert terminal.close() == 0
+    assert "\x1b" not in errors.read_text() and "0 packets captured" in errors.read_text()
+
+
+def test_with_nothing_to_draw_on_it_says_so(tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    script = f'exec "{sys.executable}" -m ipl_tui "$@" >"{tmp_path / "output"}" 2>"{errors}"'
+    terminal = Terminal("-i", "lo", command=("sh", "-c", script, "sh"))
+    assert terminal.close() == 1
+    assert errors.read_text() == "Error: The lab needs a terminal to draw on: standard output and error go elsewhere.\n"
