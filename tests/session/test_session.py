@@ -361,8 +361,8 @@ class TestAnew:
         async with running(filter="ip proto 253", follow=True) as told:
             await told.until(lambda now: now.answering)
             told.session.send(order())
-            await told.hear("answered")
-            assert told.last.captured == 8 and told.session.unsaved == 8
+            await told.until(partial(has_captured, 8))
+            assert told.session.unsaved == 8
             await told.session.begin_anew()
             now = told.last
             assert (now.anew, now.captured, now.joined, now.dropped, sum(now.rates), now.sent_as) == (1, 0, 0, 0, 0, 0)
@@ -479,7 +479,7 @@ class TestFiles:
             await told.session.settled.wait()
             told.session.send(order())
             await told.until(lambda now: now.captured >= 9)
-            assert told.session.unsaved == told.last.captured - 5
+            assert told.session.unsaved == len(told.session.store) - 5 >= 4
 
     async def test_what_is_no_capture_is_said(self, running: Running, tmp_path: Path) -> None:
         path = tmp_path / "letter.txt"
