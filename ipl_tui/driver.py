@@ -42,7 +42,7 @@ class TerminalDriver(LinuxDriver):
     def __init__(self, app: App[Any], **settings: Any) -> None:
         super().__init__(app, **settings)
         # Private: Textual draws on standard error, whatever that is, and has no setting for it.
-        # tests/test_driver.py fails when this changes.
+        # tests/test_end_to_end.py fails when this changes.
         self._file = terminal_to_draw_on() or self._file
 
     def run_input_thread(self) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from textual.containers import Container, Vertical
 from textual.message import Message
-from textual.widgets import Static
 
 from ipl_tui.capture.errors import CaptureError
 from ipl_tui.capture.frames import Frame
@@ -17,9 +16,9 @@ from ipl_tui.packets.budget import PROMPT, Dissector
 from ipl_tui.packets.fields import FIELD, FIELDS, read_header
 from ipl_tui.packets.ipv4 import SHORTEST_HEADER, header_bytes
 from ipl_tui.packets.picture import show_value
-from ipl_tui.packets.worked_checksum import show_header_checksum
 from ipl_tui.tracking.tracker import Tracker
 from ipl_tui.widgets.bit_strip import BitStrip
+from ipl_tui.widgets.checksum_lines import ChecksumLines
 from ipl_tui.widgets.header_grid import HeaderGrid
 from ipl_tui.widgets.hex_dump import HexDump
 from ipl_tui.widgets.meaning import Meaning, Said
@@ -59,8 +58,7 @@ class PacketDetails:
         self.header_pane = Vertical(self.grid, self.grid_meaning, id="header")
         self.fields, self.meaning = PacketTree(id="tree"), Meaning(id="field-meaning")
         self.strip, self.dump = BitStrip(id="bits"), HexDump(id="hex")
-        self.worked = Static(id="worked", markup=False)
-        """The header checksum worked out, where there is room for it."""
+        self.worked = ChecksumLines(id="worked")
         layers = Vertical(self.fields, self.meaning, id="layers")
         octets = Vertical(self.strip, self.dump, self.worked, id="bytes")
         self.fields_pane = Container(layers, octets, id="fields")
@@ -88,7 +86,7 @@ class PacketDetails:
         grid = self.grid
         grid.chosen, grid.also, grid.values, grid.earlier, grid.marks = "", (), {}, {}, {}
         self.meaning.said = self.grid_meaning.said = Said()
-        self.worked.update("", layout=False)
+        self.worked.packet = b""
         self.name_panes()
 
     def name_panes(self, header: str = "", fields: str = "") -> None:
@@ -147,7 +145,7 @@ class PacketDetails:
         if 0 < stop - start < SHORTEST_HEADER:
             kind = f": only {stop - start} of its bytes are here"
         self.name_panes(f" of packet {frame.number}{kind}", f" of packet {frame.number}{cut}")
-        self.worked.update("\n".join(show_header_checksum(self.header)), layout=False)
+        self.worked.packet = self.header
 
     # The chosen field
 

@@ -56,7 +56,8 @@ class PacketTree(Tree["Node"]):
         self.show_root = False
         self.guide_depth = 2
         self.unfolded: dict[Path, bool] = {(("Ethernet", 1),): False}
-        """Whether nodes are unfolded, where that was seen: at first the link header is not, so that IP is in view."""
+        """Whether nodes are unfolded, of those that are otherwise than they come: at first the link header, so that IP
+        is in view."""
         self.room = 0
         """Number of layers and fields of this packet that may still be shown."""
         self.remarks: Mapping[str, str] = {}
@@ -65,7 +66,11 @@ class PacketTree(Tree["Node"]):
     def show(self, layers: Iterable[Node], remarks: Mapping[str, str] | None = None) -> None:
         """Show another packet."""
         self.remarks = remarks or {}
-        self.unfolded |= {path: node.is_expanded for path, node in self.walk() if node.allow_expand}
+        for path, node in self.walk():
+            if node.allow_expand:
+                self.unfolded.pop(path, None)
+                if node.is_expanded == is_folded_at_first(node):
+                    self.unfolded[path] = node.is_expanded
         at = next((path for path, node in self.walk() if node is self.cursor_node), None)
         self.cursor_line = -1  # so that it is said where the cursor is, also if that is the same line
         self.clear()
@@ -186,6 +191,11 @@ class PacketTree(Tree["Node"]):
         while layer.parent is not None and layer.data is not None and (layer is node or not layer.data.children):
             layer = layer.parent
         return words_for(layer.data.name, node.data.name) if layer.data is not None and node.data is not None else ""
+
+
+def is_folded_at_first(node: TreeNode[Node]) -> bool:
+    """True if what is in it is not shown until somebody unfolds it."""
+    return node.data is not None and bool(node.data.parts)
 
 
 def is_part(node: TreeNode[Node]) -> bool:
